@@ -1,0 +1,117 @@
+"""Keys as a provider shows them, the mark that we put in their comments, and requests for new ones."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+_MARK = re.compile(r" ?\[rotator:1:([0-9a-f]{12}):([0-9a-f]{12}):([0-9a-f]{16})\]\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Our suffix in a key's comment: which journal, which lineage, which attempt.
+
+    Marks at a provider can't be edited later, so their form is versioned (`:1:`) and never changes. A mark
+    finds a key; it does not prove that the key is ours (a person can copy a comment): see `plan.facts`.
+    """
+
+    journal_id: str
+    lineage_id: str
+    rotation_id: str
+
+    def __str__(self) -> str:
+        """Return the exact text that ends a marked comment."""
+        return f"[rotator:1:{self.journal_id}:{self.lineage_id}:{self.rotation_id}]"
+
+    def put_on(self, comment: str) -> str:
+        """Return `comment` with this mark in place of any it ends with."""
+        return f"{without_mark(comment)} {self}".lstrip()
+
+
+def mark_of(comment: str) -> Mark | None:
+    """Return the mark that `comment` ends with, if any."""
+    found = _MARK.search(comment)
+    return Mark(*found.groups()) if found else None
+
+
+def without_mark(comment: str) -> str:
+    """Return the operator's own comment: everything before our mark, or before several copied ones."""
+    while found := _MARK.search(comment):
+        comment = comment[: found.start()]
+    return comment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key at a provider, without its secret.
+
+    `scopes` and `tags` are sets because providers reorder them. `expires_at` None means never.
+    `member_id` is the account that owns the key, None where the provider does not say.
+    """
+
+    key_id: str
+    comment: str
+    scopes: frozenset[str]
+    tags: frozenset[str]
+    created_at: datetime
+    expires_at: datetime | None
+    member_id: str | None
+
+    @property
+    def mark(self) -> Mark | None:
+        """The mark in the comment, if there is one."""
+        return mark_of(self.comment)
+
+    @property
+    def operator_comment(self) -> str:
+        """The comment without our mark."""
+        return without_mark(self.comment)
+
+    @property
+    def lifetime(self) -> timedelta | None:
+        """The whole lifetime that the provider granted, None when it never expires."""
+        return None if self.expires_at is None else self.expires_at - self.created_at
+
+    def expired(self, now: datetime) -> bool:
+        """Return whether the key has stopped working by `now` (the provider's clock)."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRequest:
+    """What is asked of a provider for a new key. `lifetime` None asks for a key that never expires."""
+
+    comment: str
+    scopes: frozenset[str]
+    tags: frozenset[str]
+    lifetime: timedelta | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """All keys that our management key can see in one project, and who we are there.
+
+    `at` is the provider's clock when it answered. `management_key_id` is None only when the provider's
+    self-check does not say it; nothing is revoked then.
+    """
+
+    keys: tuple[Key, ...]
+    at: datetime
+    management_key_id: str | None
+    management_member_id: str | None
+
+    def get(self, key_id: str) -> Key | None:
+        """Return the key with that id, None when the list does not show it."""
+        return next((key for key in self.keys if key.key_id == key_id), None)
+
+    def proves_absence(self, *, served_key_id: str | None) -> bool:
+        """Return whether a key missing from this list is really gone (rotation.md section 2).
+
+        A demoted management key sees a partial list without an error. So the list counts only if it shows
+        the key that the lineage serves, or failing that a key made by somebody else.
+        """
+        if served_key_id is not None and self.get(served_key_id) is not None:
+            return True
+        return any(key.member_id not in (None, self.management_member_id) for key in self.keys)

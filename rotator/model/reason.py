@@ -1,0 +1,99 @@
+"""Why the planner said what it said. These names are an interface: logs, metrics, status, docs and tests use them.
+
+Sentences are made at the edge (`cli.words`), from these.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class RotateReason(StrEnum):
+    """Why a new key is made."""
+
+    DUE_BY_EXPIRY = "due_by_expiry"
+    """The expiry that the provider granted comes near (`rotate_before`)."""
+    DUE_BY_AGE = "due_by_age"
+    """The key has reached `max_age`."""
+    ADOPT_NOW = "adopt_now"
+    """The policy says `adopt: now` and nothing was published yet."""
+    SERVED_KEY_REFUSED = "served_key_refused"
+    """The provider refuses the secret that Vault serves: consumers are failing now."""
+
+
+class RevokeReason(StrEnum):
+    """Why an old key is deleted."""
+
+    OVERLAP_ENDED = "overlap_ended"
+    """Both keys worked for the whole overlap since the confirmed publish."""
+    EXPIRED = "expired"
+    """The key has expired by itself and is tidied away."""
+    ORIGINAL_RELEASED = "original_released"
+    """An original was released by an order or by the policy."""
+
+
+class WaitReason(StrEnum):
+    """Why there is nothing to do until some instant."""
+
+    NOT_DUE = "not_due"
+    """The key in use is not due."""
+    WATCHED = "watched"
+    """The policy says `adopt: watch`."""
+    OVERLAP = "overlap"
+    """A previous key still works, for consumers that have not read Vault again."""
+    AWAITING_RELEASE = "awaiting_release"
+    """An original lives on until it is released."""
+    BACKING_OFF = "backing_off"
+    """The last try failed; the next is at the instant shown."""
+    CLAIMED = "claimed"
+    """Another process works on this lineage."""
+    PAUSED = "paused"
+    """An operator paused it."""
+    SERVED_UNPROVEN = "served_unproven"
+    """Whether the provider accepts the secret in Vault could not be learnt just now."""
+    NOT_FOUND = "not_found"
+    """No key of the provider matches, and no record names one."""
+
+
+class HoldReason(StrEnum):
+    """Why nothing automatic is safe. Each names, in the reference, the order or change that ends it."""
+
+    LOST_RECORD = "lost_record"
+    """Marked keys, or an entry of ours, but no record."""
+    RECORD_UNREADABLE = "record_unreadable"
+    """The journal record is of another format, or not one of ours."""
+    DESTINATION_CLASH = "destination_clash"
+    """Two keys give one path."""
+    MATCHED_TWICE = "matched_twice"
+    """One key is matched by two policies."""
+    MANY_ABSENT = "many_absent"
+    """Most keys of the provider vanished in one look; nothing is believed until somebody looks."""
+    DESTINATION_OCCUPIED = "destination_occupied"
+    """The secret field holds a value that is not proven to be this lineage's key."""
+    ENTRY_DELETED = "entry_deleted"
+    """The entry that we published was deleted or destroyed."""
+    ENTRY_BEHIND = "entry_behind"
+    """The entry is at an older version than the one we published."""
+    ENTRY_CHANGED = "entry_changed"
+    """Somebody else wrote another secret or id into the entry."""
+    FIELDS_CHANGED = "fields_changed"
+    """The policy names other fields than the record."""
+    CURRENT_UNLISTED = "current_unlisted"
+    """The provider accepts the key in use but does not list it: our management key sees only a part."""
+    ORIGINAL_GONE = "original_gone"
+    """The key to be replaced vanished before anything was published."""
+    TOO_MANY_UNSERVED = "too_many_unserved"
+    """Three keys of ours that nobody serves are alive."""
+    TOO_MANY_ATTEMPTS = "too_many_attempts"
+    """Fifty attempts are open."""
+    PARITY = "parity"
+    """The replacement got other scopes or tags than the key it replaces."""
+    WRITE_REFUSED = "write_refused"
+    """Vault or the provider refused the request for good: too large, denied, malformed."""
+    ENTRY_EXPIRES = "entry_expires"
+    """Vault would delete the entry or the record before its time (`delete_version_after`)."""
+    UNSAFE = "unsafe"
+    """A promise would have been broken by the next step, which was refused. A bug: please report it."""
+
+
+Reason = RotateReason | RevokeReason | WaitReason | HoldReason

@@ -1,0 +1,210 @@
+"""The journal record: everything a lineage must remember, and never a secret.
+
+One record per lineage, one JSON text, written with check-and-set only. Reading is strict: a record that
+this version can't read without harm is refused, never guessed at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, PlainSerializer, TypeAdapter, ValidationError
+
+from rotator.model.entry import FieldNames
+from rotator.model.key import Key, Mark
+from rotator.model.lineage import Lineage
+from rotator.model.reason import HoldReason, RotateReason
+
+Names = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[str])]
+
+HISTORY_KEPT = 20
+"""How many past rotations a record shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownKey:
+    """A key as it was last seen. `asked_scopes` is what a request for its like repeats."""
+
+    key_id: str
+    comment: str
+    asked_scopes: Names
+    scopes: Names
+    tags: Names
+    created_at: datetime
+    expires_at: datetime | None
+    member_id: str | None
+
+    @classmethod
+    def seen(cls, key: Key, *, asked_scopes: frozenset[str] | None = None) -> KnownKey:
+        """Return what to remember of `key`. Without `asked_scopes`, its scopes are what was asked."""
+        return cls(
+            key_id=key.key_id,
+            comment=key.operator_comment,
+            asked_scopes=key.scopes if asked_scopes is None else asked_scopes,
+            scopes=key.scopes,
+            tags=key.tags,
+            created_at=key.created_at,
+            expires_at=key.expires_at,
+            member_id=key.member_id,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One rotation id that was issued, with its base: kept until the lifetime asked for has passed.
+
+    `base` is the destination's version when the intent was written; a publish of this attempt can succeed
+    at that version only. `intent_at` is the provider's clock. `overlap` is copied from the policy, so that
+    a publish that is found later keeps its terms. `expected_scopes` and `tags` are those of the key that
+    is replaced; `asked_scopes` is what was asked for.
+    """
+
+    rotation_id: str
+    base: int
+    intent_at: datetime
+    comment: str
+    asked_scopes: Names
+    expected_scopes: Names
+    tags: Names
+    lifetime: timedelta | None
+    overlap: timedelta
+    reason: RotateReason
+    keep_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Current:
+    """The key that the destination serves, and the version and instant (Vault's clock) of its publish.
+
+    `rotation_id` is None for a key that the destination held already when it was adopted.
+    """
+
+    key: KnownKey
+    rotation_id: str | None
+    version: int
+    published_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previous:
+    """A key that awaits revocation, with its terms as they were at the publish.
+
+    `superseded_at` is the confirmed publish that began its overlap, on Vault's clock.
+    """
+
+    key_id: str
+    provider: str
+    project_id: str
+    superseded_at: datetime
+    overlap: timedelta
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """A key from before adoption whose secret the destination never held.
+
+    `superseded_at` is None until our first publish. It is revoked after `release_after` from then, or
+    after somebody released it, or when it has expired; never otherwise.
+    """
+
+    key: KnownKey
+    superseded_at: datetime | None
+    release_after: timedelta | None
+    released_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """How often in a row it went wrong, what went wrong last, and when to try next.
+
+    Does not count any more once the policy entry has another fingerprint.
+    """
+
+    count: int
+    what: str
+    failed_at: datetime
+    next_try_at: datetime
+    policy_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A hold that was found while acting. It is tried once more when the policy entry changes."""
+
+    reason: HoldReason
+    detail: str
+    since: datetime
+    policy_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who works on this lineage. It has run out `ttl` and a margin after the record was written."""
+
+    holder: str
+    ttl: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotated:
+    """One finished rotation, for people to look back at."""
+
+    rotation_id: str
+    key_id: str
+    replaced_key_id: str | None
+    reason: RotateReason
+    published_at: datetime
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """All that is remembered of one lineage."""
+
+    format: Literal[1] = 1
+    lineage: Lineage
+    fields: FieldNames
+    current: Current | None
+    previous: tuple[Previous, ...] = ()
+    originals: tuple[Original, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    failure: Failure | None = None
+    hold: Hold | None = None
+    claim: Claim | None = None
+    history: tuple[Rotated, ...] = ()
+
+    def attempt(self, rotation_id: str | None) -> Attempt | None:
+        """Return the attempt with that id, if this record issued it."""
+        return next((a for a in self.attempts if a.rotation_id == rotation_id), None)
+
+    def known_key_ids(self) -> frozenset[str]:
+        """Return the ids of all keys that this record names."""
+        served = () if self.current is None else (self.current.key.key_id,)
+        return frozenset(
+            (*served, *(p.key_id for p in self.previous), *(o.key.key_id for o in self.originals))
+        )
+
+    def mark(self, journal_id: str, rotation_id: str) -> Mark:
+        """Return the mark of an attempt of this lineage."""
+        return Mark(journal_id, self.lineage.lineage_id, rotation_id)
+
+
+_CODEC = TypeAdapter(Record, config=ConfigDict(extra="forbid", hide_input_in_errors=True))
+
+
+def encode(record: Record) -> str:
+    """Return the JSON text of `record`."""
+    return _CODEC.dump_json(record, exclude_defaults=False).decode()
+
+
+def decode(text: str) -> Record:
+    """Return the record in `text`. Raise ValueError, without the text, when it is not one of format 1."""
+    try:
+        return _CODEC.validate_json(text)
+    except ValidationError as error:
+        places = ", ".join(".".join(map(str, e["loc"])) for e in error.errors(include_input=False)[:3])
+        message = f"not a journal record of format 1 (at: {places or 'the top'})"
+        raise ValueError(message) from None

@@ -1,0 +1,57 @@
+"""What inventory saw of one lineage at one instant: all that a decision may depend on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator.model.entry import Entry, Served
+from rotator.model.key import Key
+from rotator.model.lineage import Lineage
+from rotator.model.reason import HoldReason
+from rotator.model.record import Names, Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One lineage, seen whole. Holds no secret, so it can be saved and decided on again offline.
+
+    `observer` is the name of the process that looked (holder of its claims). `seen_at` is our clock;
+    `vault_skew` and `provider_skew` are what those clocks were ahead of it. `keys` are the keys of the
+    project that concern this lineage: named by its record, marked for it, or matched by its policy.
+    `absence_proven` says whether a key missing from `keys` is really gone. `matched` is the key that a
+    policy gives to this lineage while it has no record. `currents_elsewhere` are the keys that records of
+    other lineages name as current. `fleet_hold` is a hold that follows from looking at all lineages.
+    """
+
+    lineage: Lineage
+    journal_id: str
+    observer: str
+    seen_at: datetime
+    vault_skew: timedelta
+    provider_skew: timedelta
+    record: Record | None
+    record_version: int
+    record_written_at: datetime | None
+    entry: Entry
+    served: Served
+    keys: tuple[Key, ...]
+    absence_proven: bool
+    management_key_id: str | None
+    management_member_id: str | None
+    matched: Key | None
+    currents_elsewhere: Names
+    fleet_hold: HoldReason | None
+    paused: bool
+
+    def key(self, key_id: str | None) -> Key | None:
+        """Return the listed key with that id, None when it was not seen."""
+        return next((key for key in self.keys if key.key_id == key_id), None)
+
+    def on_vault_clock(self, now: datetime) -> datetime:
+        """Return what Vault's clock shows at `now` of ours."""
+        return now + self.vault_skew
+
+    def on_provider_clock(self, now: datetime) -> datetime:
+        """Return what the provider's clock shows at `now` of ours."""
+        return now + self.provider_skew

@@ -1,0 +1,88 @@
+"""What an operator wants for one or many keys, as frozen values. Built by `policy.load`, never by hand in the flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from rotator.model.entry import FieldNames
+
+
+class Adopt(StrEnum):
+    """What happens to a key that the policy matches and no record names yet."""
+
+    WATCH = "watch"
+    """Look and tell; never rotate."""
+    WHEN_DUE = "when_due"
+    """Take it in, rotate it when it is due."""
+    NOW = "now"
+    """Take it in and rotate it at once."""
+
+
+class Lifetime(StrEnum):
+    """How long a replacement lives, where the policy names no duration."""
+
+    INHERIT = "inherit"
+    """The old key's whole lifetime afresh; no expiry if it had none."""
+    NEVER = "never"
+    """No expiry."""
+
+
+class OriginalTerms(StrEnum):
+    """When an original may be revoked, where the policy names no duration."""
+
+    KEEP = "keep"
+    """By an order, or when it has expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of the granted lifetime, in percent (0 < percent < 100)."""
+
+    percent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Select:
+    """Which keys a policy takes. All that are given must hold."""
+
+    comment: tuple[str, ...] = ()
+    tags: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationTemplate:
+    """Where secrets go. `path` may hold {policy} {provider} {project_id} {slug} {key_id}."""
+
+    mount: str = "secret"
+    path: str = "deepgram/{provider}/{slug}"
+    fields: FieldNames = field(default_factory=FieldNames)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One entry under `policies:` with all defaults filled in.
+
+    Either `select` or `keys` is given; `keys` maps a Vault path to the id of the key that is there today.
+    `fingerprint` changes with every option that a person can change, and with nothing else.
+    """
+
+    name: str
+    provider: str
+    select: Select | None = None
+    keys: tuple[tuple[str, str], ...] = ()
+    adopt: Adopt = Adopt.WATCH
+    rotate_before: Share | timedelta = Share(33)
+    max_age: timedelta | None = None
+    lifetime: Lifetime | timedelta = Lifetime.INHERIT
+    overlap: timedelta = timedelta(hours=24)
+    original: OriginalTerms | timedelta = OriginalTerms.KEEP
+    temporary_below: timedelta = timedelta(hours=24)
+    prove_deadline: timedelta = timedelta(minutes=2)
+    retry_initial: timedelta = timedelta(minutes=1)
+    retry_max: timedelta = timedelta(hours=1)
+    min_gap: timedelta = timedelta(hours=1)
+    destination: DestinationTemplate = field(default_factory=DestinationTemplate)
+    fingerprint: str = ""

@@ -1,0 +1,184 @@
+"""The contracts between the flow and the adapters. One test suite per port runs on every implementation.
+
+Every method may raise the errors of `errors.PortError` that its docstring names; anything else is a bug of
+the adapter. A method that reads may be repeated freely. A method that writes is sent once: adapters never
+retry a write, and after `Ambiguous` the caller looks again before it decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from rotator.model.entry import Entry, FieldNames, Publication
+from rotator.model.key import Key, KeyRequest, Listing
+from rotator.model.lineage import Lineage
+from rotator.model.record import Record
+from rotator.model.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """The answer to a create: the new key's id and its secret, which is shown this once."""
+
+    key_id: str
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a provider says of a secret: accepted or refused as invalid, and whose it is, where it says so."""
+
+    accepted: bool
+    key_id: str | None
+
+
+class Provider(Protocol):
+    """One project at one provider, seen through one management key."""
+
+    async def list_keys(self) -> Listing:
+        """Return every key that our management key can see, each with its expiry and tags.
+
+        Raise Unavailable, Throttled, Denied or Rejected. May be partial without saying so: see
+        `Listing.proves_absence`.
+        """
+        ...
+
+    async def get_key(self, key_id: str) -> Key:
+        """Return one key as it is now. Raise NotFound, Unavailable, Throttled, Denied or Rejected."""
+        ...
+
+    async def create_key(self, request: KeyRequest) -> Minted:
+        """Create a key. Not idempotent: never repeated by the adapter.
+
+        Unavailable, Throttled, Denied, Rejected: nothing was created. Ambiguous: a key may exist or may
+        come to exist; only its mark will find it.
+        """
+        ...
+
+    async def revoke_key(self, key_id: str) -> None:
+        """Delete a key for good. NotFound: the provider knows no such key, or does not show it to us.
+
+        Unavailable, Throttled, Denied, Rejected: not deleted. Ambiguous: it may be deleted, now or later.
+        """
+        ...
+
+    async def prove(self, secret: Secret) -> Proof:
+        """Make a call with `secret` that needs no scope, and say whether it was accepted.
+
+        Refused only when the provider says that the secret is invalid. Raise Unavailable, Throttled or
+        Rejected when that could not be learnt.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRead:
+    """One read of a destination. `at` is Vault's clock. `secret` is None when there is none to use."""
+
+    entry: Entry
+    secret: Secret | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The answer to a publish: the version it became, and when Vault will delete that version, if ever."""
+
+    version: int
+    deletion_at: datetime | None
+
+
+class Destinations(Protocol):
+    """The KV v2 entries that consumers read."""
+
+    async def read(self, lineage: Lineage, fields: FieldNames, *, at_least: int = 0) -> EntryRead:
+        """Return the latest version of the entry.
+
+        A standby may answer with an older one: while the version is below `at_least`, the adapter looks
+        again for a few seconds, then returns what it sees. Raise Unavailable, Throttled, Denied or Rejected.
+        """
+        ...
+
+    async def check_writable(self, lineage: Lineage, fields: FieldNames) -> None:
+        """Find out, before anything is minted, whether `publish` will be allowed.
+
+        Raise Denied when a capability is missing on the entry or on the record, Rejected when the merged
+        entry would be too large or Vault would delete versions by itself (`delete_version_after`), else
+        Unavailable or Throttled.
+        """
+        ...
+
+    async def publish(
+        self, lineage: Lineage, fields: FieldNames, publication: Publication, *, base: int
+    ) -> Published:
+        """Write into the entry exactly if it still is at version `base`, keeping its other fields.
+
+        Conflict: it was not at `base`, nothing was written. Ambiguous: it may be written, now or later, at
+        `base` only. Unavailable, Throttled, Denied, Rejected: nothing was written.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRead:
+    """One read of a journal record: None and version 0 when there never was one. `at` is Vault's clock."""
+
+    record: Record | None
+    version: int
+    written_at: datetime | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """The control record of a journal: its id, made once and at random, and which instance owns it."""
+
+    journal_id: str
+    instance: str
+
+
+class Journal(Protocol):
+    """One record per lineage, under a prefix of our own, never with a secret in it."""
+
+    async def control(self) -> Control | None:
+        """Return the control record, None when there never was one.
+
+        Raise Rejected when there is something else in its place, or when it was deleted; else Unavailable,
+        Throttled or Denied.
+        """
+        ...
+
+    async def found(self, control: Control) -> None:
+        """Write the control record of a new journal. Conflict: there is one already. Else as `write`."""
+        ...
+
+    async def names(self) -> tuple[str, ...]:
+        """Return the names of all records. Raise Unavailable, Throttled, Denied or Rejected."""
+        ...
+
+    async def read(self, name: str) -> RecordRead:
+        """Return the latest record of that name (`Lineage.record_name`).
+
+        Raise Rejected when there is something that is not a record this version can read, or when it was
+        deleted; else Unavailable, Throttled or Denied.
+        """
+        ...
+
+    async def write(self, record: Record, *, base: int) -> int:
+        """Write the record exactly if it still is at version `base` (0: there never was one).
+
+        Return the new version. Conflict: it was not at `base`. Ambiguous: it may be written, now or later,
+        at `base` only. Rejected: refused for good, or Vault would delete the version by itself.
+        Unavailable, Throttled, Denied: not written.
+        """
+        ...
+
+
+class RotationIds(Protocol):
+    """Where new rotation ids come from."""
+
+    def new(self) -> str:
+        """Return 16 lower-case hexadecimal digits that were never used before."""
+        ...
