@@ -7,15 +7,18 @@ retry a write, and after `Ambiguous` the caller looks again before it decides.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
+from rotator.clock import Clock
 from rotator.model.entry import Entry, FieldNames, Publication
 from rotator.model.key import Key, KeyRequest, Listing
 from rotator.model.lineage import Lineage
 from rotator.model.record import Record
 from rotator.model.secret import Secret
+from rotator.model.told import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +185,24 @@ class RotationIds(Protocol):
     def new(self) -> str:
         """Return 16 lower-case hexadecimal digits that were never used before."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything outside that the flow may touch for one lineage, and who it is when it does.
+
+    `holder` names this process in claims, `journal_id` names the journal in marks. `claim_ttl` is how long
+    a claim lasts without being renewed. `stopping` says whether the process was asked to stop: nothing new
+    is begun then, and what is under way is brought to a safe end. `tell` is called at each step.
+    """
+
+    provider: Provider
+    destinations: Destinations
+    journal: Journal
+    clock: Clock
+    rotation_ids: RotationIds
+    holder: str
+    journal_id: str
+    claim_ttl: timedelta
+    stopping: Callable[[], bool]
+    tell: Callable[[Told], None]

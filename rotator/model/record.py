@@ -15,7 +15,7 @@ from pydantic import ConfigDict, PlainSerializer, TypeAdapter, ValidationError
 from rotator.model.entry import FieldNames
 from rotator.model.key import Key, Mark
 from rotator.model.lineage import Lineage
-from rotator.model.reason import HoldReason, RotateReason
+from rotator.model.reason import HoldReason, RevokeReason, RotateReason
 
 Names = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[str])]
 
@@ -106,24 +106,27 @@ class Previous:
 class Original:
     """A key from before adoption whose secret the destination never held.
 
-    `superseded_at` is None until our first publish. It is revoked after `release_after` from then, or
-    after somebody released it, or when it has expired; never otherwise.
+    `superseded_at` (Vault's clock) and `overlap` are None until our first publish. It is revoked when the
+    overlap is over and, besides, `release_after` has passed since then, or somebody released it, or it has
+    expired; never otherwise.
     """
 
     key: KnownKey
-    superseded_at: datetime | None
-    release_after: timedelta | None
-    released_at: datetime | None
+    superseded_at: datetime | None = None
+    overlap: timedelta | None = None
+    release_after: timedelta | None = None
+    released_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """How often in a row it went wrong, what went wrong last, and when to try next.
+    """How often in a row it went wrong, what was tried, what went wrong last, and when to try next.
 
     Does not count any more once the policy entry has another fingerprint.
     """
 
     count: int
+    tried: RotateReason | RevokeReason
     what: str
     failed_at: datetime
     next_try_at: datetime
@@ -131,7 +134,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class RecordedHold:
     """A hold that was found while acting. It is tried once more when the policy entry changes."""
 
     reason: HoldReason
@@ -172,7 +175,7 @@ class Record:
     originals: tuple[Original, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     failure: Failure | None = None
-    hold: Hold | None = None
+    hold: RecordedHold | None = None
     claim: Claim | None = None
     history: tuple[Rotated, ...] = ()
 

@@ -42,7 +42,6 @@ class Snapshot:
     matched: Key | None
     currents_elsewhere: Names
     fleet_hold: HoldReason | None
-    paused: bool
 
     def key(self, key_id: str | None) -> Key | None:
         """Return the listed key with that id, None when it was not seen."""

@@ -1,0 +1,1 @@
+"""2. What is there: provider, Vault and journal, read into one snapshot. Reads only."""

@@ -1,0 +1,96 @@
+"""Read everything that a decision about one lineage may depend on, once, into one snapshot."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rotator.errors import PortError, Rejected
+from rotator.inventory.assignment import Assignment
+from rotator.model.entry import Served, Verdict
+from rotator.model.key import Key, Listing
+from rotator.model.reason import HoldReason
+from rotator.model.secret import Secret
+from rotator.model.snapshot import Snapshot
+from rotator.ports import Ports, RecordRead
+
+REFUSED_AGAIN_AFTER = timedelta(seconds=1)
+"""A refusal counts only when it is repeated after this pause."""
+
+
+async def observe(
+    assignment: Assignment,
+    ports: Ports,
+    *,
+    record: RecordRead | None = None,
+    listing: Listing | None = None,
+) -> Snapshot:
+    """Return one snapshot of the lineage, whole or not at all.
+
+    `record` is given by a holder that has just written it, `listing` by a sweep that has just asked; else
+    both are read. The destination is read last but one and its secret tried last, so that a proof is as
+    fresh as `seen_at` says. Raise what the ports raise; only an unreadable record is an answer (a hold).
+    """
+    lineage, clock = assignment.lineage, ports.clock
+    fleet_hold = assignment.fleet_hold
+    if record is None:
+        try:
+            record = await ports.journal.read(lineage.record_name)
+        except Rejected:
+            record, fleet_hold = RecordRead(None, 0, None, clock.now()), HoldReason.RECORD_UNREADABLE
+    if listing is None:
+        listing = await ports.provider.list_keys()
+    provider_skew = listing.at - clock.now()
+    current = record.record.current if record.record else None
+    seen_at = clock.now()
+    read = await ports.destinations.read(
+        lineage, assignment.policy.destination.fields, at_least=current.version if current else 0
+    )
+    vault_skew = read.at - clock.now()
+    served = await _try(read.secret, ports)
+    return Snapshot(
+        lineage=lineage,
+        journal_id=ports.journal_id,
+        observer=ports.holder,
+        seen_at=seen_at,
+        vault_skew=vault_skew,
+        provider_skew=provider_skew,
+        record=record.record,
+        record_version=record.version,
+        record_written_at=record.written_at,
+        entry=read.entry,
+        served=served,
+        keys=_concerned(assignment, record, listing),
+        absence_proven=listing.proves_absence(served_key_id=current.key.key_id if current else None),
+        management_key_id=listing.management_key_id,
+        management_member_id=listing.management_member_id,
+        matched=listing.get(assignment.matched_key_id) if assignment.matched_key_id else None,
+        currents_elsewhere=assignment.currents_elsewhere,
+        fleet_hold=fleet_hold,
+    )
+
+
+async def _try(secret: Secret | None, ports: Ports) -> Served:
+    """Return what the provider says of the served secret. A refusal must be repeated to count."""
+    if secret is None:
+        return Served(Verdict.NOTHING)
+    try:
+        proof = await ports.provider.prove(secret)
+        if not proof.accepted:
+            await ports.clock.sleep(REFUSED_AGAIN_AFTER)
+            proof = await ports.provider.prove(secret)
+    except PortError:
+        return Served(Verdict.UNKNOWN)
+    return Served(Verdict.ACCEPTED if proof.accepted else Verdict.REFUSED, proof.key_id)
+
+
+def _concerned(assignment: Assignment, record: RecordRead, listing: Listing) -> tuple[Key, ...]:
+    """Return the listed keys that concern this lineage: named by the record, marked for it, or matched."""
+    named = record.record.known_key_ids() if record.record else frozenset[str]()
+    lineage_id = assignment.lineage.lineage_id
+    return tuple(
+        key
+        for key in listing.keys
+        if key.key_id in named
+        or key.key_id == assignment.matched_key_id
+        or ((mark := key.mark) is not None and mark.lineage_id == lineage_id)
+    )

@@ -1,0 +1,46 @@
+"""What is told at each step: to the log, and to whoever watches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    """What has just happened to a lineage."""
+
+    ADOPTED = "adopted"
+    INTENT = "intent"
+    """The intent is in the journal; nothing was created yet."""
+    CREATED = "created"
+    PROVEN = "proven"
+    """The new key has the same rights, and the provider accepts its secret."""
+    PUBLISHED = "published"
+    """The new secret was read back from the destination."""
+    OVERLAP = "overlap"
+    """The publish is recorded: both keys work until the overlap ends."""
+    FINISHED = "finished"
+    """A publish that an earlier holder could not record was recorded."""
+    INHERITED = "inherited"
+    """An orphan was counted among the previous keys."""
+    CANDIDATE_REVOKED = "candidate_revoked"
+    """A new key that was never published was deleted again."""
+    REVOKED = "revoked"
+    """An old key was deleted and is gone from the provider's list."""
+    HELD = "held"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One step of one lineage. Nothing here is ever secret."""
+
+    step: Step
+    lineage: str
+    reason: str = ""
+    key_id: str | None = None
+    rotation_id: str | None = None
+    version: int | None = None
+    until: datetime | None = None
+    detail: str = ""

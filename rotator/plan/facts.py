@@ -1,0 +1,116 @@
+"""What a snapshot means: which keys are current, previous, orphaned or stray, and what the destination serves.
+
+Whose key is it? A mark alone proves nothing: a proxy can repeat a create, a person can copy a comment. A key
+that the record does not name is ours (an orphan) only if its mark carries this journal's id, this lineage
+and a rotation id that this record issued, and if it was created between one minute before and one hour
+after that intent by the provider's clock, belongs to our management key's member, and has the scopes asked
+for. Any other key with our mark is a stray: shown and told, never touched.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from rotator.model.entry import EntryState, Verdict
+from rotator.model.key import Key
+from rotator.model.record import Attempt, KnownKey, Record
+from rotator.model.snapshot import Snapshot
+from rotator.policy.schedule import MADE_WITHIN
+
+CREATED_BEFORE_INTENT = timedelta(minutes=1)
+
+CLAIM_MARGIN = timedelta(seconds=5)
+"""How much longer than its length a claim is respected, for what clocks and answers may be late."""
+
+SKEW_ALLOWED = timedelta(seconds=30)
+"""While our, Vault's and the provider's clocks differ by more, nothing is revoked."""
+
+
+def marked_for_us(snapshot: Snapshot) -> tuple[Key, ...]:
+    """Return the keys whose mark names this journal and this lineage."""
+    return tuple(
+        key
+        for key in snapshot.keys
+        if (mark := key.mark) is not None
+        and mark.journal_id == snapshot.journal_id
+        and mark.lineage_id == snapshot.lineage.lineage_id
+    )
+
+
+def orphans(snapshot: Snapshot) -> tuple[tuple[Key, Attempt], ...]:
+    """Return our keys that the record does not name, each with the attempt that made it, expired ones too."""
+    if snapshot.record is None:
+        return ()
+    known = snapshot.record.known_key_ids()
+    found = []
+    for key in marked_for_us(snapshot):
+        attempt = snapshot.record.attempt(key.mark.rotation_id) if key.mark else None
+        if attempt is not None and key.key_id not in known and made_by(key, attempt, snapshot):
+            found.append((key, attempt))
+    return tuple(found)
+
+
+def strays(snapshot: Snapshot) -> tuple[Key, ...]:
+    """Return the keys that carry our mark and are not proven to be ours."""
+    if snapshot.record is None:
+        return ()
+    ours = {key.key_id for key, _ in orphans(snapshot)} | snapshot.record.known_key_ids()
+    return tuple(key for key in marked_for_us(snapshot) if key.key_id not in ours)
+
+
+def made_by(key: Key, attempt: Attempt, snapshot: Snapshot) -> bool:
+    """Return whether `key`, which carries the mark of `attempt`, is the work of that attempt."""
+    earliest = attempt.intent_at - CREATED_BEFORE_INTENT
+    latest = attempt.intent_at + MADE_WITHIN
+    return (
+        earliest <= key.created_at <= latest
+        and key.member_id == snapshot.management_member_id
+        and key.scopes in (attempt.asked_scopes, attempt.expected_scopes)
+    )
+
+
+def unserved(snapshot: Snapshot, now: datetime) -> tuple[Key, ...]:
+    """Return the orphans that still work."""
+    provider_now = snapshot.on_provider_clock(now)
+    return tuple(key for key, _ in orphans(snapshot) if not key.expired(provider_now))
+
+
+def head(record: Record) -> KnownKey | None:
+    """Return the key whose age counts and whose scopes are copied: the current one, else the newest original."""
+    if record.current is not None:
+        return record.current.key
+    return record.originals[-1].key if record.originals else None
+
+
+def serves_current(snapshot: Snapshot) -> bool:
+    """Return whether the destination serves the current key, as we published it, and the provider accepts it.
+
+    Fields that a person added beside ours make a later version; that changes nothing.
+    """
+    record, entry, served = snapshot.record, snapshot.entry, snapshot.served
+    if record is None or record.current is None or entry.state is not EntryState.PRESENT:
+        return False
+    current = record.current
+    if entry.rotation_id != current.rotation_id or entry.version < current.version:
+        return False
+    if served.verdict is not Verdict.ACCEPTED:
+        return False
+    if served.key_id is not None:
+        return served.key_id == current.key.key_id
+    return entry.key_id in (None, current.key.key_id) and snapshot.key(current.key.key_id) is not None
+
+
+def claimed_until(snapshot: Snapshot) -> datetime | None:
+    """Return when the claim of another holder runs out, on Vault's clock, None when there is none."""
+    record = snapshot.record
+    if record is None or record.claim is None or record.claim.holder == snapshot.observer:
+        return None
+    if snapshot.record_written_at is None:
+        return None
+    return snapshot.record_written_at + record.claim.ttl + CLAIM_MARGIN
+
+
+def clocks_agree(snapshot: Snapshot) -> bool:
+    """Return whether the three clocks differ by little enough to revoke by them."""
+    ahead = (timedelta(0), snapshot.vault_skew, snapshot.provider_skew)
+    return max(ahead) - min(ahead) <= SKEW_ALLOWED

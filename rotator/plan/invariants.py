@@ -1,0 +1,100 @@
+"""The safety predicates. The planner asks them, and the revoking step asks them again just before it acts.
+
+Each answers with the first obstacle, None when there is none. They look at nothing but the snapshot.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rotator.model.record import Original, Previous
+from rotator.model.snapshot import Snapshot
+from rotator.plan.facts import clocks_agree, serves_current
+
+PROOF_LASTS = timedelta(seconds=5)
+"""A revocation is dropped when the destination was read longer ago than this."""
+
+
+class Obstacle(StrEnum):
+    """Why a key may not be revoked now."""
+
+    NOT_OURS = "not_ours"
+    """The record names it neither as previous nor as an original."""
+    MANAGEMENT_KEY = "management_key"
+    """It is the management key in use, or we don't know which one that is."""
+    CURRENT_ELSEWHERE = "current_elsewhere"
+    """Another lineage serves it."""
+    CURRENT = "current"
+    """It is the key that this lineage serves."""
+    SERVED_UNPROVEN = "served_unproven"
+    """What Vault serves now is not shown to be the current key, accepted by the provider."""
+    PROOF_TOO_OLD = "proof_too_old"
+    """The destination was read too long ago."""
+    CLOCKS_DIFFER = "clocks_differ"
+    """The three clocks differ by too much to trust an overlap."""
+    OVERLAP = "overlap"
+    """The overlap has not run out."""
+    NOT_RELEASED = "not_released"
+    """It is an original that nobody released."""
+
+
+def may_revoke(snapshot: Snapshot, key_id: str, now: datetime) -> Obstacle | None:
+    """Return why the key may not be revoked at `now`, None when promises P3 and P4 allow it."""
+    record = snapshot.record
+    terms = terms_of(snapshot, key_id)
+    if record is None or record.current is None or terms is None:
+        return Obstacle.NOT_OURS
+    if snapshot.management_key_id in (None, key_id):
+        return Obstacle.MANAGEMENT_KEY
+    if key_id in snapshot.currents_elsewhere:
+        return Obstacle.CURRENT_ELSEWHERE
+    if key_id == record.current.key.key_id:
+        return Obstacle.CURRENT
+    if not serves_current(snapshot):
+        return Obstacle.SERVED_UNPROVEN
+    if now - snapshot.seen_at > PROOF_LASTS:
+        return Obstacle.PROOF_TOO_OLD
+    if not clocks_agree(snapshot):
+        return Obstacle.CLOCKS_DIFFER
+    ends = overlap_ends(terms)
+    if ends is None or snapshot.on_vault_clock(now) < ends:
+        return Obstacle.OVERLAP
+    if isinstance(terms, Original) and not released(terms, snapshot, now):
+        return Obstacle.NOT_RELEASED
+    return None
+
+
+def terms_of(snapshot: Snapshot, key_id: str) -> Previous | Original | None:
+    """Return what the record says of a key that awaits revocation."""
+    if snapshot.record is None:
+        return None
+    for previous in snapshot.record.previous:
+        if previous.key_id == key_id:
+            return previous
+    return next((o for o in snapshot.record.originals if o.key.key_id == key_id), None)
+
+
+def overlap_ends(terms: Previous | Original) -> datetime | None:
+    """Return when the overlap is over, on Vault's clock; None while nothing superseded the key."""
+    if terms.superseded_at is None or terms.overlap is None:
+        return None
+    return terms.superseded_at + terms.overlap
+
+
+def released(original: Original, snapshot: Snapshot, now: datetime) -> bool:
+    """Return whether an original may go: released by an order, by the policy's duration, or expired."""
+    if original.released_at is not None:
+        return True
+    ends = release_ends(original)
+    if ends is not None and snapshot.on_vault_clock(now) >= ends:
+        return True
+    expires_at = original.key.expires_at
+    return expires_at is not None and expires_at <= snapshot.on_provider_clock(now)
+
+
+def release_ends(original: Original) -> datetime | None:
+    """Return when the policy's duration releases an original, on Vault's clock; None when it never does."""
+    if original.superseded_at is None or original.release_after is None:
+        return None
+    return original.superseded_at + original.release_after

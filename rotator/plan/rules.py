@@ -1,0 +1,372 @@
+"""The rules, in their order. The order is the specification.
+
+Theory of operation. Each rule looks at the whole snapshot and either decides or passes on. The first that
+decides wins. Four groups, from the most to the least urgent question:
+
+1. May we act at all? Another process works on it, or what is remembered can't be trusted: then nothing is
+   touched.
+2. What does the destination serve? If a publish of ours was never recorded, that is finished first, because
+   every other question depends on which key is current. If a person wrote there, nothing automatic is safe.
+   If what it serves is refused by the provider, consumers are failing now, and a rotation comes before all else.
+3. Which keys await their end? An orphan is never revoked on sight: its publish may still be under way. Once
+   a publish above its base is confirmed, that publish can't succeed any more, and it joins the previous keys.
+   Previous keys and originals are revoked when nothing stands in the way.
+4. Is the key in use due? Only then is something new made, and not while too much is left lying about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from rotator.model.entry import EntryState, Verdict
+from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
+from rotator.model.record import Failure, Original, Record
+from rotator.model.snapshot import Snapshot
+from rotator.plan import facts
+from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
+from rotator.plan.invariants import may_revoke, overlap_ends, release_ends
+from rotator.policy.policy import Adopt as AdoptMode
+from rotator.policy.policy import Policy
+from rotator.policy.schedule import due
+
+Rule = Callable[[Policy, Snapshot, datetime], Decision | None]
+
+UNSERVED_ALLOWED = 2
+"""With more keys of ours alive that nobody serves, nothing is minted until somebody looks."""
+
+ATTEMPTS_ALLOWED = 49
+"""With more attempts open, nothing is minted until somebody looks."""
+
+LOOK_AGAIN = timedelta(minutes=1)
+"""When to look again at something that may be different soon."""
+
+
+# 1. May we act at all?
+
+
+def fleet_hold(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Hold what looking at all lineages together showed to be unsafe."""
+    del policy, now
+    return None if snapshot.fleet_hold is None else Hold(snapshot.fleet_hold)
+
+
+def claimed(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Leave a lineage to the process that works on it."""
+    del policy
+    until = facts.claimed_until(snapshot)
+    if until is None or until <= snapshot.on_vault_clock(now):
+        return None
+    return Wait(WaitReason.CLAIMED, until - snapshot.vault_skew)
+
+
+def without_record(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Take a new key in; hold when the record was lost, or when the destination is somebody else's."""
+    if snapshot.record is not None:
+        return None
+    entry, matched = snapshot.entry, snapshot.matched
+    if facts.marked_for_us(snapshot) or entry.rotation_id is not None:
+        return Hold(HoldReason.LOST_RECORD)
+    if matched is None:
+        return Wait(WaitReason.NOT_FOUND, None)
+    if policy.adopt is AdoptMode.WATCH:
+        return Wait(WaitReason.WATCHED, None)
+    if entry.state is EntryState.DELETED:
+        return Hold(HoldReason.ENTRY_DELETED, f"version {entry.version}")
+    if not entry.has_secret:
+        return Adopt(matched.key_id, original=True)
+    if snapshot.served.verdict is Verdict.UNKNOWN:
+        return Wait(WaitReason.SERVED_UNPROVEN, now + LOOK_AGAIN)
+    if snapshot.served.verdict is Verdict.ACCEPTED and snapshot.served.key_id == matched.key_id:
+        return Adopt(matched.key_id, original=False)
+    return Hold(HoldReason.DESTINATION_OCCUPIED, f"version {entry.version}")
+
+
+def recorded_hold(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Keep a hold that was found while acting, until the policy entry is another one."""
+    del now
+    hold = _record(snapshot).hold
+    if hold is None or hold.policy_fingerprint != policy.fingerprint:
+        return None
+    return Hold(hold.reason, hold.detail)
+
+
+def fields_changed(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Hold when the policy names other fields: consumers still read the old ones."""
+    del now
+    same = _record(snapshot).fields == policy.destination.fields
+    return None if same else Hold(HoldReason.FIELDS_CHANGED)
+
+
+# 2. What does the destination serve?
+
+
+def finish(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Record a publish of ours that nobody recorded, once its secret is shown to be that very key.
+
+    A rotation id that was recorded before is no such publish: a person rolled the entry back.
+    """
+    del policy
+    record, entry, served = _record(snapshot), snapshot.entry, snapshot.served
+    attempt = record.attempt(entry.rotation_id)
+    if entry.state is not EntryState.PRESENT or attempt is None or _was_recorded(record, attempt.rotation_id):
+        return None
+    if entry.version <= attempt.base:
+        return Hold(HoldReason.ENTRY_BEHIND, f"version {entry.version}, base {attempt.base}")
+    match served.verdict:
+        case Verdict.ACCEPTED:
+            key_id = served.key_id or entry.key_id
+            made = {key.key_id for key, by in facts.orphans(snapshot) if by == attempt}
+            if key_id is not None and key_id in made:
+                return Finish(attempt.rotation_id, key_id)
+            return Hold(HoldReason.ENTRY_CHANGED, f"version {entry.version}")
+        case Verdict.REFUSED:
+            return None
+        case Verdict.UNKNOWN | Verdict.NOTHING:
+            return Wait(WaitReason.SERVED_UNPROVEN, now + LOOK_AGAIN)
+
+
+def recognise(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Make an original current when its own secret has come to stand in the destination."""
+    del policy, now
+    record, served = _record(snapshot), snapshot.served
+    if record.current is not None or served.verdict is not Verdict.ACCEPTED:
+        return None
+    if any(original.key.key_id == served.key_id for original in record.originals):
+        return Adopt(str(served.key_id), original=False)
+    return None
+
+
+def not_as_published(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Hold when the destination holds something else than what we published: a person wrote it."""
+    del policy, now
+    record, entry = _record(snapshot), snapshot.entry
+    shown = f"version {entry.version}"
+    if record.current is None:
+        if entry.state is EntryState.DELETED:
+            return Hold(HoldReason.ENTRY_DELETED, shown)
+        unfinished = record.attempt(entry.rotation_id) is not None
+        return Hold(HoldReason.DESTINATION_OCCUPIED, shown) if entry.has_secret and not unfinished else None
+    if entry.state is not EntryState.PRESENT:
+        return Hold(HoldReason.ENTRY_DELETED, shown)
+    if entry.version < record.current.version:
+        return Hold(HoldReason.ENTRY_BEHIND, f"{shown}, published {record.current.version}")
+    unfinished = record.attempt(entry.rotation_id) is not None and not _was_recorded(
+        record, str(entry.rotation_id)
+    )
+    if entry.rotation_id != record.current.rotation_id and not unfinished:
+        return Hold(HoldReason.ENTRY_CHANGED, shown)
+    other_key = snapshot.served.key_id not in (None, record.current.key.key_id)
+    if not entry.has_secret or (other_key and not unfinished):
+        return Hold(HoldReason.ENTRY_CHANGED, shown)
+    return None
+
+
+def served_refused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Replace at once a served key that the provider refuses, whatever window, gap or back-off.
+
+    Only tries that were made for this very reason are spaced: one after another would never end otherwise.
+    """
+    record = _record(snapshot)
+    replaced = facts.head(record)
+    if snapshot.served.verdict is not Verdict.REFUSED or replaced is None:
+        return None
+    if policy.adopt is AdoptMode.WATCH:
+        return Hold(HoldReason.SERVED_REFUSED)
+    minting = _minting_hold(snapshot, now)
+    if minting is not None:
+        return minting
+    reason = RotateReason.SERVED_KEY_REFUSED
+    failure = _failure(policy, record)
+    if failure is not None and failure.tried is reason and failure.next_try_at > now:
+        return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
+    last = record.history[-1] if record.history else None
+    if last is not None and last.reason is reason and record.current is not None:
+        gap_ends = record.current.published_at + policy.min_gap - snapshot.vault_skew
+        if gap_ends > now:
+            return Wait(WaitReason.BACKING_OFF, gap_ends)
+    return Rotate(reason, replaced)
+
+
+# 3. Which keys await their end?
+
+
+def inherit(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Count an orphan as previous once its own publish can't succeed any more."""
+    del policy, now
+    current = _record(snapshot).current
+    if current is None:
+        return None
+    for key, attempt in facts.orphans(snapshot):
+        if attempt.base < current.version:
+            return Inherit(key.key_id)
+    return None
+
+
+def revoke(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Delete the first previous key or original that nothing stands in the way of."""
+    record = _record(snapshot)
+    failure = _failure(policy, record)
+    if failure is not None and isinstance(failure.tried, RevokeReason) and failure.next_try_at > now:
+        return None
+    for previous in record.previous:
+        if may_revoke(snapshot, previous.key_id, now) is None:
+            return Revoke(previous.key_id, RevokeReason.OVERLAP_ENDED)
+    provider_now = snapshot.on_provider_clock(now)
+    for original in record.originals:
+        if may_revoke(snapshot, original.key.key_id, now) is None:
+            expired = original.key.expires_at is not None and original.key.expires_at <= provider_now
+            reason = RevokeReason.EXPIRED if expired else RevokeReason.ORIGINAL_RELEASED
+            return Revoke(original.key.key_id, reason)
+    return None
+
+
+# 4. Is the key in use due?
+
+
+def nothing_to_copy(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Hold when the key to be replaced is not listed: its rights can't be compared with anything."""
+    del policy, now
+    record = _record(snapshot)
+    if record.current is None:
+        gone = snapshot.absence_proven and all(snapshot.key(o.key.key_id) is None for o in record.originals)
+        return Hold(HoldReason.ORIGINAL_GONE) if gone else None
+    listed = snapshot.key(record.current.key.key_id) is not None
+    accepted = snapshot.served.verdict is Verdict.ACCEPTED
+    return Hold(HoldReason.CURRENT_UNLISTED) if accepted and not listed else None
+
+
+def rotate_when_due(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Replace the key in use when it is due, unless the last try failed a moment ago."""
+    record = _record(snapshot)
+    key = facts.head(record)
+    if key is None or policy.adopt is AdoptMode.WATCH:
+        return None
+    reason = _due_reason(policy, snapshot, now)
+    if reason is None:
+        return None
+    minting = _minting_hold(snapshot, now)
+    if minting is not None:
+        return minting
+    failure = _failure(policy, record)
+    if failure is not None and isinstance(failure.tried, RotateReason) and failure.next_try_at > now:
+        return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
+    return Rotate(reason, key)
+
+
+def too_many(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Show a lineage that may not mint any more, before it is due."""
+    del policy
+    return _minting_hold(snapshot, now)
+
+
+def wait(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision:
+    """Wait for the next instant at which something can change, and say for what. Always decides."""
+    record = _record(snapshot)
+    if snapshot.served.verdict is Verdict.UNKNOWN:
+        return Wait(WaitReason.SERVED_UNPROVEN, now + LOOK_AGAIN)
+    next_due = _next_due(policy, snapshot)
+    if record.previous:
+        ends = [end for p in record.previous if (end := overlap_ends(p)) is not None]
+        return _until(WaitReason.OVERLAP, [*_ours(ends, snapshot), next_due], now)
+    if record.current is not None and record.originals:
+        ends = [end for o in record.originals for end in _original_ends(o)]
+        return _until(WaitReason.AWAITING_RELEASE, [*_ours(ends, snapshot), next_due], now)
+    if policy.adopt is AdoptMode.WATCH:
+        return Wait(WaitReason.WATCHED, None)
+    return _until(WaitReason.NOT_DUE, [next_due], now)
+
+
+RULES: tuple[Rule, ...] = (
+    fleet_hold,
+    claimed,
+    without_record,
+    recorded_hold,
+    fields_changed,
+    finish,
+    recognise,
+    not_as_published,
+    served_refused,
+    inherit,
+    revoke,
+    nothing_to_copy,
+    rotate_when_due,
+    too_many,
+    wait,
+)
+
+
+def _record(snapshot: Snapshot) -> Record:
+    """Return the record; every rule after `without_record` has one."""
+    if snapshot.record is None:
+        raise AssertionError("a rule that needs a record was asked without one")
+    return snapshot.record
+
+
+def _failure(policy: Policy, record: Record) -> Failure | None:
+    """Return the last failure, unless the policy entry has changed since."""
+    failure = record.failure
+    return failure if failure and failure.policy_fingerprint == policy.fingerprint else None
+
+
+def _was_recorded(record: Record, rotation_id: str) -> bool:
+    current = record.current
+    if current is not None and current.rotation_id == rotation_id:
+        return True
+    return any(rotated.rotation_id == rotation_id for rotated in record.history)
+
+
+def _minting_hold(snapshot: Snapshot, now: datetime) -> Hold | None:
+    """Return why nothing new may be minted, whatever is due."""
+    unserved = facts.unserved(snapshot, now)
+    if len(unserved) > UNSERVED_ALLOWED:
+        return Hold(HoldReason.TOO_MANY_UNSERVED, ", ".join(key.key_id for key in unserved))
+    provider_now = snapshot.on_provider_clock(now)
+    still_open = [a for a in _record(snapshot).attempts if a.keep_until > provider_now]
+    if len(still_open) > ATTEMPTS_ALLOWED:
+        return Hold(HoldReason.TOO_MANY_ATTEMPTS, f"{len(still_open)} attempts")
+    return None
+
+
+def _due_reason(policy: Policy, snapshot: Snapshot, now: datetime) -> RotateReason | None:
+    record = _record(snapshot)
+    key = facts.head(record)
+    if key is None:
+        return None
+    if policy.adopt is AdoptMode.NOW and not record.history:
+        return RotateReason.ADOPT_NOW
+    next_due = _next_due(policy, snapshot)
+    first = due(policy, snapshot.lineage.lineage_id, key)
+    if next_due is None or first is None or next_due > now:
+        return None
+    return first.reason
+
+
+def _next_due(policy: Policy, snapshot: Snapshot) -> datetime | None:
+    """Return when the key in use is due on our clock, the minimum gap counted in."""
+    record = _record(snapshot)
+    key = facts.head(record)
+    first = None if key is None else due(policy, snapshot.lineage.lineage_id, key)
+    if first is None or policy.adopt is AdoptMode.WATCH:
+        return None
+    at = first.at - snapshot.provider_skew
+    if record.current is not None and record.current.rotation_id is not None:
+        at = max(at, record.current.published_at + policy.min_gap - snapshot.vault_skew)
+    return at
+
+
+def _original_ends(original: Original) -> list[datetime]:
+    ends = [release_ends(original), original.key.expires_at]
+    overlap = overlap_ends(original)
+    return [max(end, overlap) for end in ends if end is not None and overlap is not None]
+
+
+def _ours(instants: list[datetime], snapshot: Snapshot) -> list[datetime]:
+    """Return instants of Vault's clock on ours."""
+    return [instant - snapshot.vault_skew for instant in instants]
+
+
+def _until(reason: WaitReason, instants: list[datetime | None], now: datetime) -> Wait:
+    """Wait until the first instant; one that has passed already is looked at again in a while, never at once."""
+    known = [max(instant, now + LOOK_AGAIN) if instant <= now else instant for instant in instants if instant]
+    return Wait(reason, min(known, default=None))

@@ -1,0 +1,99 @@
+"""When: the arithmetic of due times, back-off and latest safe starts. Pure; `now` is always given.
+
+Nothing here draws a random number: spreading is a hash of what it spreads, so that a restart, a second
+replica or another look gives the same instant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator.model.reason import RotateReason
+from rotator.model.record import KnownKey
+from rotator.policy.policy import Lifetime, Policy, Share
+
+SPREAD = 10
+"""Due times are spread over a tenth of what they are computed from, always to the early side."""
+
+MADE_WITHIN = timedelta(hours=1)
+"""A key that appears longer after its intent is not taken for ours."""
+
+KEPT_WITHOUT_EXPIRY = timedelta(days=90)
+"""How long an attempt for a key that never expires is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a key is to be replaced, and why then."""
+
+    at: datetime
+    reason: RotateReason
+
+
+def rotate_lead(policy: Policy, lifetime: timedelta) -> timedelta:
+    """Return how long before its expiry a key with that whole lifetime is due, before spreading."""
+    if isinstance(policy.rotate_before, Share):
+        return lifetime * (policy.rotate_before.percent / 100)
+    return policy.rotate_before
+
+
+def due(policy: Policy, lineage_id: str, key: KnownKey) -> Due | None:
+    """Return when `key` is due: the earlier of expiry and age, None when it has neither."""
+    instants = []
+    if key.expires_at is not None:
+        lead = rotate_lead(policy, key.expires_at - key.created_at)
+        early = _spread(lead, lineage_id, key.key_id)
+        instants.append(Due(key.expires_at - lead - early, RotateReason.DUE_BY_EXPIRY))
+    if policy.max_age is not None:
+        early = _spread(policy.max_age, lineage_id, key.key_id)
+        instants.append(Due(key.created_at + policy.max_age - early, RotateReason.DUE_BY_AGE))
+    return min(instants, key=lambda one: one.at, default=None)
+
+
+def latest_safe_start(policy: Policy, expires_at: datetime | None) -> datetime | None:
+    """Return the last instant at which a rotation can start and still give the whole overlap, None without expiry."""
+    if expires_at is None:
+        return None
+    return expires_at - (policy.overlap + policy.prove_deadline + policy.retry_max)
+
+
+def lifetime_of_next(policy: Policy, key: KnownKey) -> timedelta | None:
+    """Return the lifetime to ask for when `key` is replaced: afresh, never what is left of it."""
+    match policy.lifetime:
+        case Lifetime.INHERIT:
+            return None if key.expires_at is None else key.expires_at - key.created_at
+        case Lifetime.NEVER:
+            return None
+        case timedelta() as wanted:
+            return wanted
+
+
+def remembered_until(intent_at: datetime, lifetime: timedelta | None) -> datetime:
+    """Return until when an attempt is kept in the record: its key may be made an hour after the intent."""
+    return intent_at + (KEPT_WITHOUT_EXPIRY if lifetime is None else lifetime) + MADE_WITHIN
+
+
+def next_try(
+    policy: Policy, lineage_id: str, *, failures: int, now: datetime, safe_until: datetime | None
+) -> datetime:
+    """Return when to try again after `failures` (at least 1) failures in a row.
+
+    Doubles from `retry.initial` to `retry.max`, takes at most a tenth of the time left to `safe_until`
+    (the latest safe start), never less than half of `retry.initial`, and is spread by a hash.
+    """
+    delay = min(policy.retry_initial * 2.0 ** min(failures - 1, 30), policy.retry_max)
+    if safe_until is not None:
+        delay = max(min(delay, (safe_until - now) / 10), policy.retry_initial)
+    return now + delay - _hashed(lineage_id, str(failures)) * delay / 2
+
+
+def _spread(span: timedelta, *parts: str) -> timedelta:
+    return span / SPREAD * _hashed(*parts)
+
+
+def _hashed(*parts: str) -> float:
+    """Return a number in [0, 1) that depends on `parts` only."""
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64

@@ -1,0 +1,174 @@
+"""How a record changes at each step: pure functions from one record to the next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from rotator.model.key import Key
+from rotator.model.reason import HoldReason, RevokeReason, RotateReason
+from rotator.model.record import (
+    HISTORY_KEPT,
+    Attempt,
+    Current,
+    Failure,
+    KnownKey,
+    Original,
+    Previous,
+    Record,
+    RecordedHold,
+    Rotated,
+)
+from rotator.model.snapshot import Snapshot
+from rotator.policy.policy import OriginalTerms, Policy
+from rotator.policy.schedule import latest_safe_start, next_try
+
+
+def adopted(snapshot: Snapshot, policy: Policy, key: Key, *, original: bool) -> Record:
+    """Return the record of a lineage that has just taken `key` in, or has found its secret in the destination."""
+    known = KnownKey.seen(key)
+    record = snapshot.record or Record(
+        lineage=snapshot.lineage, fields=policy.destination.fields, current=None
+    )
+    if original:
+        return replace(record, originals=(*record.originals, Original(key=known)))
+    if snapshot.entry.written_at is None:
+        raise AssertionError("a destination that serves a key has a version")
+    current = Current(
+        key=known,
+        rotation_id=None,
+        version=snapshot.entry.version,
+        published_at=snapshot.entry.written_at,
+    )
+    others = tuple(o for o in record.originals if o.key.key_id != key.key_id)
+    return replace(record, current=current, originals=others)
+
+
+def intended(record: Record, attempt: Attempt) -> Record:
+    """Return the record with a new attempt."""
+    return replace(record, attempts=(*record.attempts, attempt))
+
+
+def withdrawn(record: Record, rotation_id: str) -> Record:
+    """Return the record without an attempt of which it is certain that nothing was created."""
+    return replace(record, attempts=tuple(a for a in record.attempts if a.rotation_id != rotation_id))
+
+
+def published(
+    record: Record, attempt: Attempt, key: Key, policy: Policy, *, version: int, at: datetime, holder: str
+) -> Record:
+    """Return the record after a confirmed publish: `key` is current, and what it replaces awaits its end.
+
+    `version` and `at` are the destination's, on Vault's clock. The terms of what is replaced are copied, so
+    that they outlive the policy entry.
+    """
+    replaced = record.current
+    previous = record.previous
+    if replaced is not None:
+        lineage = record.lineage
+        previous = (
+            *previous,
+            Previous(
+                key_id=replaced.key.key_id,
+                provider=lineage.provider,
+                project_id=lineage.project_id,
+                superseded_at=at,
+                overlap=attempt.overlap,
+                expires_at=replaced.key.expires_at,
+            ),
+        )
+    finished = Rotated(
+        rotation_id=attempt.rotation_id,
+        key_id=key.key_id,
+        replaced_key_id=replaced.key.key_id if replaced else None,
+        reason=attempt.reason,
+        published_at=at,
+        holder=holder,
+    )
+    return replace(
+        record,
+        current=Current(
+            key=KnownKey.seen(key, asked_scopes=attempt.asked_scopes),
+            rotation_id=attempt.rotation_id,
+            version=version,
+            published_at=at,
+        ),
+        previous=previous,
+        originals=tuple(_superseded(original, at, attempt, policy) for original in record.originals),
+        failure=None,
+        hold=None,
+        history=(*record.history, finished)[-HISTORY_KEPT:],
+    )
+
+
+def inherited(record: Record, key: Key, overlap: timedelta) -> Record:
+    """Return the record with an orphan among the previous keys; its overlap runs from the last publish."""
+    if record.current is None:
+        raise AssertionError("an orphan is inherited from a publish")
+    orphan = Previous(
+        key_id=key.key_id,
+        provider=record.lineage.provider,
+        project_id=record.lineage.project_id,
+        superseded_at=record.current.published_at,
+        overlap=overlap,
+        expires_at=key.expires_at,
+    )
+    return replace(record, previous=(*record.previous, orphan))
+
+
+def gone(record: Record, key_id: str) -> Record:
+    """Return the record without a key that is gone from the provider."""
+    return replace(
+        record,
+        previous=tuple(p for p in record.previous if p.key_id != key_id),
+        originals=tuple(o for o in record.originals if o.key.key_id != key_id),
+        failure=None,
+    )
+
+
+def failed(
+    record: Record, policy: Policy, tried: RotateReason | RevokeReason, what: str, now: datetime
+) -> Record:
+    """Return the record after one more failure, with when to try next."""
+    last = record.failure
+    same = last is not None and last.policy_fingerprint == policy.fingerprint and last.tried == tried
+    count = (last.count if last is not None and same else 0) + 1
+    expires_at = record.current.key.expires_at if record.current else None
+    return replace(
+        record,
+        failure=Failure(
+            count=count,
+            tried=tried,
+            what=what,
+            failed_at=now,
+            next_try_at=next_try(
+                policy,
+                record.lineage.lineage_id,
+                failures=count,
+                now=now,
+                safe_until=latest_safe_start(policy, expires_at),
+            ),
+            policy_fingerprint=policy.fingerprint,
+        ),
+    )
+
+
+def held(record: Record, policy: Policy, reason: HoldReason, detail: str, now: datetime) -> Record:
+    """Return the record with a hold that lasts until the policy entry changes."""
+    return replace(
+        record,
+        hold=RecordedHold(reason=reason, detail=detail, since=now, policy_fingerprint=policy.fingerprint),
+    )
+
+
+def pruned(record: Record, provider_now: datetime, still_seen: frozenset[str]) -> Record:
+    """Return the record without attempts whose lifetime has passed, except those with a key still listed."""
+    kept = tuple(a for a in record.attempts if a.keep_until > provider_now or a.rotation_id in still_seen)
+    return replace(record, attempts=kept)
+
+
+def _superseded(original: Original, at: datetime, attempt: Attempt, policy: Policy) -> Original:
+    if original.superseded_at is not None:
+        return original
+    release_after = None if isinstance(policy.original, OriginalTerms) else policy.original
+    return replace(original, superseded_at=at, overlap=attempt.overlap, release_after=release_after)

@@ -1,0 +1,54 @@
+"""Retire: delete a key that nothing needs any more, after checking everything afresh."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from rotator.errors import Conflict, NotFound, Unavailable
+from rotator.inventory.assignment import Assignment
+from rotator.inventory.observe import observe
+from rotator.model.snapshot import Snapshot
+from rotator.model.told import Step, Told
+from rotator.plan.actions import Revoke
+from rotator.plan.invariants import may_revoke
+from rotator.ports import Ports
+from rotator.rotation.bookkeeping import gone
+from rotator.rotation.claim import ClaimedRecord
+
+LOOKS = 2
+"""How many lists must lack a key before it counts as gone."""
+
+
+async def retire(
+    action: Revoke, assignment: Assignment, snapshot: Snapshot, claimed: ClaimedRecord, ports: Ports
+) -> None:
+    """Revoke one key, see that it is gone, and record that.
+
+    The claim is written first: if that succeeds, the record that this was decided from is the newest one,
+    even if it came from a lagging standby. Then provider and destination are read afresh and the planner's
+    own predicate is asked again. Raise Conflict when it now says no, else what the ports raise.
+    """
+    await claimed.write(claimed.record)
+    fresh = await observe(assignment, ports, record=claimed.as_read())
+    obstacle = may_revoke(fresh, action.key_id, ports.clock.now())
+    if obstacle is not None:
+        await claimed.give_back(claimed.record)
+        raise Conflict("revoke key", action.key_id, f"not any more: {obstacle}")
+    with suppress(NotFound):  # deleted already, or not shown to us: the list decides
+        await ports.provider.revoke_key(action.key_id)
+    await _see_it_gone(action.key_id, fresh, ports)
+    await claimed.give_back(gone(claimed.record, action.key_id))
+    ports.tell(
+        Told(
+            step=Step.REVOKED, lineage=snapshot.lineage.name, key_id=action.key_id, reason=action.reason.value
+        )
+    )
+
+
+async def _see_it_gone(key_id: str, fresh: Snapshot, ports: Ports) -> None:
+    """Return when several lists that can be believed lack the key. Raise Unavailable when one does not."""
+    served = fresh.record.current.key.key_id if fresh.record and fresh.record.current else None
+    for _ in range(LOOKS):
+        listing = await ports.provider.list_keys()
+        if listing.get(key_id) is not None or not listing.proves_absence(served_key_id=served):
+            raise Unavailable("revoke key", key_id, "the provider still lists it, or shows only a part")
