@@ -1,0 +1,58 @@
+# A machine needs Python 3.11 or newer with pip, make and a package index. Everything else is fetched into
+# .tools/ and .venv/; nothing is installed outside this folder. PYTHON=python3.12 chooses another Python.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+
+UV_VERSION := 0.13.9
+
+# uv makes .venv with this Python and never downloads one.
+export UV_PYTHON := $(PYTHON)
+export UV_PYTHON_DOWNLOADS := never
+
+# A uv on PATH is taken when it is the pinned version, else the one under .tools/.
+UV = $$(cat .tools/uv-path)
+RUN = exec "$(UV)" run --frozen --all-extras
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench tools
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+
+demo: tools ## see one rotation, against a simulated Deepgram and a real Vault-API server
+	@exec "$(UV)" run --frozen --no-dev --extra demo rotator demo
+
+test: tools ## run every test
+	@$(RUN) pytest -n 2 --dist worksteal $(ARGS)
+
+check: tools ## format, lint, types, layers, generated pages, and the fast rings of tests
+	@uv=$(UV); run="$$uv run --frozen --all-extras"; \
+	  say() { printf '==> %s\n' "$$*"; }; \
+	  say format && $$run ruff format --check . && \
+	  say lint && $$run ruff check . && \
+	  say types && $$run mypy && \
+	  say layers && $$run lint-imports --no-logo && \
+	  say promises && $$run python -m tests.support.promises --check && \
+	  say 'fast rings' && $$run pytest -q tests/core tests/arch
+
+bench: tools ## measure, as ratios; nothing here passes or fails on a time
+	@$(RUN) python -m tests.benchmarks $(ARGS)
+
+tools:
+	@command -v "$(PYTHON)" >/dev/null || { echo "make: there is no $(PYTHON) on PATH; rotator needs Python 3.11 or newer (PYTHON=... names one)" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: $(PYTHON) is $$("$(PYTHON)" -V 2>&1); rotator needs Python 3.11 or newer (PYTHON=... names one)" >&2; exit 1; }
+	@mkdir -p .tools; \
+	if found=$$(command -v uv) && [ "$$(uv --version 2>/dev/null | cut -d' ' -f2)" = "$(UV_VERSION)" ]; then \
+	  echo "$$found" >.tools/uv-path; \
+	else \
+	  uv=.tools/uv-$(UV_VERSION)/bin/uv; \
+	  if ! [ "$$($$uv --version 2>/dev/null | cut -d' ' -f2)" = "$(UV_VERSION)" ]; then \
+	    echo "==> fetching uv $(UV_VERSION) into .tools/"; \
+	    "$(PYTHON)" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+	      --upgrade --target ".tools/uv-$(UV_VERSION)" "uv==$(UV_VERSION)"; \
+	  fi && \
+	  echo "$$uv" >.tools/uv-path; \
+	fi
