@@ -19,27 +19,60 @@ from rotator.inventory.observe import observe
 from rotator.model.key import Listing
 from rotator.model.snapshot import Snapshot
 from rotator.model.told import Step, Told
-from rotator.plan.actions import Action, Decision, Hold, Rotate, Wait
+from rotator.plan.actions import Decision, Hold, Rotate, Wait
 from rotator.plan.decide import decide
 from rotator.ports import Ports, RecordRead
 from rotator.rotation.perform import perform
 
-ROUNDS = 20
-"""After so many rounds in one go the rest is left to the next sweep."""
+TURNS = 20
+"""After so many turns in one go the rest is left to the next sweep."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One look and what followed from it. `held` is the hold that an action ended in."""
+
+    snapshot: Snapshot
+    decision: Decision
+    acted: bool
+    held: Hold | None
+
+
+async def turn(
+    assignment: Assignment,
+    ports: Ports,
+    *,
+    record: RecordRead | None = None,
+    listing: Listing | None = None,
+    may_rotate: bool = True,
+) -> Turn:
+    """Observe, decide, act once.
+
+    `record` and `listing` are what a sweep saw a moment ago, instead of a read of their own. With
+    `may_rotate` false, a rotation that is due is left alone (the sweep has reached its limit). Raise what the
+    ports raise; Conflict means that somebody else wrote first, and that another look will tell.
+    """
+    snapshot = await observe(assignment, ports, record=record, listing=listing)
+    decision = decide(assignment.policy, snapshot, ports.clock.now())
+    if isinstance(decision, Wait | Hold) or ports.stopping():
+        return Turn(snapshot=snapshot, decision=decision, acted=False, held=None)
+    if isinstance(decision, Rotate) and not may_rotate:
+        return Turn(snapshot=snapshot, decision=decision, acted=False, held=None)
+    held = await perform(decision, assignment, snapshot, ports)
+    return Turn(snapshot=snapshot, decision=decision, acted=True, held=held)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
     """Where one lineage stands after it was reconciled.
 
-    `snapshot` and `decision` are the last that were made, None when the lineage could not be observed.
-    `done` are the actions that were carried out, `error` what stopped it.
+    `last` is the last turn, None when the lineage could not be observed at all. `done` are the actions that
+    were carried out, `error` what stopped it.
     """
 
     lineage: str
-    snapshot: Snapshot | None
-    decision: Decision | None
-    done: tuple[Action, ...]
+    last: Turn | None
+    done: tuple[Decision, ...]
     error: PortError | None
 
 
@@ -51,52 +84,34 @@ async def reconcile(
     listing: Listing | None = None,
     may_rotate: bool = True,
 ) -> Reconciled:
-    """Observe, decide and act until there is nothing to do for this lineage now, or something stops it.
+    """Take turns until there is nothing to do for this lineage now, or something stops it.
 
-    `record` and `listing` are what a sweep saw a moment ago; they serve the first look only. With `may_rotate` false, a
-    rotation that is due is left alone (the sweep has reached its limit). Raises nothing that a port raises:
-    one lineage never stops another.
+    `record` and `listing` serve the first turn only. Raises nothing that a port raises: one lineage never
+    stops another.
     """
-    done: list[Action] = []
-    snapshot: Snapshot | None = None
-    decision: Decision | None = None
+    done: list[Decision] = []
+    last: Turn | None = None
     error: PortError | None = None
-    for _ in range(ROUNDS):
+    for _ in range(TURNS):
         try:
-            snapshot = await observe(assignment, ports, record=record, listing=listing)
-            record = listing = None
-            decision = decide(assignment.policy, snapshot, ports.clock.now())
+            last = await turn(assignment, ports, record=record, listing=listing, may_rotate=may_rotate)
             error = None
-            if isinstance(decision, Wait | Hold) or ports.stopping():
-                break
-            if isinstance(decision, Rotate) and not may_rotate:
-                break
-            held = await perform(decision, assignment, snapshot, ports)
         except Conflict as conflict:
-            # Somebody else wrote first. Look again; if this was the last round, it is what is reported.
+            # Somebody else wrote first. If this was the last turn, it is what is reported.
             error = conflict
-            continue
         except PortError as failure:
             error = failure
             ports.tell(Told(step=Step.FAILED, lineage=assignment.lineage.name, detail=str(failure)))
             break
-        if held is not None:
-            decision = held
-            break
-        done.append(decision)
-    if isinstance(decision, Hold):
+        else:
+            if not last.acted or last.held is not None:
+                break
+            done.append(last.decision)
+        record = listing = None
+    if last is not None and (hold := last.held or last.decision) and isinstance(hold, Hold):
         ports.tell(
             Told(
-                step=Step.HELD,
-                lineage=assignment.lineage.name,
-                reason=decision.reason.value,
-                detail=decision.detail,
+                step=Step.HELD, lineage=assignment.lineage.name, reason=hold.reason.value, detail=hold.detail
             )
         )
-    return Reconciled(
-        lineage=assignment.lineage.name,
-        snapshot=snapshot,
-        decision=decision,
-        done=tuple(done),
-        error=error,
-    )
+    return Reconciled(lineage=assignment.lineage.name, last=last, done=tuple(done), error=error)
