@@ -1,0 +1,120 @@
+"""What Vault answered: the status, its clock, its JSON, and the two shapes of KV version 2. Pure.
+
+Shapes: https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from rotator.model.entry import EntryState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One HTTP answer. `at` is its `Date` header; `body` is None when it isn't a JSON object."""
+
+    status: int
+    at: datetime | None
+    retry_after: timedelta | None
+    body: Mapping[str, object] | None = field(repr=False)
+
+    @property
+    def errors(self) -> tuple[str, ...] | None:
+        """What Vault lists under `errors`, None when there is no such list."""
+        listed = None if self.body is None else self.body.get("errors")
+        return tuple(str(error) for error in listed) if isinstance(listed, list) else None
+
+    @property
+    def data(self) -> Mapping[str, object]:
+        """What Vault returns under `data`, empty when there is none."""
+        return {} if self.body is None else _mapping(self.body.get("data"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One read of a KV entry. `version` 0: never written. `data` may hold secrets, so it is never shown."""
+
+    state: EntryState
+    version: int
+    created_at: datetime | None
+    at: datetime
+    data: Mapping[str, object] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The answer to a write. `deletion_at`: when Vault will delete this version by itself, None for never."""
+
+    version: int
+    deletion_at: datetime | None
+
+
+def stored(answer: Answer) -> Stored | None:
+    """Return what a read of an entry found, None when the answer says no such thing.
+
+    Three answers are a finding: 200 with data; 404 with the metadata of a version that was deleted or
+    destroyed; 404 with an empty list of errors, which is "never written" once the mount has been checked.
+    """
+    if answer.at is None:
+        return None
+    if answer.status == 404 and answer.errors == () and not answer.data:  # noqa: PLR2004 (HTTP)
+        return Stored(state=EntryState.ABSENT, version=0, created_at=None, at=answer.at, data={})
+    metadata = _mapping(answer.data.get("metadata"))
+    version, created_at = _version(metadata), _time(metadata.get("created_time"))
+    data = answer.data.get("data")
+    if version is None or created_at is None:
+        return None
+    if answer.status == 200 and isinstance(data, dict):  # noqa: PLR2004 (HTTP)
+        state, fields = EntryState.PRESENT, data
+    elif answer.status == 404 and data is None:  # noqa: PLR2004 (HTTP)
+        state, fields = EntryState.DELETED, {}
+    else:
+        return None
+    return Stored(state=state, version=version, created_at=created_at, at=answer.at, data=fields)
+
+
+def written(answer: Answer) -> Written | None:
+    """Return what a write answered, None when it makes no sense."""
+    version, deletion = _version(answer.data), answer.data.get("deletion_time")
+    if version is None or not isinstance(deletion, str):
+        return None
+    deletion_at = _time(deletion)
+    if deletion and deletion_at is None:
+        return None
+    return Written(version=version, deletion_at=deletion_at)
+
+
+def date_header(value: str | None) -> datetime | None:
+    """Return the instant that a `Date` header names, in UTC; None when there is none to read."""
+    try:
+        instant = parsedate_to_datetime(value or "")
+    except ValueError:
+        return None
+    return None if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def retry_after_header(value: str | None) -> timedelta | None:
+    """Return how long a `Retry-After` header, in whole seconds as Vault writes it, says to wait."""
+    return timedelta(seconds=int(value)) if value and value.isascii() and value.isdecimal() else None
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _version(metadata: Mapping[str, object]) -> int | None:
+    version = metadata.get("version")
+    return version if isinstance(version, int) and version > 0 else None
+
+
+def _time(value: object) -> datetime | None:
+    """Read RFC 3339 as Go writes it; digits below a microsecond are cut off."""
+    try:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return None if instant is None or instant.tzinfo is None else instant.astimezone(UTC)
