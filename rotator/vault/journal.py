@@ -1,0 +1,119 @@
+"""The journal: the `Journal` port on KV version 2.
+
+A record is kept as one JSON text in one string. Vault turns the numbers of a document into floating point,
+and servers limit how many strings one request may hold; a text passes through both unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from rotator.errors import Rejected
+from rotator.model import record as records
+from rotator.model.entry import EntryState
+from rotator.model.record import Record
+from rotator.ports import Control, RecordRead
+from rotator.vault import paths
+from rotator.vault.answers import Stored
+from rotator.vault.client import VaultClient
+
+_FORMAT: Final = "1"
+_RECORD_FIELDS: Final = ("format", "lineage", "record")
+_CONTROL_FIELDS: Final = ("format", "instance", "journal_id")
+
+
+class VaultJournal:
+    """Records under `prefix` of `mount`: `PREFIX/control` and `PREFIX/lineages/NAME`.
+
+    Reading is strict. What this version can't read whole is refused, because writing it back would lose what
+    another version, or a person, put there.
+    """
+
+    def __init__(self, client: VaultClient, *, mount: str, prefix: str) -> None:
+        self._client = client
+        self._mount = mount
+        self._prefix = prefix
+
+    async def control(self) -> Control | None:
+        """Return the control record, None when there never was one.
+
+        Raise Rejected when there is something else in its place, or when it was deleted; else Unavailable,
+        Throttled or Denied.
+        """
+        operation, path = "read control record", paths.control_path(self._prefix)
+        found = await self._client.read(operation, self._mount, path)
+        if found.state is EntryState.ABSENT:
+            return None
+        document = self._document(operation, path, found, _CONTROL_FIELDS)
+        return Control(journal_id=document["journal_id"], instance=document["instance"])
+
+    async def found(self, control: Control) -> None:
+        """Write the control record of a new journal. Conflict: there is, or was, one already. Else as `write`."""
+        document = {"format": _FORMAT, "journal_id": control.journal_id, "instance": control.instance}
+        await self._write("write control record", paths.control_path(self._prefix), document, base=0)
+
+    async def names(self) -> tuple[str, ...]:
+        """Return the names of all records, of deleted ones too. Raise Unavailable, Throttled, Denied or Rejected.
+
+        Folders are left out: no record is in one.
+        """
+        listed = await self._client.names("list records", self._mount, paths.records_path(self._prefix))
+        return tuple(name for name in listed if not name.endswith("/"))
+
+    async def read(self, name: str) -> RecordRead:
+        """Return the latest record of that name (`Lineage.record_name`).
+
+        Raise Rejected when there is something that is not a record this version can read, when it is the record
+        of another name, or when it was deleted; else Unavailable, Throttled or Denied.
+        """
+        operation, path = "read record", paths.record_path(self._prefix, name)
+        found = await self._client.read(operation, self._mount, path)
+        if found.state is EntryState.ABSENT:
+            return RecordRead(record=None, version=0, written_at=None, at=found.at)
+        document = self._document(operation, path, found, _RECORD_FIELDS)
+        try:
+            record = records.decode(document["record"])
+        except ValueError as error:
+            problem = str(error)
+        else:
+            if record.lineage.record_name == name and record.lineage.name == document["lineage"]:
+                return RecordRead(record, found.version, found.created_at, found.at)
+            problem = "it is the record of another lineage"
+        raise self._rejected(operation, path, problem)
+
+    async def write(self, record: Record, *, base: int) -> int:
+        """Write the record exactly if it still is at version `base` (0: there never was one).
+
+        Return the new version. Conflict: it was not at `base`. Ambiguous: it may be written, now or later, at
+        `base` only. Rejected: refused for good, or written in a way that Vault will delete it by itself.
+        Unavailable, Throttled, Denied: not written.
+        """
+        document = {"format": _FORMAT, "lineage": record.lineage.name, "record": records.encode(record)}
+        path = paths.record_path(self._prefix, record.lineage.record_name)
+        return await self._write("write record", path, document, base=base)
+
+    async def _write(self, operation: str, path: str, document: Mapping[str, str], *, base: int) -> int:
+        result = await self._client.write(operation, self._mount, path, document, base=base)
+        if result.deletion_at is not None:
+            detail = "Vault would delete it by itself; set delete_version_after to 0s on the journal's mount and entry"
+            raise self._rejected(operation, path, detail)
+        return result.version
+
+    def _document(
+        self, operation: str, path: str, found: Stored, expected: tuple[str, ...]
+    ) -> Mapping[str, str]:
+        """Return a document that has exactly the `expected` fields, all strings, in a format known here."""
+        if found.state is EntryState.DELETED:
+            detail = f"version {found.version} was deleted; undelete it, or remove its metadata to start anew"
+            raise self._rejected(operation, path, detail)
+        document = {name: value for name, value in found.data.items() if isinstance(value, str)}
+        if document.get("format", _FORMAT) != _FORMAT:
+            raise self._rejected(operation, path, "it has a format that this version can't read")
+        if sorted(found.data) != list(expected) or sorted(document) != list(expected):
+            detail = f"it has other fields than the texts {', '.join(expected)}"
+            raise self._rejected(operation, path, detail)
+        return document
+
+    def _rejected(self, operation: str, path: str, detail: str) -> Rejected:
+        return Rejected(operation, f"{self._mount}/{path}", detail)
