@@ -37,6 +37,11 @@ class Turn:
     acted: bool
     held: Hold | None
 
+    @property
+    def stands(self) -> Decision:
+        """Where the lineage stands after it."""
+        return self.decision if self.held is None else self.held
+
 
 async def turn(
     assignment: Assignment,
@@ -108,7 +113,7 @@ async def reconcile(
                 break
             done.append(last.decision)
         record = listing = None
-    if last is not None and (hold := last.held or last.decision) and isinstance(hold, Hold):
+    if last is not None and isinstance(hold := last.stands, Hold):
         ports.tell(
             Told(
                 step=Step.HELD, lineage=assignment.lineage.name, reason=hold.reason.value, detail=hold.detail
