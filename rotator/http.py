@@ -1,0 +1,253 @@
+"""The only place that speaks HTTP with httpx: one client per base URL, one answer or one of our errors per call.
+
+What a caller may rely on: a call ends within the timeout; it is sent at most once; it is never redirected;
+nothing from the environment (proxies, netrc) changes where it goes; an error tells whether the call was
+never sent, and its text holds no header, no body and no URL.
+
+Why each request runs in a task of its own that nobody cancels: a cancelled httpx request can leave its
+connection in httpcore's pool for ever, until every later call ends in PoolTimeout (httpcore issue 1093).
+For the same reason there is no `asyncio.timeout` and no `wait_for` here, and calls wait for their turn
+before they reach the pool, whose queue is slow (httpcore issue 1035).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from ipaddress import ip_address
+from types import MappingProxyType
+
+import httpx
+
+from rotator.errors import Ambiguous, PortError, Rejected, Unavailable
+from rotator.model.secret import Secret
+
+LARGEST_ANSWER = 32 * 1024 * 1024
+"""Bytes of a body that are read before a call is given up; a key takes about 500 in a list."""
+
+LONGEST_RETRY_AFTER = timedelta(days=1)
+"""What a longer or absurd Retry-After is cut to."""
+
+# httpx logs whole URLs at INFO, httpcore logs headers at DEBUG.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+class Sent(StrEnum):
+    """How far a failed call got."""
+
+    NEVER = "never"
+    """Not one byte of the request was sent."""
+    PERHAPS = "perhaps"
+    """It may have arrived."""
+
+
+REACH: Mapping[type[Exception], Sent] = MappingProxyType(
+    {
+        httpx.ConnectError: Sent.NEVER,
+        httpx.ConnectTimeout: Sent.NEVER,
+        httpx.PoolTimeout: Sent.NEVER,
+        httpx.ProxyError: Sent.NEVER,
+        httpx.UnsupportedProtocol: Sent.NEVER,
+        httpx.InvalidURL: Sent.NEVER,
+        httpx.CloseError: Sent.PERHAPS,
+        httpx.CookieConflict: Sent.PERHAPS,
+        httpx.DecodingError: Sent.PERHAPS,
+        httpx.HTTPStatusError: Sent.PERHAPS,
+        httpx.LocalProtocolError: Sent.PERHAPS,
+        httpx.ReadError: Sent.PERHAPS,
+        httpx.ReadTimeout: Sent.PERHAPS,
+        httpx.RemoteProtocolError: Sent.PERHAPS,
+        httpx.RequestNotRead: Sent.PERHAPS,
+        httpx.ResponseNotRead: Sent.PERHAPS,
+        httpx.StreamClosed: Sent.PERHAPS,
+        httpx.StreamConsumed: Sent.PERHAPS,
+        httpx.TooManyRedirects: Sent.PERHAPS,
+        httpx.WriteError: Sent.PERHAPS,
+        httpx.WriteTimeout: Sent.PERHAPS,
+    }
+)
+"""Every error that httpx raises. One that is not here (an `ssl.SSLError` while reading) counts as PERHAPS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request. `operation` and `target` name it in errors; a `body` is sent as JSON.
+
+    `path` is appended to the base URL as it is: whoever builds it encodes what goes into it. Every method
+    but GET counts as a write.
+    """
+
+    method: str
+    path: str
+    operation: str
+    target: str
+    authorization: Secret
+    body: Mapping[str, object] | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether the call may change something on the other side."""
+        return self.method != "GET"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A complete answer. `body` is the parsed JSON, None when there is none or it is something else.
+
+    `at` is the other side's clock (the `Date` header, whole seconds). `retry_after` is a duration from then.
+    The body may hold a secret, so it is left out of the repr.
+    """
+
+    status: int
+    body: object = field(repr=False)
+    at: datetime | None
+    retry_after: timedelta | None
+
+
+class HttpClient:
+    """Calls to one base URL, a bounded number of them at a time.
+
+    `call_timeout` bounds one call from the moment it has its turn; half of it bounds reaching the other
+    side, so that "never sent" and "sent, no answer" can be told apart. Raise ValueError for a base URL that
+    is neither https nor http to this machine, or that holds more than scheme, host, port and path.
+    """
+
+    def __init__(self, base_url: str, *, call_timeout: timedelta, concurrency: int) -> None:
+        """Prepare the client; nothing is sent until the first call."""
+        self._base_url = _checked(base_url)
+        self._most_seconds = call_timeout.total_seconds()
+        self._turns = asyncio.Semaphore(concurrency)
+        self._running: set[asyncio.Task[Answer]] = set()
+        reaching = self._most_seconds / 2
+        self._client = httpx.AsyncClient(
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "rotator"},
+            timeout=httpx.Timeout(self._most_seconds, connect=reaching, pool=reaching),
+            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def call(self, call: Call) -> Answer:
+        """Send `call` once and return the answer, whatever its status.
+
+        Unavailable: it was never sent, or it reads and no complete answer came. Ambiguous: it writes, and
+        may have arrived. Rejected: it reads, and the answer is larger than `LARGEST_ANSWER`. When the
+        caller is cancelled, the request goes on by itself until it has an answer or times out.
+        """
+        await self._turns.acquire()
+        task = asyncio.create_task(self._exchange(call))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        done, _ = await asyncio.wait({task}, timeout=self._most_seconds)
+        if not done:
+            raise _failure(call, Sent.PERHAPS, "no answer in time")
+        return task.result()
+
+    async def aclose(self) -> None:
+        """Let the requests under way end, each within its timeouts, then close the connections."""
+        if self._running:
+            await asyncio.wait(self._running)
+        await self._client.aclose()
+
+    def _ended(self, task: asyncio.Task[Answer]) -> None:
+        self._running.discard(task)
+        self._turns.release()
+        if not task.cancelled():
+            task.exception()  # seen, so that asyncio does not report one whose caller has gone
+
+    async def _exchange(self, call: Call) -> Answer:
+        headers = {b"Authorization": call.authorization.reveal().encode()}
+        content = None
+        if call.body is not None:
+            headers[b"Content-Type"] = b"application/json"
+            content = json.dumps(call.body).encode()
+        try:
+            async with self._client.stream(
+                call.method, self._base_url + call.path, headers=headers, content=content
+            ) as response:
+                return await self._read(call, response)
+        except PortError:
+            raise
+        except Exception as error:  # noqa: BLE001 (an error nobody mapped must not pass for "nothing happened")
+            sent, what = REACH.get(type(error), Sent.PERHAPS), type(error).__name__
+        # Outside of the handler, and so without a context: h11's texts quote headers.
+        raise _failure(call, sent, what)
+
+    async def _read(self, call: Call, response: httpx.Response) -> Answer:
+        deadline = asyncio.get_running_loop().time() + self._most_seconds
+        content = bytearray()
+        async for chunk in response.aiter_raw():
+            content += chunk
+            if len(content) > LARGEST_ANSWER:
+                kind = Ambiguous if call.writes else Rejected
+                raise kind(call.operation, call.target, "the answer is too large")
+            if asyncio.get_running_loop().time() > deadline:
+                raise _failure(call, Sent.PERHAPS, "no complete answer in time")
+        at = _moment(response.headers.get("Date"))
+        return Answer(
+            status=response.status_code,
+            body=_parsed(bytes(content)),
+            at=at,
+            retry_after=_retry_after(response.headers, at),
+        )
+
+
+def _failure(call: Call, sent: Sent, what: str) -> PortError:
+    kind = Ambiguous if call.writes and sent is not Sent.NEVER else Unavailable
+    return kind(call.operation, call.target, what)
+
+
+def _checked(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+        port_is_odd = url.port == 0
+    except (httpx.InvalidURL, ValueError):
+        raise ValueError("the base URL can't be read") from None
+    if url.userinfo or url.query or url.fragment or not url.host or port_is_odd:
+        raise ValueError("a base URL has a scheme, a host, perhaps a port and a path, and nothing else")
+    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.host)):
+        raise ValueError("a base URL is https, or http to this machine only")
+    return str(url).rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _parsed(content: bytes) -> object:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _moment(header: str | None) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(header or "")
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _retry_after(headers: httpx.Headers, at: datetime | None) -> timedelta | None:
+    milliseconds, wait = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", milliseconds):
+        asked = timedelta(milliseconds=float(milliseconds))
+    elif re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", wait):
+        asked = timedelta(seconds=float(wait))
+    elif (until := _moment(wait)) and at:
+        asked = until - at
+    else:
+        return None
+    return max(timedelta(0), min(asked, LONGEST_RETRY_AFTER))
