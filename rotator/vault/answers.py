@@ -5,12 +5,15 @@ Shapes: https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from rotator.model.entry import EntryState
+
+_SECONDS = re.compile("[0-9]{1,6}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,7 @@ def date_header(value: str | None) -> datetime | None:
 
 def retry_after_header(value: str | None) -> timedelta | None:
     """Return how long a `Retry-After` header, in whole seconds as Vault writes it, says to wait."""
-    return timedelta(seconds=int(value)) if value and value.isascii() and value.isdecimal() else None
+    return timedelta(seconds=int(value)) if value and _SECONDS.fullmatch(value) else None
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -108,7 +111,7 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 def _version(metadata: Mapping[str, object]) -> int | None:
     version = metadata.get("version")
-    return version if isinstance(version, int) and version > 0 else None
+    return version if type(version) is int and version > 0 else None
 
 
 def _time(value: object) -> datetime | None:

@@ -14,27 +14,17 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
 
-import hvac.adapters
-import hvac.exceptions
 import requests
-import requests.adapters
-import urllib3.exceptions
 from hvac.api.auth_methods import Token
 from hvac.api.secrets_engines.kv_v2 import KvV2
 from hvac.api.system_backend import SystemBackend
 
 from rotator.errors import Denied, PortError, Rejected, Unavailable
 from rotator.model.secret import Secret
-from rotator.vault import answers, paths, translate
+from rotator.vault import answers, paths, translate, wire
 from rotator.vault.answers import Answer, Stored, Written
 from rotator.vault.translate import Call
-
-_THREADS: Final = 8
-"""How many calls run at once. Vault is not the bottleneck: 8 threads do hundreds of rotations a minute."""
-
-_CONNECT_TIMEOUT: Final = timedelta(seconds=2)
 
 
 class VaultClient:
@@ -49,24 +39,22 @@ class VaultClient:
     def __init__(
         self, *, address: str, token: Secret, namespace: str, ca_cert: str | None, call_timeout: timedelta
     ) -> None:
-        """Open nothing yet. Raise Rejected when the token or `ca_cert` can't be used at all."""
+        """Open nothing yet. Raise Rejected when the token, `namespace` or `ca_cert` can't be used at all."""
         if not token.reveal().isascii():
             raise Rejected("log in to", address, "the token has characters that no token of Vault has")
         if ca_cert is not None and not Path(ca_cert).is_file():
             raise Rejected("read certificates from", ca_cert, "there is no such file")
         self.namespace = namespace.strip("/")
+        if self.namespace:
+            _check_path(Call(operation="use", target=f"namespace {self.namespace}"), self.namespace)
         self._timeout = call_timeout
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="vault")
-        self._session = _session(ca_cert)
-        self._adapter = hvac.adapters.RawAdapter(
-            base_uri=address,
-            token=token.reveal(),
-            session=self._session,
-            namespace=self.namespace or None,
-            timeout=_timeouts(call_timeout),  # type: ignore[arg-type] # the stubs know less than requests does
-            allow_redirects=False,
-            ignore_exceptions=True,
-            strict_http=True,
+        self._pool = ThreadPoolExecutor(wire.THREADS, thread_name_prefix="vault")
+        self._adapter = wire.adapter(
+            address=address,
+            token=token,
+            namespace=self.namespace,
+            ca_cert=ca_cert,
+            call_timeout=call_timeout,
         )
         self._kv = KvV2(self._adapter)
         self._system = SystemBackend(self._adapter)
@@ -76,7 +64,7 @@ class VaultClient:
     async def aclose(self) -> None:
         """Wait for the calls that are still under way, then close the connections."""
         await asyncio.to_thread(self._pool.shutdown)
-        self._session.close()
+        self._adapter.close()
 
     async def check_mount(self, mount: str) -> None:
         """Make sure that `mount` is KV version 2. Asked once per mount.
@@ -207,7 +195,7 @@ class VaultClient:
 
     async def _ask(self, call: Call, send: Callable[[], object]) -> Answer:
         """Run `send` in a thread and return the answer, whatever its status."""
-        future = self._pool.submit(_exchange, call, send)
+        future = self._pool.submit(wire.exchange, call, send)
         outcome: Answer | PortError
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
@@ -221,43 +209,6 @@ class VaultClient:
         if isinstance(outcome, PortError):
             raise outcome
         return outcome
-
-
-def _session(ca_cert: str | None) -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False  # no proxy, no .netrc, no REQUESTS_CA_BUNDLE
-    session.verify = ca_cert or True
-    adapter = requests.adapters.HTTPAdapter(
-        pool_connections=1, pool_maxsize=_THREADS, max_retries=0, pool_block=True
-    )
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
-
-def _timeouts(call_timeout: timedelta) -> tuple[float, float]:
-    """Return how long to wait for a connection and for each part of the answer, in seconds."""
-    return min(_CONNECT_TIMEOUT, call_timeout).total_seconds(), call_timeout.total_seconds()
-
-
-def _exchange(call: Call, send: Callable[[], object]) -> Answer | PortError:
-    """Send, in a thread. Errors are returned: raised, they would drag the request and its headers along."""
-    try:
-        response = send()
-    except (hvac.exceptions.VaultError, urllib3.exceptions.HTTPError, OSError) as error:
-        return translate.unanswered(call, error)
-    if not isinstance(response, requests.Response):
-        return translate.senseless(call, "hvac returned something that is no answer")
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    return Answer(
-        status=response.status_code,
-        at=answers.date_header(response.headers.get("Date")),
-        retry_after=answers.retry_after_header(response.headers.get("Retry-After")),
-        body=body if isinstance(body, dict) else None,
-    )
 
 
 def _nothing_there(answer: Answer) -> bool:

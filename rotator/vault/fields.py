@@ -62,7 +62,7 @@ def merged(data: Mapping[str, object], fields: FieldNames, publication: Publicat
 
 def too_large(data: Mapping[str, object], fields: FieldNames) -> str | None:
     """Return why a publish into `data` would be refused for its size, None when it would not."""
-    size = len(json.dumps(data, ensure_ascii=False).encode()) + _OUR_SHARE
+    size = len(json.dumps(data)) + _OUR_SHARE
     if size > _LARGEST:
         return f"with a new key the entry would have about {size // 1024} KiB; {_LARGEST // 1024} is the most"
     values = _values(data) + len(_names(fields))
