@@ -1,0 +1,47 @@
+"""A short hash of what a policy says, by which a record knows that a person has changed it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from datetime import timedelta
+
+from rotator.model.entry import FieldNames
+from rotator.policy.policy import DestinationTemplate, Policy, Select, Share
+
+_NOT_BEHAVIOUR = frozenset({"name", "fingerprint"})
+
+
+def fingerprint(policy: Policy) -> str:
+    """Return 16 hex digits over every option of `policy` but its name, which changes nothing that is done.
+
+    The order in which a person wrote tags, scopes, globs or keys does not count.
+    """
+    options = {
+        field.name: getattr(policy, field.name)
+        for field in dataclasses.fields(policy)
+        if field.name not in _NOT_BEHAVIOUR
+    }
+    options["keys"] = sorted(policy.keys)
+    text = json.dumps(options, sort_keys=True, separators=(",", ":"), default=_canonical)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _canonical(value: object) -> object:
+    match value:
+        case Share(percent):
+            return f"{float(percent)}%"
+        case timedelta():
+            return f"{value.total_seconds()}s"
+        case Select():
+            return {
+                "comment": sorted(value.comment),
+                "tags": sorted(value.tags),
+                "scopes": sorted(value.scopes),
+            }
+        case DestinationTemplate() | FieldNames():
+            return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        case _:
+            message = f"no canonical form of {type(value).__name__}"
+            raise TypeError(message)
