@@ -1,0 +1,155 @@
+"""What can be wrong between options that are each fine: arithmetic that can't work, places named twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping as ReadOnlyDict
+from collections.abc import Sequence as ReadOnlyList
+from datetime import timedelta
+
+from rotator.policy.document import Mapping, Node
+from rotator.policy.duration import show_duration
+from rotator.policy.match import depends_on_key, known_part
+from rotator.policy.policy import Policy, Share
+from rotator.policy.policy_reader import ReadPolicy
+from rotator.policy.reader import Complaints
+from rotator.policy.settings import ProviderSettings, VaultSettings
+
+
+def check_arithmetic(read: ReadPolicy, complaints: Complaints) -> None:
+    """Tell of times that can't work together. A combination with a refused option in it is left out."""
+    for names, what, hint in _contradictions(read.policy):
+        if read.fields.usable(*names):
+            top_names = [name.partition(".")[0] for name in names]
+            place = read.fields.last_of(*top_names)
+            complaints.tell(place or read.node, what, hint)
+
+
+def _contradictions(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Yield, for each combination that can't work, its options, the arithmetic, and what would happen."""
+    if policy.retry_initial > policy.retry_max:
+        yield (
+            ("retry.initial", "retry.max"),
+            f"initial {show_duration(policy.retry_initial)} is longer than max {show_duration(policy.retry_max)}",
+            "the first wait is the shortest",
+        )
+    yield from _against_age(policy)
+    yield from _against_lifetime(policy)
+    yield from _against_expiry(policy)
+
+
+def _against_age(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    age = policy.max_age
+    if age is None:
+        return
+    if age <= policy.min_gap:
+        what = f"max_age {show_duration(age)} is not longer than min_gap {show_duration(policy.min_gap)}"
+        yield ("max_age", "min_gap"), what, "a key would be due before it may be rotated again"
+    if policy.overlap >= age:
+        what = f"overlap {show_duration(policy.overlap)} is not shorter than max_age {show_duration(age)}"
+        yield ("overlap", "max_age"), what, "a third key would be due while two still overlap"
+
+
+def _against_lifetime(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    lifetime = policy.lifetime
+    if not isinstance(lifetime, timedelta):
+        return
+    shown = show_duration(lifetime)
+    if policy.overlap >= lifetime:
+        what = f"overlap {show_duration(policy.overlap)} is not shorter than lifetime {shown}"
+        yield ("overlap", "lifetime"), what, "a key would expire before the overlap with its successor ends"
+        return
+    before = policy.rotate_before
+    if isinstance(before, timedelta) and before >= lifetime:
+        what = f"rotate_before {show_duration(before)} is not shorter than lifetime {shown}"
+        yield ("rotate_before", "lifetime"), what, "a key would be due as soon as it is made"
+    needed, sum_shown = _time_of_a_rotation(policy)
+    if policy.min_gap + needed > lifetime:
+        what = (
+            f"min_gap {show_duration(policy.min_gap)} + {sum_shown} = "
+            f"{show_duration(policy.min_gap + needed)} is longer than lifetime {shown}"
+        )
+        names = ("min_gap", "overlap", "prove.deadline", "retry.max", "lifetime")
+        yield names, what, "a key would expire before it may be rotated, or during its overlap"
+
+
+def _against_expiry(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Check the time left when a key is due, where the file alone says how much that is."""
+    before, lifetime = policy.rotate_before, policy.lifetime
+    if isinstance(before, timedelta):
+        left, shown = before, f"rotate_before {show_duration(before)}"
+    elif isinstance(lifetime, timedelta) and policy.overlap < lifetime:
+        left = lifetime * (before.percent / 100)
+        shown = (
+            f"rotate_before {before.percent:g}% of lifetime {show_duration(lifetime)} = {show_duration(left)}"
+        )
+    else:
+        return
+    needed, sum_shown = _time_of_a_rotation(policy)
+    if left < needed:
+        on_lifetime = ("lifetime",) if isinstance(before, Share) else ()
+        names = ("rotate_before", "overlap", "prove.deadline", "retry.max", *on_lifetime)
+        what = f"{shown} is shorter than {sum_shown} = {show_duration(needed)}"
+        yield names, what, "the old key would expire before its overlap ends"
+
+
+def _time_of_a_rotation(policy: Policy) -> tuple[timedelta, str]:
+    """Return the longest time from due to the end of the overlap, and the sum as shown."""
+    parts = {
+        "overlap": policy.overlap,
+        "prove.deadline": policy.prove_deadline,
+        "retry.max": policy.retry_max,
+    }
+    shown = " + ".join(f"{name} {show_duration(part)}" for name, part in parts.items())
+    return sum(parts.values(), timedelta()), shown
+
+
+def check_names(read: ReadOnlyList[ReadPolicy], complaints: Complaints) -> None:
+    """Tell of two policies of one name."""
+    first: dict[str, int] = {}
+    for index, one in enumerate(read):
+        name = one.policy.name
+        if name and name in first:
+            complaints.tell(one.fields.node("name") or one.node, f"policies[{first[name]}] has this name too")
+        first.setdefault(name, index)
+
+
+def check_destinations(
+    read: ReadOnlyList[ReadPolicy],
+    providers: ReadOnlyDict[str, ProviderSettings],
+    vault: VaultSettings,
+    complaints: Complaints,
+) -> None:
+    """Tell of destinations that two policies name, and of those inside the journal. Only what the file shows."""
+    owners: dict[tuple[str, str], int] = {}
+    for index, one in enumerate(read):
+        provider = providers.get(one.policy.provider)
+        if provider is None or not one.fields.usable("destination.mount", "destination.path", "name"):
+            continue
+        mount = one.policy.destination.mount
+        for path, node, fixed in _paths(one, provider):
+            if mount == vault.journal_mount and _touches(path, vault.journal_prefix, fixed=fixed):
+                complaints.tell(
+                    node, "a destination inside the journal", "choose another path or `vault.journal`"
+                )
+            if not fixed:
+                continue
+            owner = owners.setdefault((mount, path), index)
+            if owner != index:
+                complaints.tell(
+                    node, f"policies[{owner}] has this destination too", "one destination, one policy"
+                )
+
+
+def _paths(one: ReadPolicy, provider: ProviderSettings) -> Iterator[tuple[str, Node, bool]]:
+    """Yield each path as far as the file shows it, its place, and whether that is all of it."""
+    keys = one.fields.node("keys")
+    if isinstance(keys, Mapping):
+        yield from ((path, keys.names[path], True) for path in keys.names)
+    elif keys is None:
+        place = one.fields.last_of("destination") or one.node
+        yield known_part(one.policy, provider), place, not depends_on_key(one.policy)
+
+
+def _touches(path: str, prefix: str, *, fixed: bool) -> bool:
+    return path.startswith(f"{prefix}/") or (fixed and path == prefix)
