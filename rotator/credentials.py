@@ -1,0 +1,98 @@
+"""References to secrets, followed: the one home of the environment and of files that hold a secret.
+
+No message ever shows what was found, only where it was looked for.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import NoReturn
+
+from rotator.errors import PolicyError, Problem
+from rotator.model.secret import Secret
+from rotator.policy.settings import SecretReference, SecretSource
+
+CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"
+"""The variable in which systemd says where it put the credentials of this unit."""
+
+MOST_BYTES = 64 * 1024
+"""A larger file is no secret but a mistaken path."""
+
+_READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
+
+
+def variable(name: str) -> str | None:
+    """Return an environment variable, None when it is not set or empty."""
+    return os.environ.get(name) or None
+
+
+def read(reference: SecretReference) -> Secret:
+    """Return the secret that `reference` leads to, read afresh at each call.
+
+    Raise PolicyError, with the reference and without anything that was found, when there is none, or when
+    the file can be read by other users of this machine.
+    """
+    text = _look_up(reference)
+    try:
+        return Secret(text)
+    except ValueError as error:
+        _refuse(reference, str(error), "it is one line of visible characters")
+
+
+def _look_up(reference: SecretReference) -> str:
+    match reference.source:
+        case SecretSource.ENV:
+            text = variable(reference.name)
+            if text is None:
+                _refuse(reference, "the variable is not set, or empty", "set it for this process")
+            return text
+        case SecretSource.FILE:
+            return _read_file(reference, Path(reference.name))
+        case SecretSource.SYSTEMD:
+            directory = variable(CREDENTIALS_DIRECTORY)
+            if directory is None:
+                hint = "write `LoadCredential=` into the unit, and let systemd start this process"
+                _refuse(reference, f"${CREDENTIALS_DIRECTORY} is not set", hint)
+            return _read_file(reference, Path(directory) / reference.name)
+
+
+def _read_file(reference: SecretReference, path: Path) -> str:
+    """Return the file's text without the one newline that editors and `echo` put at its end."""
+    try:
+        # Looked at before it is opened: opening a pipe would wait for somebody to write.
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            _refuse(reference, "not a regular file")
+        if status.st_mode & _READABLE_BY_OTHERS and not _passed_by_systemd(path):
+            _refuse(reference, "other users can read the file", "give it the mode 600 or 400")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        _refuse(reference, f"can't be read ({_cause(error)})")
+    if len(content) > MOST_BYTES:
+        _refuse(
+            reference, f"larger than {MOST_BYTES // 1024} KiB", "the file holds the secret and nothing else"
+        )
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        _refuse(reference, "not UTF-8 text", "the file holds the secret and nothing else")
+    return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
+
+
+def _passed_by_systemd(path: Path) -> bool:
+    """Return whether the directory protects the file: systemd gives it to this unit only."""
+    directory = variable(CREDENTIALS_DIRECTORY)
+    return directory is not None and path.resolve().is_relative_to(Path(directory).resolve())
+
+
+def _cause(error: OSError | ValueError) -> str:
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a path"
+
+
+def _refuse(reference: SecretReference, what: str, hint: str = "") -> NoReturn:
+    raise PolicyError(
+        (Problem(file=str(reference), line=0, column=0, path="", what=what, hint=hint),)
+    ) from None
