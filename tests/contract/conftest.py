@@ -1,0 +1,53 @@
+"""One real Vault-API server for all tests of this folder; each test has paths of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import pytest
+
+from rotator.clock import SystemClock
+from rotator.model.secret import Secret
+from rotator.simulator.vault_server import VaultServer, vault_server
+from rotator.vault.client import VaultClient
+from tests.support.canary import CANARY
+from tests.support.vault_lab import LEAST_PRIVILEGE, Root
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[VaultServer]:
+    """Run the server in the main thread, which outlives it."""
+    running = AsyncExitStack()
+    with asyncio.Runner() as runner:
+        yield runner.run(running.enter_async_context(vault_server(SystemClock(), Secret(f"{CANARY}-root"))))
+        runner.run(running.aclose())
+
+
+@pytest.fixture(scope="session")
+def root(server: VaultServer) -> Root:
+    return Root(server.address, server.root_token)
+
+
+@pytest.fixture(scope="session")
+def token(root: Root) -> Secret:
+    return root.new_token(LEAST_PRIVILEGE)
+
+
+@pytest.fixture
+def place() -> str:
+    """Return a folder name that no other test has."""
+    return uuid.uuid4().hex[:12]
+
+
+@pytest.fixture
+async def client(server: VaultServer, token: Secret) -> AsyncIterator[VaultClient]:
+    """Return a client that has the least privilege that rotator needs."""
+    client = VaultClient(
+        address=server.address, token=token, namespace="", ca_cert=None, call_timeout=timedelta(seconds=10)
+    )
+    yield client
+    await client.aclose()
