@@ -1,0 +1,485 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rotator.clock import SystemClock
+from rotator.errors import Ambiguous, Conflict, Denied, PortError, Rejected, Throttled, Unavailable
+from rotator.model.entry import EntryState
+from rotator.model.secret import Secret
+from rotator.simulator.vault_server import VaultServer, vault_server
+from rotator.vault.client import VaultClient
+from tests.support.canary import CANARY
+from tests.support.vault_lab import LEAST_PRIVILEGE, Reply, Root, Rule, Seen, between
+
+DATA = {"api_key": f"{CANARY}-value"}
+PAGE = Reply(200, b"<html>sign in</html>", {"Content-Type": "text/html"})
+
+
+@asynccontextmanager
+async def connected(
+    address: str, token: Secret, *, namespace: str = "", seconds: float = 10
+) -> AsyncIterator[VaultClient]:
+    client = VaultClient(
+        address=address,
+        token=token,
+        namespace=namespace,
+        ca_cert=None,
+        call_timeout=timedelta(seconds=seconds),
+    )
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+def only(method: str, reply: Reply | None) -> Rule:
+    """Give `reply` to one method on data, pass everything else on."""
+
+    def rule(request: Seen, forward: Callable[[], Reply]) -> Reply | None:
+        return reply if request.method == method and "/data/" in request.path else forward()
+
+    return rule
+
+
+def shown(error: BaseException) -> str:
+    """Return all that a log could show of an error, contexts and causes included."""
+    chain = error.__cause__ or error.__context__
+    return "".join(traceback.format_exception(error)) + repr(error.__dict__) + (shown(chain) if chain else "")
+
+
+async def test_write_read_and_the_clock_of_vault(client: VaultClient, place: str) -> None:
+    path = f"rotated/{place}/a"
+    absent = await client.read("read", "secret", path)
+    assert (absent.state, absent.version, absent.data) == (EntryState.ABSENT, 0, {})
+    result = await client.write("write", "secret", path, DATA, base=0)
+    assert (result.version, result.deletion_at) == (1, None)
+    found = await client.read("read", "secret", path)
+    assert (found.state, found.version, found.data) == (EntryState.PRESENT, 1, DATA)
+    assert found.created_at is not None
+    now = datetime.now(UTC)  # noqa: TID251 (the server's clock is this machine's)
+    for instant in (found.created_at, found.at):
+        assert abs(instant - now) < timedelta(seconds=10)
+    assert found.at.microsecond == 0
+
+
+@pytest.mark.promise("P6")
+@pytest.mark.parametrize("base", [0, 1, 3])
+async def test_a_write_at_another_version_is_a_conflict(client: VaultClient, place: str, base: int) -> None:
+    path = f"rotated/{place}/a"
+    for version in (0, 1):
+        await client.write("write", "secret", path, DATA, base=version)
+    with pytest.raises(Conflict):
+        await client.write("write", "secret", path, {"api_key": f"{CANARY}-late"}, base=base)
+    assert (await client.read("read", "secret", path)).data == DATA
+
+
+@pytest.mark.promise("P6")
+async def test_of_many_writes_at_one_version_one_succeeds(client: VaultClient, place: str) -> None:
+    path = f"rotated/{place}/a"
+    writes = [client.write("write", "secret", path, {"n": str(n)}, base=0) for n in range(24)]
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    assert sum(not isinstance(outcome, BaseException) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 23
+
+
+async def test_deleted_and_destroyed_are_not_absent(client: VaultClient, root: Root, place: str) -> None:
+    for name, request in {
+        "deleted": ("DELETE", "secret/data/{}", None),
+        "destroyed": ("POST", "secret/destroy/{}", {"versions": [1]}),
+    }.items():
+        path = f"rotated/{place}/{name}"
+        await client.write("write", "secret", path, DATA, base=0)
+        root.do(request[0], request[1].format(path), request[2])
+        found = await client.read("read", "secret", path)
+        assert (found.state, found.version, found.data) == (EntryState.DELETED, 1, {})
+        with pytest.raises(Conflict):
+            await client.write("write", "secret", path, DATA, base=0)
+        assert (await client.write("write", "secret", path, DATA, base=1)).version == 2
+
+
+async def test_texts_pass_unchanged_where_numbers_would_not(client: VaultClient, place: str) -> None:
+    path = f"rotated/{place}/a"
+    texts = {"big": str(2**53 + 1), "unicode": "\u20ac\u0000\u202e\U0001f511", "empty": "", "null": None}
+    await client.write("write", "secret", path, texts | {"number": 2**53 + 1}, base=0)
+    found = await client.read("read", "secret", path)
+    assert found.data == texts | {"number": 2**53}
+
+
+async def test_names_of_a_folder(client: VaultClient, place: str) -> None:
+    folder = f"rotator-journal/{place}"
+    assert await client.names("list", "secret", folder) == ()
+    for name in ("b", "a", "sub/c"):
+        await client.write("write", "secret", f"{folder}/{name}", DATA, base=0)
+    assert await client.names("list", "secret", folder) == ("a", "b", "sub/")
+
+
+@pytest.mark.parametrize(
+    "path", ["a/../b", "a//b", "/a", "a/", "..", "a%2fb", "a b", "a\n", "a?version=1", "a\u202e"]
+)
+async def test_a_path_that_is_not_allowed_never_leaves(token: Secret, path: str) -> None:
+    with between(lambda _request, _forward: None) as trap:
+        async with connected(trap.address, token) as client:
+            for attempt in (
+                client.read("read", "secret", path),
+                client.write("write", "secret", path, DATA, base=0),
+                client.names("list", "secret", path),
+                client.entry_settings("look", "secret", path),
+                client.read("read", path, "a"),
+                client.check_mount(path),
+            ):
+                with pytest.raises(Rejected, match="segments of") as caught:
+                    await attempt
+                assert "\n" not in str(caught.value)
+        assert trap.seen == []
+
+
+# The mount
+
+
+async def test_a_version_1_mount_is_refused_with_what_to_do(root: Root, server: VaultServer) -> None:
+    mount = root.mount(version=1)
+    async with connected(server.address, server.root_token) as client:
+        with pytest.raises(Rejected, match=f"vault kv enable-versioning {mount}"):
+            await client.write("write", mount, "a", DATA, base=0)
+    assert root.ask("GET", f"{mount}/data/a").status == 404
+
+
+async def test_other_engines_and_places_inside_a_mount_are_refused(server: VaultServer) -> None:
+    async with connected(server.address, server.root_token) as client:
+        with pytest.raises(Rejected, match="another type"):
+            await client.check_mount("cubbyhole")
+        with pytest.raises(Rejected, match="inside another mount"):
+            await client.check_mount("secret/rotated")
+
+
+async def test_a_mount_that_is_not_there_is_denied_by_vault(client: VaultClient) -> None:
+    with pytest.raises(Denied, match="check mount nowhere: 403"):
+        await client.read("read", "nowhere", "a")
+
+
+async def test_a_mount_is_checked_once(server: VaultServer, token: Secret, place: str) -> None:
+    with between(lambda _request, forward: forward(), server.address) as lab:
+        async with connected(lab.address, token) as client:
+            for _ in range(3):
+                await client.read("read", "secret", f"rotated/{place}/a")
+        assert sum("/sys/internal/ui/mounts/" in request.path for request in lab.seen) == 1
+        assert len(lab.seen) == 4
+
+
+async def test_a_mount_that_vanishes_later_is_not_an_empty_one(root: Root, server: VaultServer) -> None:
+    mount = root.mount()
+    async with connected(server.address, server.root_token) as client:
+        assert (await client.read("read", mount, "a")).state is EntryState.ABSENT
+        root.do("DELETE", f"sys/mounts/{mount}")
+        with pytest.raises(Rejected, match="no such mount"):
+            await client.read("read", mount, "a")
+        with pytest.raises(Rejected, match="no such mount"):
+            await client.names("list", mount, "a")
+
+
+# Namespaces
+
+
+async def test_a_namespace_is_used_and_one_that_is_not_there_is_refused(
+    root: Root, server: VaultServer, place: str
+) -> None:
+    root.do("POST", f"sys/namespaces/{place}", {})
+    root.do("POST", "sys/mounts/inner", {"type": "kv", "options": {"version": "2"}}, namespace=place)
+    async with connected(server.address, server.root_token, namespace=f"{place}/") as client:
+        assert (await client.write("write", "inner", "a", DATA, base=0)).version == 1
+    assert root.ask("GET", "inner/data/a", namespace=place).status == 200
+    async with connected(server.address, server.root_token, namespace="nowhere") as client:
+        with pytest.raises(Rejected, match="no such namespace"):
+            await client.read("read", "inner", "a")
+
+
+# Tokens
+
+
+async def test_a_missing_right_and_a_dead_token_are_told_apart(root: Root, server: VaultServer) -> None:
+    token = root.new_token(LEAST_PRIVILEGE)
+    async with connected(server.address, token) as client:
+        with pytest.raises(Denied, match=r"403.*token is good, but its policies"):
+            await client.read("read", "secret", "elsewhere/a")
+        root.do("POST", "auth/token/revoke", {"token": token.reveal()})
+        with pytest.raises(Denied, match=r"403.*token itself is refused"):
+            await client.read("read", "secret", "rotated/a")
+
+
+async def test_a_403_whose_reason_can_not_be_asked(token: Secret, server: VaultServer) -> None:
+    def rule(request: Seen, forward: Callable[[], Reply]) -> Reply | None:
+        if "lookup-self" in request.path:
+            return None
+        return Reply.of(403, {"errors": ["permission denied"]}) if "/data/" in request.path else forward()
+
+    with between(rule, server.address) as lab:
+        async with connected(lab.address, token) as client:
+            with pytest.raises(Denied, match="could not be asked"):
+                await client.read("read", "secret", "rotated/a")
+
+
+@pytest.mark.promise("P7")
+async def test_the_environment_and_the_home_directory_are_not_asked(
+    server: VaultServer, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    for name in (
+        "VAULT_TOKEN",
+        "VAULT_ADDR",
+        "VAULT_NAMESPACE",
+        "VAULT_CLIENT_CERT",
+        "HTTP_PROXY",
+        "ALL_PROXY",
+    ):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    async with connected(server.address, server.root_token) as client:
+        assert (await client.read("read", "secret", f"rotated/{place}")).version == 0
+
+
+@pytest.mark.promise("P7")
+def test_what_can_not_be_used_is_refused_without_being_shown(server: VaultServer, token: Secret) -> None:
+    seconds = timedelta(seconds=1)
+    with pytest.raises(Rejected) as caught:
+        VaultClient(
+            address=server.address,
+            token=Secret(f"{CANARY}-\u20ac"),
+            namespace="",
+            ca_cert=None,
+            call_timeout=seconds,
+        )
+    assert CANARY not in shown(caught.value)
+    with pytest.raises(Rejected, match="no such file"):
+        VaultClient(
+            address=server.address, token=token, namespace="", ca_cert="/nowhere.pem", call_timeout=seconds
+        )
+    with pytest.raises(Rejected, match="segments of"):
+        VaultClient(address=server.address, token=token, namespace="a b", ca_cert=None, call_timeout=seconds)
+
+
+# Answers that never come, or are not Vault's
+
+
+@pytest.mark.promise("P2")
+async def test_a_write_whose_answer_is_lost_is_ambiguous_and_may_have_happened(
+    server: VaultServer, token: Secret, place: str
+) -> None:
+    def rule(request: Seen, forward: Callable[[], Reply]) -> Reply | None:
+        reply = forward()
+        return None if request.method == "POST" else reply
+
+    path = f"rotated/{place}/a"
+    with between(rule, server.address) as lab:
+        async with connected(lab.address, token) as client:
+            with pytest.raises(Ambiguous) as caught:
+                await client.write("write", "secret", path, DATA, base=0)
+            assert CANARY not in shown(caught.value)
+            assert (await client.read("read", "secret", path)).data == DATA
+        assert sum(request.method == "POST" for request in lab.seen) == 1
+
+
+async def test_a_write_that_is_cut_before_it_is_stored_is_ambiguous_too(
+    server: VaultServer, token: Secret, place: str
+) -> None:
+    path = f"rotated/{place}/a"
+    with between(only("POST", None), server.address) as lab:
+        async with connected(lab.address, token) as client:
+            with pytest.raises(Ambiguous):
+                await client.write("write", "secret", path, DATA, base=0)
+            assert (await client.read("read", "secret", path)).version == 0
+
+
+async def test_a_read_that_is_cut_is_unavailable(server: VaultServer, token: Secret) -> None:
+    with between(only("GET", None), server.address) as lab:
+        async with connected(lab.address, token) as client:
+            with pytest.raises(Unavailable):
+                await client.read("read", "secret", "rotated/a")
+        assert len(lab.seen) == 2
+
+
+@pytest.fixture
+def patience() -> Iterator[threading.Event]:
+    """Return what a hanging answer waits for, and set it in the end."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def hanging(method: str, patience: threading.Event) -> Rule:
+    def rule(request: Seen, forward: Callable[[], Reply]) -> Reply | None:
+        if request.method == method and "/data/" in request.path:
+            patience.wait(20)
+        return forward()
+
+    return rule
+
+
+async def test_no_answer_in_time(
+    server: VaultServer, token: Secret, place: str, patience: threading.Event
+) -> None:
+    path = f"rotated/{place}/a"
+    with between(hanging("POST", patience), server.address) as lab:
+        async with connected(lab.address, token, seconds=0.4) as client:
+            with pytest.raises(Ambiguous):
+                await client.write("write", "secret", path, DATA, base=0)
+            patience.set()
+    with between(hanging("GET", patience), server.address) as lab:
+        patience.clear()
+        async with connected(lab.address, token, seconds=0.4) as client:
+            with pytest.raises(Unavailable):
+                await client.read("read", "secret", path)
+            patience.set()
+
+
+async def test_a_call_that_found_no_thread_was_never_sent(
+    server: VaultServer, token: Secret, place: str, patience: threading.Event
+) -> None:
+    with between(hanging("GET", patience), server.address) as lab:
+        async with connected(lab.address, token, seconds=5) as client:
+            await client.check_mount("secret")
+            reads = [
+                asyncio.create_task(client.read("read", "secret", f"rotated/{place}/{n}")) for n in range(8)
+            ]
+            await reached(lambda: len(lab.seen) == 9)
+            client._timeout = timedelta(milliseconds=50)
+            with pytest.raises(Unavailable, match="never sent"):
+                await client.write("write", "secret", f"rotated/{place}/late", DATA, base=0)
+            patience.set()
+            await asyncio.gather(*reads)
+        assert not any(request.method == "POST" for request in lab.seen)
+
+
+async def test_a_write_whose_await_is_cancelled_goes_on_and_is_waited_for(
+    server: VaultServer, token: Secret, place: str, patience: threading.Event
+) -> None:
+    path = f"rotated/{place}/a"
+    with between(hanging("POST", patience), server.address) as lab:
+        async with connected(lab.address, token) as client:
+            await client.check_mount("secret")
+            write = asyncio.create_task(client.write("write", "secret", path, DATA, base=0))
+            await reached(lambda: any(request.method == "POST" for request in lab.seen))
+            write.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await write
+            assert (await client.read("read", "secret", path)).version == 0
+            patience.set()
+        async with connected(server.address, token) as client:
+            assert (await client.read("read", "secret", path)).data == DATA
+
+
+async def reached(condition: Callable[[], bool]) -> None:
+    clock = SystemClock()
+    while not condition():
+        await clock.sleep(timedelta(milliseconds=5))
+
+
+async def test_a_refused_connection_proves_that_nothing_was_written(token: Secret) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        async with connected(f"http://127.0.0.1:{taken.getsockname()[1]}", token) as client:
+            client._checked_mounts.add("secret")
+            with pytest.raises(Unavailable, match="not reached") as caught:
+                await client.write("write", "secret", "a", DATA, base=0)
+            assert CANARY not in shown(caught.value)
+
+
+async def test_an_address_that_is_none(token: Secret) -> None:
+    for address in ("vault.example", "ftp://127.0.0.1", "http://"):
+        async with connected(address, token) as client:
+            with pytest.raises(Rejected, match="could not be built"):
+                await client.check_mount("secret")
+
+
+@pytest.mark.promise("P7")
+async def test_a_redirect_is_not_followed_and_the_token_stays_here(
+    server: VaultServer, token: Secret
+) -> None:
+    with between(lambda _request, _forward: PAGE) as elsewhere:
+        away = Reply(307, b"", {"Location": f"{elsewhere.address}/v1/secret/data/a"})
+        with between(
+            lambda _request, forward: away if "/data/" in _request.path else forward(), server.address
+        ) as lab:
+            async with connected(lab.address, token) as client:
+                for attempt in (
+                    client.read("read", "secret", "rotated/a"),
+                    client.write("write", "secret", "rotated/a", DATA, base=0),
+                ):
+                    with pytest.raises(Unavailable, match=r"standby.*set the address to the active node"):
+                        await attempt
+        assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize("reply", [PAGE, Reply(204), Reply.of(200, ["a"]), Reply.of(200, {"data": {}})])
+async def test_a_success_that_is_not_vaults_is_no_success(
+    server: VaultServer, token: Secret, reply: Reply
+) -> None:
+    with between(only("POST", reply), server.address) as lab:
+        async with connected(lab.address, token) as client:
+            with pytest.raises(Ambiguous):
+                await client.write("write", "secret", "rotated/a", DATA, base=0)
+    with between(only("GET", reply), server.address) as lab:
+        async with connected(lab.address, token) as client:
+            with pytest.raises((Unavailable, Rejected)):
+                await client.read("read", "secret", "rotated/a")
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (Reply.of(500, {"errors": ["put failed due to value being too large; got 2, max: 1"]}), Rejected),
+        (Reply.of(500, {"errors": ["local node not active but active cluster node not found"]}), Unavailable),
+        (Reply.of(500, {"errors": [f"{CANARY} boom"]}), Ambiguous),
+        (Reply(502, b"<html>"), Ambiguous),
+        (Reply.of(503, {"errors": ["Vault is sealed"]}), Unavailable),
+        (Reply.of(429, {"errors": ["quota"]}), Throttled),
+        (Reply.of(429, {"errors": []}), Unavailable),
+        (Reply.of(412, {"errors": []}), Unavailable),
+    ],
+)
+async def test_answers_that_this_server_does_not_give(
+    server: VaultServer, token: Secret, reply: Reply, error: type[PortError]
+) -> None:
+    with between(only("POST", reply), server.address) as lab:
+        async with connected(lab.address, token) as client:
+            with pytest.raises(error) as caught:
+                await client.write("write", "secret", "rotated/a", DATA, base=0)
+            assert type(caught.value) is error
+            assert CANARY not in shown(caught.value)
+
+
+# What only a real server can say
+
+
+async def test_a_quota_is_a_rate_limit(root: Root, server: VaultServer) -> None:
+    mount = root.mount()
+    root.do("POST", f"sys/quotas/rate-limit/{mount}", {"path": mount, "rate": 1, "interval": "60s"})
+    async with connected(server.address, server.root_token) as client:
+        await client.read("read", mount, "a")
+        with pytest.raises(Throttled):
+            await client.write("write", mount, "a", DATA, base=0)
+
+
+async def test_too_many_values_in_one_request_are_rejected(client: VaultClient, place: str) -> None:
+    with pytest.raises(Rejected, match="too many values"):
+        await client.write("write", "secret", f"rotated/{place}/a", {str(n): "x" for n in range(600)}, base=0)
+
+
+async def test_a_sealed_vault_is_unavailable() -> None:
+    async with (
+        vault_server(SystemClock(), Secret(f"{CANARY}-root")) as server,
+        connected(server.address, server.root_token) as client,
+    ):
+        await client.write("write", "secret", "a", DATA, base=0)
+        Root(server.address, server.root_token).do("PUT", "sys/seal")
+        for attempt in (
+            client.read("read", "secret", "a"),
+            client.write("write", "secret", "a", DATA, base=1),
+        ):
+            with pytest.raises(Unavailable, match=r"503.*sealed"):
+                await attempt
