@@ -149,6 +149,8 @@ class VaultClient:
     async def capabilities(self, operation: str, api_paths: tuple[str, ...]) -> Mapping[str, frozenset[str]]:
         """Return what our token may do at each API path, such as `secret/data/app`."""
         call = Call(operation=operation, target=" and ".join(api_paths))
+        for path in api_paths:
+            _check_path(call, path)
         answer = await self._expect(
             call,
             lambda: self._system.get_capabilities(list(api_paths)),  # type: ignore[no-untyped-call] # untyped stub

@@ -53,7 +53,9 @@ class VaultDestinations:
         """
         operation = "check entry"
         self._check_namespace(operation, lineage)
-        granted = await self._granted(operation, lineage)
+        await self._client.check_mount(lineage.mount)
+        await self._client.check_mount(self._journal_mount)
+        granted = await self._client.capabilities(operation, self._api_paths(lineage))
         self._demand(operation, lineage, granted, first=False)
         found = await self._client.read(operation, lineage.mount, lineage.path)
         if found.state is EntryState.ABSENT:
@@ -110,9 +112,6 @@ class VaultDestinations:
             f"{lineage.mount}/metadata/{lineage.path}",
             f"{self._journal_mount}/data/{record}",
         )
-
-    async def _granted(self, operation: str, lineage: Lineage) -> Mapping[str, frozenset[str]]:
-        return await self._client.capabilities(operation, self._api_paths(lineage))
 
     def _demand(
         self, operation: str, lineage: Lineage, granted: Mapping[str, frozenset[str]], *, first: bool

@@ -3,9 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,27 +15,10 @@ from rotator.model.secret import Secret
 from rotator.simulator.vault_server import VaultServer, vault_server
 from rotator.vault.client import VaultClient
 from tests.support.canary import CANARY
-from tests.support.vault_lab import LEAST_PRIVILEGE, Reply, Root, Rule, Seen, between
+from tests.support.vault_lab import LEAST_PRIVILEGE, Reply, Root, Rule, Seen, between, connected, shown
 
 DATA = {"api_key": f"{CANARY}-value"}
 PAGE = Reply(200, b"<html>sign in</html>", {"Content-Type": "text/html"})
-
-
-@asynccontextmanager
-async def connected(
-    address: str, token: Secret, *, namespace: str = "", seconds: float = 10
-) -> AsyncIterator[VaultClient]:
-    client = VaultClient(
-        address=address,
-        token=token,
-        namespace=namespace,
-        ca_cert=None,
-        call_timeout=timedelta(seconds=seconds),
-    )
-    try:
-        yield client
-    finally:
-        await client.aclose()
 
 
 def only(method: str, reply: Reply | None) -> Rule:
@@ -47,12 +28,6 @@ def only(method: str, reply: Reply | None) -> Rule:
         return reply if request.method == method and "/data/" in request.path else forward()
 
     return rule
-
-
-def shown(error: BaseException) -> str:
-    """Return all that a log could show of an error, contexts and causes included."""
-    chain = error.__cause__ or error.__context__
-    return "".join(traceback.format_exception(error)) + repr(error.__dict__) + (shown(chain) if chain else "")
 
 
 async def test_write_read_and_the_clock_of_vault(client: VaultClient, place: str) -> None:

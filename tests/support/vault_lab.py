@@ -6,13 +6,16 @@ import http.client
 import json
 import socket
 import threading
+import traceback
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from rotator.model.secret import Secret
+from rotator.vault.client import VaultClient
 from tests.support.canary import CANARY
 
 LEAST_PRIVILEGE = """
@@ -154,3 +157,27 @@ class Root:
         self.do("POST", f"sys/policies/acl/{name}", {"policy": policy})
         self.do("POST", "auth/token/create", {"id": token.reveal(), "policies": [name], "ttl": "1h"})
         return token
+
+
+@asynccontextmanager
+async def connected(
+    address: str, token: Secret, *, namespace: str = "", seconds: float = 10
+) -> AsyncIterator[VaultClient]:
+    """Connect, and wait in the end for what is under way."""
+    client = VaultClient(
+        address=address,
+        token=token,
+        namespace=namespace,
+        ca_cert=None,
+        call_timeout=timedelta(seconds=seconds),
+    )
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+def shown(error: BaseException) -> str:
+    """Return all that a log could show of an error, contexts and causes included."""
+    chain = error.__cause__ or error.__context__
+    return "".join(traceback.format_exception(error)) + repr(error.__dict__) + (shown(chain) if chain else "")
