@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rotator.errors import Ambiguous, Conflict, Denied, Rejected, Unavailable
+from rotator.model import record as records
+from rotator.model.entry import FieldNames
+from rotator.model.lineage import Lineage
+from rotator.model.record import Claim, Current, KnownKey, Record
+from rotator.ports import Control, Journal
+from rotator.simulator.vault_server import VaultServer
+from rotator.vault.client import VaultClient
+from rotator.vault.journal import VaultJournal
+from tests.support.vault_lab import LEAST_PRIVILEGE, Reply, Root, Seen, between, connected
+
+CONTROL = Control(journal_id="0123456789ab", instance="prod")
+LINEAGE = Lineage(provider="p", project_id="x", namespace="", mount="secret", path="app/key")
+NAME = LINEAGE.record_name
+
+
+@pytest.fixture
+def prefix(place: str) -> str:
+    return f"rotator-journal/{place}"
+
+
+def on(client: VaultClient, prefix: str) -> VaultJournal:
+    return VaultJournal(client, mount="secret", prefix=prefix)
+
+
+@pytest.fixture
+def journal(client: VaultClient, prefix: str) -> Journal:
+    return on(client, prefix)
+
+
+def record(holder: str = "h", lineage: Lineage = LINEAGE) -> Record:
+    key = KnownKey(
+        key_id="key-1",
+        comment="\u20ac comment",
+        asked_scopes=frozenset({"usage:write"}),
+        scopes=frozenset({"usage:write", "usage:read"}),
+        tags=frozenset(),
+        created_at=datetime(2026, 1, 1, 1, 2, 3, 456789, tzinfo=UTC),
+        expires_at=None,
+        member_id=None,
+    )
+    return Record(
+        lineage=lineage,
+        fields=FieldNames(),
+        current=Current(key=key, rotation_id="0" * 16, version=2**53 + 1, published_at=key.created_at),
+        claim=Claim(holder, timedelta(seconds=90.123456)),
+    )
+
+
+# The control record
+
+
+async def test_a_journal_is_founded_once(journal: Journal) -> None:
+    assert await journal.control() is None
+    await journal.found(CONTROL)
+    assert await journal.control() == CONTROL
+    with pytest.raises(Conflict):
+        await journal.found(Control(journal_id="b" * 12, instance="other"))
+    assert await journal.control() == CONTROL
+
+
+GOOD_CONTROL = {"format": "1", "journal_id": "0123456789ab", "instance": "prod"}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"api_key": "something else"},
+        GOOD_CONTROL | {"format": "2"},
+        GOOD_CONTROL | {"format": 1},
+        GOOD_CONTROL | {"more": "x"},
+        GOOD_CONTROL | {"instance": 7},
+        {"format": "1", "journal_id": "0123456789ab"},
+    ],
+)
+async def test_something_else_in_place_of_the_control_record_is_rejected(
+    journal: Journal, root: Root, prefix: str, document: dict[str, object]
+) -> None:
+    root.do("POST", f"secret/data/{prefix}/control", {"data": document})
+    with pytest.raises(Rejected):
+        await journal.control()
+    with pytest.raises(Conflict):
+        await journal.found(CONTROL)
+
+
+async def test_a_deleted_control_record_is_not_a_new_journal(
+    journal: Journal, root: Root, prefix: str
+) -> None:
+    await journal.found(CONTROL)
+    root.do("DELETE", f"secret/data/{prefix}/control")
+    with pytest.raises(Rejected, match="deleted"):
+        await journal.control()
+    with pytest.raises(Conflict):
+        await journal.found(CONTROL)
+
+
+# Records
+
+
+async def test_a_record_comes_back_as_it_was(journal: Journal) -> None:
+    before = await journal.read(NAME)
+    assert (before.record, before.version, before.written_at) == (None, 0, None)
+    assert await journal.write(record(), base=0) == 1
+    read = await journal.read(NAME)
+    assert (read.record, read.version) == (record(), 1)
+    assert read.written_at is not None
+    assert abs(read.written_at - read.at) < timedelta(seconds=10)
+    assert before.at <= read.at
+    assert await journal.names() == (NAME,)
+
+
+async def test_names_of_a_new_journal_and_of_one_with_strange_things_in_it(
+    journal: Journal, root: Root, prefix: str
+) -> None:
+    assert await journal.names() == ()
+    root.do("POST", f"secret/data/{prefix}/lineages/folder/x", {"data": {"a": "b"}})
+    root.do("POST", f"secret/data/{prefix}/lineages/stranger", {"data": {"a": "b"}})
+    await journal.write(record(), base=0)
+    root.do("DELETE", f"secret/data/{prefix}/lineages/{NAME}")
+    assert await journal.names() == (NAME, "stranger")
+
+
+@pytest.mark.promise("P6")
+@pytest.mark.parametrize("base", [0, 1, 3])
+async def test_from_another_version_nothing_is_written(journal: Journal, base: int) -> None:
+    await journal.write(record("a"), base=0)
+    assert await journal.write(record("b"), base=1) == 2
+    with pytest.raises(Conflict):
+        await journal.write(record("late"), base=base)
+    assert (await journal.read(NAME)).record == record("b")
+
+
+async def test_a_write_without_an_answer_is_ambiguous(server: VaultServer, root: Root, prefix: str) -> None:
+    def rule(request: Seen, forward: Callable[[], Reply]) -> Reply | None:
+        reply = forward()
+        return None if request.method == "POST" else reply
+
+    with between(rule, server.address) as lab:
+        async with connected(lab.address, root.token) as client:
+            with pytest.raises(Ambiguous):
+                await on(client, prefix).write(record(), base=0)
+            assert (await on(client, prefix).read(NAME)).version == 1
+
+
+def document(**changes: object) -> dict[str, object]:
+    return {"format": "1", "lineage": LINEAGE.name, "record": records.encode(record())} | changes
+
+
+OTHER = Lineage(provider="p", project_id="x", namespace="", mount="secret", path="app/other")
+
+
+@pytest.mark.parametrize(
+    ("stored", "problem"),
+    [
+        ({}, "other fields"),
+        (document(format="2"), "format"),
+        (document(format=1), "other fields"),
+        (document(extra="x"), "other fields"),
+        (document(record={"lineage": "x"}), "other fields"),
+        (document(record="{}"), "not a journal record"),
+        (document(record="no JSON"), "not a journal record"),
+        (
+            document(record=records.encode(record()).replace('"format":1', '"format":2')),
+            "not a journal record",
+        ),
+        (
+            document(record=records.encode(record()).replace('"format":1', '"format":1,"x":1')),
+            "not a journal record",
+        ),
+        (document(record=records.encode(record(lineage=OTHER)), lineage=OTHER.name), "another lineage"),
+        (document(lineage="secret/else"), "another lineage"),
+    ],
+)
+async def test_what_this_version_can_not_read_is_rejected(
+    journal: Journal, root: Root, prefix: str, stored: dict[str, object], problem: str
+) -> None:
+    root.do("POST", f"secret/data/{prefix}/lineages/{NAME}", {"data": stored})
+    with pytest.raises(Rejected, match=problem):
+        await journal.read(NAME)
+
+
+async def test_a_good_document_written_by_hand_is_read(journal: Journal, root: Root, prefix: str) -> None:
+    root.do("POST", f"secret/data/{prefix}/lineages/{NAME}", {"data": document()})
+    assert (await journal.read(NAME)).record == record()
+
+
+@pytest.mark.promise("P2")
+@pytest.mark.parametrize(
+    ("verb", "path", "body"), [("DELETE", "data", None), ("POST", "destroy", {"versions": [1]})]
+)
+async def test_a_deleted_record_is_not_a_new_lineage(
+    journal: Journal, root: Root, prefix: str, verb: str, path: str, body: object
+) -> None:
+    await journal.write(record(), base=0)
+    root.do(verb, f"secret/{path}/{prefix}/lineages/{NAME}", body)
+    with pytest.raises(Rejected, match="version 1 was deleted"):
+        await journal.read(NAME)
+    with pytest.raises(Conflict):
+        await journal.write(record(), base=0)
+
+
+@pytest.mark.promise("P2")
+async def test_a_record_that_vault_would_delete_is_rejected(
+    journal: Journal, root: Root, prefix: str
+) -> None:
+    for name in ("control", f"lineages/{NAME}"):
+        root.do("POST", f"secret/metadata/{prefix}/{name}", {"delete_version_after": "720h"})
+    with pytest.raises(Rejected, match="delete_version_after"):
+        await journal.write(record(), base=0)
+    with pytest.raises(Rejected, match="delete_version_after"):
+        await journal.found(CONTROL)
+
+
+async def test_a_long_record_is_no_problem_for_limits_on_the_number_of_strings(journal: Journal) -> None:
+    many = record()
+    assert many.current is not None
+    key = KnownKey(
+        key_id="k",
+        comment="",
+        asked_scopes=frozenset(map(str, range(3000))),
+        scopes=frozenset(),
+        tags=frozenset(),
+        created_at=many.current.key.created_at,
+        expires_at=None,
+        member_id=None,
+    )
+    long = Record(
+        lineage=LINEAGE,
+        fields=FieldNames(),
+        current=Current(key=key, rotation_id=None, version=1, published_at=key.created_at),
+    )
+    await journal.write(long, base=0)
+    assert (await journal.read(NAME)).record == long
+
+
+# All methods
+
+
+async def test_without_rights_every_method_is_denied(server: VaultServer, root: Root, prefix: str) -> None:
+    token = root.new_token('path "secret/data/other" { capabilities = ["read"] }')
+    async with connected(server.address, token) as client:
+        journal = on(client, prefix)
+        for attempt in (
+            journal.control(),
+            journal.found(CONTROL),
+            journal.names(),
+            journal.read(NAME),
+            journal.write(record(), base=0),
+        ):
+            with pytest.raises(Denied, match="its policies"):
+                await attempt
+
+
+async def test_without_vault_every_method_is_unavailable(root: Root, prefix: str) -> None:
+    with between(lambda _request, _forward: None) as lab:
+        async with connected(lab.address, root.token) as client:
+            journal = on(client, prefix)
+            for attempt in (
+                journal.control(),
+                journal.found(CONTROL),
+                journal.names(),
+                journal.read(NAME),
+                journal.write(record(), base=0),
+            ):
+                with pytest.raises(Unavailable):
+                    await attempt
+
+
+@pytest.mark.promise("P6")
+async def test_a_version_1_mount_is_rejected_by_every_method(server: VaultServer, root: Root) -> None:
+    mount = root.mount(version=1)
+    async with connected(server.address, root.token) as client:
+        journal = VaultJournal(client, mount=mount, prefix="j")
+        for attempt in (
+            journal.control(),
+            journal.found(CONTROL),
+            journal.names(),
+            journal.read(NAME),
+            journal.write(record(), base=0),
+        ):
+            with pytest.raises(Rejected, match="version 1"):
+                await attempt
+    assert root.ask("GET", f"{mount}?list=true").status == 404
+
+
+async def test_a_name_that_is_not_allowed_is_rejected(journal: Journal) -> None:
+    for name in ("../control", "a b", ""):
+        with pytest.raises(Rejected, match="segments of"):
+            await journal.read(name)
+
+
+async def test_the_least_privilege_can_not_remove_a_record(
+    server: VaultServer, root: Root, journal: Journal, prefix: str
+) -> None:
+    await journal.write(record(), base=0)
+    limited = Root(server.address, root.new_token(LEAST_PRIVILEGE))
+    for verb, path in (("DELETE", "data"), ("DELETE", "metadata"), ("POST", "delete"), ("POST", "destroy")):
+        body = {"versions": [1]} if verb == "POST" else None
+        assert limited.ask(verb, f"secret/{path}/{prefix}/lineages/{NAME}", body).status == 403
