@@ -69,19 +69,17 @@ async def vault_server(clock: Clock, root_token: Secret) -> AsyncIterator[VaultS
     reach it: it is stopped when the block is left.
     """
     with tempfile.TemporaryDirectory(prefix="rotator-vault-") as home:
-        log, process = Path(home) / "log", None
-        try:
-            for _ in range(_TRIES):
-                port = _free_port()
-                process = _start(port, Path(home), log, root_token)
+        log, told = Path(home) / "log", ""
+        for _ in range(_TRIES):
+            port = _free_port()
+            process = _start(port, Path(home), log, root_token)
+            try:
                 if await _ready(clock, process, port, root_token):
                     yield VaultServer(address=f"http://127.0.0.1:{port}", root_token=root_token)
                     return
-                _stop(process)
-            raise Unavailable("start", "bao server -dev", _last_words(log, root_token))
-        finally:
-            if process is not None:
-                _stop(process)
+            finally:
+                told = _stop(process)
+        raise Unavailable("start", "bao server -dev", _last_words(told, log, root_token))
 
 
 def _start(port: int, home: Path, log: Path, root_token: Secret) -> subprocess.Popen[bytes]:
@@ -93,26 +91,28 @@ def _start(port: int, home: Path, log: Path, root_token: Secret) -> subprocess.P
         "BAO_DEV_ROOT_TOKEN_ID": root_token.reveal(),
     }
     with log.open("wb") as stderr:
-        # Standard output is the banner for people, with the token and the unseal key in it: not kept.
+        # Standard output is for people: errors, or a banner with the token and the unseal key in it. It stays
+        # in the pipe, which has room for all of it.
         return subprocess.Popen(  # noqa: S603 (our own arguments, no shell)
             (*tether, *server, f"-dev-listen-address=127.0.0.1:{port}"),
             env=environment,
             cwd=home,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
         )
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Stop the server and wait for its end. Blocks for half a second, so that nothing can interrupt it."""
+def _stop(process: subprocess.Popen[bytes]) -> str:
+    """Stop the server, wait for its end and return what it told. Blocks for half a second: not to be interrupted."""
     process.terminate()
     try:
-        process.wait(_STOP_SECONDS)
+        told, _ = process.communicate(timeout=_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        told, _ = process.communicate()
+    return told.decode(errors="replace")
 
 
 async def _ready(clock: Clock, process: subprocess.Popen[bytes], port: int, root_token: Secret) -> bool:
@@ -152,6 +152,8 @@ def _free_port() -> int:
             return port
 
 
-def _last_words(log: Path, root_token: Secret) -> str:
-    lines = log.read_text(errors="replace").replace(root_token.reveal(), "(token)").splitlines()
-    return " | ".join(lines[-5:])
+def _last_words(told: str, log: Path, root_token: Secret) -> str:
+    """Return the errors among what the server told, and the end of its log, without the token."""
+    errors = [line for line in told.splitlines() if line.startswith("Error")]
+    words = " | ".join((*errors, *log.read_text(errors="replace").splitlines()[-3:]))
+    return words.replace(root_token.reveal(), "(token)")
