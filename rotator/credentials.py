@@ -75,11 +75,18 @@ def _read_file(reference: SecretReference, path: Path) -> str:
         _refuse(
             reference, f"larger than {MOST_BYTES // 1024} KiB", "the file holds the secret and nothing else"
         )
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
+    text = _decoded(content)
+    if text is None:
         _refuse(reference, "not UTF-8 text", "the file holds the secret and nothing else")
     return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
+
+
+def _decoded(content: bytes) -> str | None:
+    """Return the text of `content`. None and no error: a UnicodeDecodeError carries what it failed on."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _passed_by_systemd(path: Path) -> bool:

@@ -62,5 +62,5 @@ def _reason(text: str) -> str:
     if text.startswith("-"):
         return "a negative duration"
     if re.fullmatch(r"[0-9]+[My]|P[0-9]+[YM].*", text):
-        return "months and years have no fixed length"
+        return "a number of months or years, which have no fixed length"
     return "not a duration"

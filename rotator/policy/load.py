@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rotator.errors import PolicyError
 from rotator.policy.combinations import check_arithmetic, check_destinations, check_names
-from rotator.policy.document import Node, parse
+from rotator.policy.document import Mapping, parse
 from rotator.policy.policy_reader import read_policies
-from rotator.policy.reader import Complaints, Fields, read_integer
+from rotator.policy.reader import Complaints, Fields, describe, read_integer
 from rotator.policy.settings import PolicyFile
 from rotator.policy.settings_reader import read_instance, read_providers, read_runtime, read_vault
 
@@ -23,14 +23,20 @@ def load(text: bytes, *, name: str) -> PolicyFile:
     No message shows anything that stands where a secret is expected.
     """
     complaints = Complaints(name)
-    policy_file = _read(parse(text, file=name), complaints)
+    document = parse(text, file=name)
+    if not isinstance(document, Mapping):
+        complaints.tell(
+            document, f"{describe(document)} where a mapping is expected", "it starts with `version: 1`"
+        )
+        raise PolicyError(complaints.in_file_order())
+    policy_file = _read(document, complaints)
     problems = complaints.in_file_order()
     if problems:
         raise PolicyError(problems)
     return policy_file
 
 
-def _read(document: Node, complaints: Complaints) -> PolicyFile:
+def _read(document: Mapping, complaints: Complaints) -> PolicyFile:
     top = Fields(document, complaints, later=_LATER)
     top.need(document, "version", read_integer(1, 1), 1, hint="write `version: 1`")
     instance = read_instance(top)

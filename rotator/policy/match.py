@@ -6,7 +6,6 @@ import re
 from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from string import Formatter
 
 from rotator.model.key import Key
 from rotator.policy.names import is_path
@@ -19,6 +18,8 @@ PLACEHOLDERS = ("policy", "provider", "project_id", "slug", "key_id")
 FIXED_PLACEHOLDERS = ("policy", "provider", "project_id")
 """Those that are known before any key is seen."""
 
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+_TEMPLATE = re.compile(r"(?:[^{}]|\{[A-Za-z0-9_]+\})*")
 _LICENCE_SCOPES = ("self-hosted:", "onprem:")
 _MANAGING_SCOPES = frozenset({"keys:write", "owner", "admin"})
 _SLUG_ID_LENGTH = 8
@@ -107,7 +108,7 @@ def destination_path(policy: Policy, provider: ProviderSettings, key: Key) -> st
     values = _fixed_values(policy.name, provider)
     values |= {"slug": slug(key.operator_comment, key.key_id), "key_id": key.key_id}
     path = policy.destination.path.format_map(values)
-    if not is_path(path):
+    if not is_path(path) or ("key_id" in placeholders_of(policy.destination.path) and "/" in key.key_id):
         message = f"the id of a key of provider {provider.name} makes no allowed path"
         raise ValueError(message)
     return path
@@ -115,14 +116,10 @@ def destination_path(policy: Policy, provider: ProviderSettings, key: Key) -> st
 
 def placeholders_of(template: str) -> frozenset[str]:
     """Return the names in braces. Raise ValueError when the braces are not simple `{NAME}` pairs."""
-    names = set()
-    for literal, name, form, conversion in Formatter().parse(template):
-        if form or conversion or name == "" or "{" in literal or "}" in literal:
-            message = "braces that do not hold a name"
-            raise ValueError(message)
-        if name is not None:
-            names.add(name)
-    return frozenset(names)
+    if not _TEMPLATE.fullmatch(template):
+        message = "braces that do not hold a name"
+        raise ValueError(message)
+    return frozenset(_PLACEHOLDER.findall(template))
 
 
 def known_part(policy: Policy, provider: ProviderSettings) -> str:

@@ -93,7 +93,8 @@ class Fields:
         self._mapping: Mapping | None = None
         if isinstance(node, Mapping):
             self._mapping = node
-        elif node is not None and not is_null(node):
+        self._wrong_kind = node is not None and self._mapping is None and not is_null(node)
+        if node is not None and self._wrong_kind:
             complaints.tell(node, f"{describe(node)} where a mapping (`key: value`) is expected")
 
     def node(self, name: str) -> Node | None:
@@ -123,7 +124,8 @@ class Fields:
         """Return an option that has no default. `owner` is where it is told that it is missing."""
         if self.node(name) is None:
             self._refused.add(self._prefix + name)
-            self.complaints.tell(owner, f"`{name}` is missing", hint)
+            if not self._wrong_kind:
+                self.complaints.tell(owner, f"`{name}` is missing", hint)
         return self.take(name, read, stand_in)
 
     def section(self, name: str, *, later: ReadOnlyDict[str, str] | None = None) -> Fields:
@@ -148,7 +150,7 @@ class Fields:
             if name not in self._asked:
                 path = self._mapping.path if self._guarded else self._mapping.values[name].path
                 self.complaints.tell(key, *self._unknown(name), path=path)
-        tell_repeated(self._mapping, self.complaints)
+        tell_repeated(self._mapping, self.complaints, guarded=self._guarded)
 
     def _unknown(self, name: str) -> tuple[str, str]:
         if name in self._later:
@@ -164,11 +166,11 @@ def _given(node: Node) -> Node:
     return node
 
 
-def tell_repeated(mapping: Mapping, complaints: Complaints) -> None:
-    """Tell of keys that are given twice, by their place only."""
+def tell_repeated(mapping: Mapping, complaints: Complaints, *, guarded: bool = False) -> None:
+    """Tell of keys that are given twice. With `guarded`, by their place only."""
     for key in mapping.repeated:
-        first = mapping.names[key.text].line
-        complaints.tell(key, "this key is given twice", f"the first is on line {first}")
+        path = mapping.path if guarded else mapping.values[key.text].path
+        complaints.tell(key, "given twice", f"the first is on line {mapping.names[key.text].line}", path=path)
 
 
 def is_null(node: Node) -> bool:
@@ -205,6 +207,8 @@ def read_text(node: Node) -> str:
     """Return the text of a scalar. Numbers are taken as they are written; `true` and `null` are refused."""
     if not isinstance(node, Scalar):
         raise Refused(f"{describe(node)} where a text is expected", at=node)
+    if is_null(node):
+        raise Refused("no value where a text is expected", "if the text is meant, quote it", at=node)
     if node.plain and node.text in _BOOLEAN:
         raise Refused(f"`{node.text}` where a text is expected", "if the text is meant, quote it", at=node)
     if "${" in node.text:
