@@ -1,0 +1,173 @@
+"""Options that are each fine and can't work together: refused, with the arithmetic shown."""
+
+from __future__ import annotations
+
+from textwrap import indent
+
+import pytest
+
+from rotator.errors import PolicyError
+from rotator.policy.load import load
+
+HEAD = """\
+version: 1
+vault: {auth: {token: {env: VAULT_TOKEN}}}
+providers:
+  asr: {type: deepgram, project_id: p-1, credential: {file: /run/key}}
+  tts: {type: deepgram, project_id: p-2, credential: {file: /run/key}}
+policies:
+"""
+CHOICE = 'provider: asr\nselect: {comment: "*"}\n'
+
+
+def problems_of(*policies: str) -> list[str]:
+    text = HEAD + "".join("  - " + indent(policy, "    ")[4:] + "\n" for policy in policies)
+    try:
+        load(text.encode(), name="p.yaml")
+    except PolicyError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+def refusals_of(options: str) -> list[str]:
+    problems = problems_of(f"name: n\n{CHOICE}{options}")
+    return [problem.split(": ", 1)[1] for problem in problems]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "overlap: 12h\nlifetime: 90d",
+        "rotate_before: 25h2m",
+        "rotate_before: 34%\nlifetime: 90d",
+        "lifetime: 26h\noverlap: 23h\nrotate_before: 25h\nretry: {max: 1h}\nprove: {deadline: 1h}",
+        "max_age: 61m\noverlap: 0s",
+        "max_age: 25h",
+        "retry: {initial: 1h}",
+    ],
+)
+def test_combinations_that_work(options: str) -> None:
+    assert refusals_of(options) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "refusal"),
+    [
+        (
+            "overlap: 24h\nlifetime: 24h",
+            (
+                "policies[0].lifetime: overlap 24h is not shorter than lifetime 24h "
+                "(a key would expire before the overlap with its successor ends)"
+            ),
+        ),
+        (
+            "lifetime: 12h\nrotate_before: 50%",
+            (
+                "policies[0].lifetime: overlap 24h is not shorter than lifetime 12h "
+                "(a key would expire before the overlap with its successor ends)"
+            ),
+        ),
+        (
+            "rotate_before: 25h1m59s",
+            (
+                "policies[0].rotate_before: rotate_before 25h1m59s is shorter than "
+                "overlap 24h + prove.deadline 2m + retry.max 1h = 25h2m "
+                "(the old key would expire before its overlap ends)"
+            ),
+        ),
+        (
+            "lifetime: 75h\nprove: {deadline: 1m}",
+            (
+                "policies[0].prove: rotate_before 33% of lifetime 3d3h = 24h45m is shorter than "
+                "overlap 24h + prove.deadline 1m + retry.max 1h = 25h1m "
+                "(the old key would expire before its overlap ends)"
+            ),
+        ),
+        (
+            "lifetime: 30d\nrotate_before: 30d",
+            (
+                "policies[0].rotate_before: rotate_before 30d is not shorter than lifetime 30d "
+                "(a key would be due as soon as it is made)"
+            ),
+        ),
+        (
+            "rotate_before: 25h30m\nlifetime: 26h",
+            (
+                "policies[0].lifetime: min_gap 1h + overlap 24h + prove.deadline 2m + retry.max 1h = 26h2m "
+                "is longer than lifetime 26h (a key would expire before it may be rotated, or during its overlap)"
+            ),
+        ),
+        (
+            "max_age: 1h\noverlap: 10m",
+            (
+                "policies[0].max_age: max_age 1h is not longer than min_gap 1h "
+                "(a key would be due before it may be rotated again)"
+            ),
+        ),
+        (
+            "max_age: 24h",
+            (
+                "policies[0].max_age: overlap 24h is not shorter than max_age 24h "
+                "(a third key would be due while two still overlap)"
+            ),
+        ),
+        (
+            "retry: {initial: 2m, max: 1m}",
+            "policies[0].retry: initial 2m is longer than max 1m (the first wait is the shortest)",
+        ),
+    ],
+)
+def test_combinations_that_can_not_work(options: str, refusal: str) -> None:
+    assert refusals_of(options)[-1] == refusal
+
+
+def test_a_combination_with_a_refused_option_is_left_out() -> None:
+    assert len(refusals_of("overlap: soon\nlifetime: 1h\nmin_gap: 0s\nretry: {max: 1s, initial: 1s}")) == 1
+    assert len(refusals_of("retry: {initial: 2h, max: soon}")) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("provider: asr\nkeys: {a/b: k1}", "provider: asr\nkeys: {x: k2, a/b: k3}"),
+        ("provider: asr\nkeys: {a/b: k1}", "provider: tts\nkeys: {a/b: k1}"),
+        ("provider: asr\nkeys: {a/b: k1}", f"{CHOICE}destination: {{path: a/b}}"),
+        (f"{CHOICE}destination: {{path: a/b}}", f"{CHOICE}destination: {{path: a/b}}"),
+        (f"{CHOICE}destination: {{path: 'x/{{provider}}'}}", f"{CHOICE}destination: {{path: 'x/asr'}}"),
+        (f"{CHOICE}destination: {{path: 'x/{{project_id}}'}}", "provider: tts\nkeys: {x/p-1: k1}"),
+    ],
+)
+def test_two_policies_can_not_name_one_destination(first: str, second: str) -> None:
+    (problem,) = problems_of(f"name: one\n{first}", f"name: two\n{second}")
+    assert problem.endswith("policies[0] has this destination too (one destination, one policy)")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (CHOICE, CHOICE),
+        (f"{CHOICE}destination: {{mount: kv, path: a/b}}", "provider: asr\nkeys: {a/b: k1}"),
+        (f"{CHOICE}destination: {{path: 'a/{{policy}}'}}", f"{CHOICE}destination: {{path: 'a/{{policy}}'}}"),
+        (f"{CHOICE}destination: {{path: 'a/{{key_id}}'}}", "provider: asr\nkeys: {a/b: k1}"),
+    ],
+)
+def test_what_only_the_keys_can_show_is_no_fault_of_the_file(first: str, second: str) -> None:
+    assert problems_of(f"name: one\n{first}", f"name: two\n{second}") == []
+
+
+@pytest.mark.parametrize(
+    "path", ["rotator/default", "rotator/default/x", "rotator/default/{slug}", "rotator/{policy}/{slug}"]
+)
+def test_a_destination_stays_out_of_the_journal(path: str) -> None:
+    (problem,) = problems_of(f"name: default\n{CHOICE}destination: {{path: '{path}'}}")
+    assert problem.endswith("a destination inside the journal (choose another path or `vault.journal`)")
+
+
+def test_keys_stay_out_of_the_journal() -> None:
+    (problem,) = problems_of("name: n\nprovider: asr\nkeys: {rotator/default/a: k1}")
+    assert "policies[0].keys: a destination inside the journal" in problem
+
+
+def test_a_path_beside_the_journal_is_fine() -> None:
+    assert problems_of(f"name: n\n{CHOICE}destination: {{path: 'rotator/default-{{slug}}'}}") == []
+    assert problems_of(f"name: n\n{CHOICE}destination: {{mount: kv, path: 'rotator/default/x'}}") == []

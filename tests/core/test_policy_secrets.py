@@ -1,0 +1,180 @@
+"""Whatever stands where a reference to a secret is expected, no message shows any of it; nor does any file crash us."""
+
+from __future__ import annotations
+
+import json
+from typing import TypeAlias
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rotator.errors import PolicyError
+from rotator.policy.load import load
+from tests.support.canary import CANARY, secret_text
+
+pytestmark = pytest.mark.promise("P7")
+
+Json: TypeAlias = "str | int | bool | float | list[Json] | dict[str, Json] | None"
+
+SECRET = secret_text("pasted")
+HINT = "write `{env: NAME}`, `{file: PATH}` or `{systemd: NAME}`"
+# What stands in place of a reference, so that the file has a second fault and its message is seen in any case.
+HOLES = {
+    "vault": "version: 1\nbad: 1\nvault: %s\nproviders: {}\npolicies: []\n",
+    "vault.auth": "version: 1\nbad: 1\nvault: {auth: %s}\nproviders: {}\npolicies: []\n",
+    "vault.auth.token": "version: 1\nbad: 1\nvault: {auth: {token: %s}}\nproviders: {}\npolicies: []\n",
+    "providers.a.credential": (
+        "version: 1\nbad: 1\nvault: {auth: {token: {env: T}}}\n"
+        "providers: {a: {type: deepgram, project_id: p, credential: %s}}\npolicies: []\n"
+    ),
+}
+REFERENCES = sorted(set(HOLES) - {"vault"})
+
+
+def told(text: str | bytes) -> str:
+    """Return all that is told of `text`; nothing but a PolicyError may come."""
+    try:
+        load(text.encode() if isinstance(text, str) else text, name="p.yaml")
+    except PolicyError as error:
+        return f"{error} {error.problems!r}"
+    return ""
+
+
+names = st.sampled_from(
+    [SECRET, f"${{{CANARY}}}", f"{CANARY} x", "env", "file", "systemd", "vault", "token", "approle", "<<"]
+)
+leaves = st.one_of(names, names.map(lambda text: f"/{text}"), st.none(), st.booleans(), st.integers())
+secrets: st.SearchStrategy[Json] = st.recursive(
+    leaves,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(REFERENCES), secrets)
+@example("providers.a.credential", SECRET)
+@example("providers.a.credential", {SECRET: SECRET})
+@example("providers.a.credential", {"env": SECRET, SECRET: "x"})
+@example("providers.a.credential", {"env": {SECRET: {}}})
+@example("providers.a.credential", {"file": SECRET})
+@example("vault.auth", SECRET)
+@example("vault.auth", {SECRET: {}})
+@example("vault.auth", {"token": SECRET, SECRET: 1})
+def test_what_stands_for_a_secret_is_never_shown(hole: str, secret: Json) -> None:
+    text = told(HOLES[hole] % json.dumps(secret))
+    assert "bad: unknown key" in text
+    assert CANARY not in text
+
+
+@given(st.sampled_from(REFERENCES), st.text(alphabet="{}[]:,'\"&*!|>%@`#- \n\t\\$", max_size=8))
+def test_a_secret_in_broken_yaml_is_never_shown(hole: str, around: str) -> None:
+    half = len(around) // 2
+    assert CANARY not in told(HOLES[hole] % f"{around[:half]}{SECRET}{around[half:]}")
+
+
+@pytest.mark.parametrize("hole", sorted(HOLES))
+def test_a_secret_as_plain_text_is_told_by_its_length(hole: str) -> None:
+    assert f"{hole}: a text of 40 characters" in told(HOLES[hole] % SECRET)
+
+
+def test_a_key_given_twice_is_not_shown() -> None:
+    text = told(HOLES["vault.auth"] % f"{{token: {{env: T}}, {SECRET}: 1, {SECRET}: 2}}")
+    assert "vault.auth: given twice (the first is on line 3)" in text
+    assert CANARY not in text
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("abc", f"a text of 3 characters ({HINT})"),
+        ("12", f"a text of 2 characters ({HINT})"),
+        ("", "no value"),
+        ("[a, b]", f"a list of 2 items ({HINT})"),
+        ("{}", f"a mapping of 0 keys where exactly one is expected ({HINT})"),
+        ("{env: A, file: /b}", f"a mapping of 2 keys where exactly one is expected ({HINT})"),
+        ("{env: A, env: B}", f"a mapping of 1 key where exactly one is expected ({HINT})"),
+        ("{evn: A}", f"a mapping with an unknown key ({HINT})"),
+        ("{vault: {path: p}}", f"this version does not have references to Vault yet ({HINT})"),
+        ("'${A}'", f"a text of 4 characters; `${{...}}` is not expanded ({HINT})"),
+        ("{env: '${A}'}", f".env: a text of 4 characters; `${{...}}` is not expanded ({HINT})"),
+        ("{env: lower}", ".env: a text of 5 characters that can't stand here (allowed: capital letters"),
+        ("{env: }", f".env: no value where a name is expected ({HINT})"),
+        (
+            "{file: relative}",
+            ".file: a text of 8 characters that can't stand here (allowed: an absolute path)",
+        ),
+        (
+            "{systemd: ../x}",
+            ".systemd: a text of 4 characters that can't stand here (allowed: letters, digits",
+        ),
+    ],
+)
+def test_what_is_told_of_a_reference(reference: str, message: str) -> None:
+    head, _, after = told(HOLES["providers.a.credential"] % reference).partition("providers.a.credential")
+    assert "bad: unknown key" in head
+    assert after.removeprefix(": ").startswith(message)
+
+
+@given(st.binary(max_size=200))
+@example(b"\xef\xbb\xbf")
+@example(b"\xef\xbf\xbe: 1")
+def test_no_bytes_crash_the_loader(content: bytes) -> None:
+    assert told(content)
+
+
+@given(st.text(alphabet="ab12{}[]:,'\"&*!|>%@`#-? \n\t\\$~<.", max_size=60))
+def test_no_text_crashes_the_loader(text: str) -> None:
+    assert told(text)
+
+
+options = st.sampled_from(
+    [
+        *(
+            "version",
+            "instance",
+            "vault",
+            "auth",
+            "token",
+            "journal",
+            "mount",
+            "prefix",
+            "runtime",
+            "claim_ttl",
+        ),
+        *("concurrency", "providers", "asr", "type", "project_id", "base_url", "credential", "defaults"),
+        *("policies", "name", "provider", "select", "comment", "tags", "keys", "adopt", "rotate_before"),
+        *("max_age", "lifetime", "overlap", "original", "prove", "deadline", "retry", "initial", "max"),
+        *("destination", "path", "fields", "secret", "key_id", "a/b"),
+    ]
+)
+values = st.one_of(
+    st.sampled_from(
+        ["1h", "24h", "33%", "now", "deepgram", "asr", "*", "{slug}", "{", "http://[", "${A}", ""]
+    ),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+)
+files: st.SearchStrategy[Json] = st.recursive(
+    values,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(options, inner, max_size=5)),
+    max_leaves=20,
+)
+
+
+@given(files)
+def test_no_document_crashes_the_loader(document: Json) -> None:
+    assert told(json.dumps(document))
+
+
+@given(st.dictionaries(options, files, max_size=6))
+def test_no_policy_crashes_the_loader(policy: dict[str, Json]) -> None:
+    document = {
+        "version": 1,
+        "vault": {"auth": {"token": {"env": "T"}}},
+        "providers": {"asr": {"type": "deepgram", "project_id": "p", "credential": {"env": "K"}}},
+        "policies": [{"name": "n", "provider": "asr", "select": {"comment": "*"}} | policy],
+    }
+    told(json.dumps(document))
