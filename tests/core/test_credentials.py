@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rotator.credentials import CREDENTIALS_DIRECTORY, MOST_BYTES, read, variable
+from rotator.errors import PolicyError
+from rotator.model.secret import Secret
+from rotator.policy.settings import SecretReference, SecretSource
+from tests.support.canary import secret_text
+
+pytestmark = pytest.mark.promise("P7")
+
+VALUE = secret_text("credential")
+
+
+def in_env(name: str = "A_KEY") -> SecretReference:
+    return SecretReference(SecretSource.ENV, name)
+
+
+def in_file(path: Path) -> SecretReference:
+    return SecretReference(SecretSource.FILE, str(path))
+
+
+def in_systemd(name: str = "key") -> SecretReference:
+    return SecretReference(SecretSource.SYSTEMD, name)
+
+
+def written(path: Path, content: str | bytes, *, mode: int = 0o600) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    path.chmod(mode)
+    return path
+
+
+def refusal(reference: SecretReference) -> str:
+    with pytest.raises(PolicyError) as caught:
+        read(reference)
+    assert caught.value.__cause__ is None
+    (problem,) = caught.value.problems
+    assert problem.file == str(reference)
+    return str(problem).removeprefix(f"{reference}: ")
+
+
+def test_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_KEY", VALUE)
+    assert read(in_env()).matches(Secret(VALUE))
+    monkeypatch.setenv("A_KEY", "")
+    assert refusal(in_env()) == "the variable is not set, or empty (set it for this process)"
+    monkeypatch.delenv("A_KEY")
+    assert refusal(in_env()) == "the variable is not set, or empty (set it for this process)"
+
+
+def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_ADDR", "https://v")
+    assert variable("VAULT_ADDR") == "https://v"
+    monkeypatch.setenv("VAULT_ADDR", "")
+    assert variable("VAULT_ADDR") is None
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_file_with_at_most_one_newline_at_its_end(tmp_path: Path, end: str) -> None:
+    assert read(in_file(written(tmp_path / "k", VALUE + end))).matches(Secret(VALUE))
+
+
+def test_a_file_is_read_afresh_each_time(tmp_path: Path) -> None:
+    path = written(tmp_path / "k", VALUE)
+    other = secret_text("other")
+    assert read(in_file(path)).matches(Secret(VALUE))
+    written(path, other)
+    assert read(in_file(path)).matches(Secret(other))
+
+
+@pytest.mark.parametrize(
+    "content", [f"{VALUE}\n\n", f" {VALUE}", f"{VALUE}\nsecond line", f"{VALUE}\x00", "", "\n"]
+)
+def test_a_file_that_holds_more_or_less_than_a_secret(tmp_path: Path, content: str) -> None:
+    assert refusal(in_file(written(tmp_path / "k", content))) == (
+        "a secret is empty, has white space around it, or holds control characters "
+        "(it is one line of visible characters)"
+    )
+
+
+def test_a_file_of_other_bytes(tmp_path: Path) -> None:
+    path = written(tmp_path / "k", VALUE.encode() + b"\xff")
+    assert refusal(in_file(path)) == "not UTF-8 text (the file holds the secret and nothing else)"
+
+
+def test_a_large_file_is_a_mistake(tmp_path: Path) -> None:
+    path = written(tmp_path / "k", VALUE + "x" * MOST_BYTES)
+    assert refusal(in_file(path)) == "larger than 64 KiB (the file holds the secret and nothing else)"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
+def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    path = written(tmp_path / "k", VALUE, mode=mode)
+    assert refusal(in_file(path)) == "other users can read the file (give it the mode 600 or 400)"
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    assert refusal(in_file(tmp_path / "none")) == "can't be read (No such file or directory)"
+    assert refusal(in_file(tmp_path)) == "not a regular file"
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    assert refusal(in_file(tmp_path / "pipe")) == "not a regular file"
+    assert refusal(SecretReference(SecretSource.FILE, "/a\0b")) == "can't be read (not a path)"
+
+
+def test_a_credential_of_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(CREDENTIALS_DIRECTORY, raising=False)
+    assert refusal(in_systemd()).startswith("$CREDENTIALS_DIRECTORY is not set (write `LoadCredential=`")
+    monkeypatch.setenv(CREDENTIALS_DIRECTORY, str(tmp_path))
+    assert refusal(in_systemd()) == "can't be read (No such file or directory)"
+    path = written(tmp_path / "key", f"{VALUE}\n", mode=0o440)
+    assert read(in_systemd()).matches(Secret(VALUE))
+    assert read(in_file(path)).matches(Secret(VALUE))
