@@ -9,10 +9,10 @@ from datetime import timedelta
 
 from rotator.policy.document import Mapping, Node
 from rotator.policy.duration import show_duration
+from rotator.policy.fields import Complaints
 from rotator.policy.match import depends_on_key, known_part
 from rotator.policy.policy import Policy, Share
 from rotator.policy.policy_reader import ReadPolicy
-from rotator.policy.reader import Complaints
 from rotator.policy.settings import ProviderSettings, VaultSettings
 
 

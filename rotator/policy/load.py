@@ -5,8 +5,9 @@ from __future__ import annotations
 from rotator.errors import PolicyError
 from rotator.policy.combinations import check_arithmetic, check_destinations, check_names
 from rotator.policy.document import Mapping, parse
+from rotator.policy.fields import Complaints, Fields, describe
 from rotator.policy.policy_reader import read_policies
-from rotator.policy.reader import Complaints, Fields, describe, read_integer
+from rotator.policy.scalars import read_integer
 from rotator.policy.settings import PolicyFile
 from rotator.policy.settings_reader import read_instance, read_providers, read_runtime, read_vault
 

@@ -8,31 +8,10 @@ from collections.abc import Sequence as ReadOnlyList
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from rotator.model.entry import ROTATION_ID_FIELD, FieldNames
+from rotator.policy.destination_reader import read_destination
 from rotator.policy.document import Mapping, Node, Scalar
 from rotator.policy.duration import FORMS, parse_duration
-from rotator.policy.fingerprint import fingerprint
-from rotator.policy.match import PLACEHOLDERS, placeholders_of
-from rotator.policy.names import (
-    FIELD_RULE,
-    NAME_RULE,
-    PATH_RULE,
-    VENDOR_ID_RULE,
-    is_field,
-    is_name,
-    is_path,
-    is_vendor_id,
-)
-from rotator.policy.policy import (
-    Adopt,
-    DestinationTemplate,
-    Lifetime,
-    OriginalTerms,
-    Policy,
-    Select,
-    Share,
-)
-from rotator.policy.reader import (
+from rotator.policy.fields import (
     Complaints,
     Fields,
     Refused,
@@ -40,14 +19,20 @@ from rotator.policy.reader import (
     describe,
     is_null,
     items_of,
-    read_choice,
-    read_matching,
-    read_text,
-    read_texts,
     shown,
     tell_repeated,
 )
-from rotator.policy.settings_reader import read_duration, read_path, read_positive_duration
+from rotator.policy.fingerprint import fingerprint
+from rotator.policy.names import NAME_RULE, PATH_RULE, VENDOR_ID_RULE, is_name, is_path, is_vendor_id
+from rotator.policy.policy import Adopt, Lifetime, OriginalTerms, Policy, Select, Share
+from rotator.policy.scalars import (
+    read_choice,
+    read_duration,
+    read_matching,
+    read_positive_duration,
+    read_text,
+    read_texts,
+)
 
 _DEFAULT = Policy(name="", provider="")
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%")
@@ -137,7 +122,7 @@ def _read_options(fields: Fields, start: Policy) -> Policy:
         retry_initial=retry.take("initial", read_positive_duration, start.retry_initial),
         retry_max=retry.take("max", read_positive_duration, start.retry_max),
         min_gap=fields.take("min_gap", read_duration, start.min_gap),
-        destination=_read_destination(fields.section("destination")),
+        destination=read_destination(fields.section("destination")),
     )
     prove.close()
     retry.close()
@@ -250,50 +235,3 @@ def _duration_or(other: str, node: Node) -> timedelta:
     if not duration:
         raise Refused("zero is not possible here", f"{other}, or a duration: {FORMS}")
     return duration
-
-
-def _read_destination(fields: Fields) -> DestinationTemplate:
-    default = _DEFAULT.destination
-    names = fields.section("fields")
-    template = DestinationTemplate(
-        mount=fields.take("mount", read_path, default.mount),
-        path=fields.take("path", _read_template, default.path),
-        fields=FieldNames(
-            secret=names.take("secret", _read_field, default.fields.secret),
-            key_id=names.take_or_none("key_id", _read_field, default.fields.key_id),
-            previous_key_id=names.take_or_none(
-                "previous_key_id", _read_field, default.fields.previous_key_id
-            ),
-            expires_at=names.take_or_none("expires_at", _read_field, default.fields.expires_at),
-        ),
-    )
-    names.close()
-    fields.close()
-    written = template.fields
-    given = [n for n in (written.secret, written.key_id, written.previous_key_id, written.expires_at) if n]
-    place = names.last_of("secret", "key_id", "previous_key_id", "expires_at")
-    if place is not None and len(set(given)) < len(given):
-        fields.complaints.tell(place, "two fields of the entry have one name")
-    return template
-
-
-def _read_field(node: Node) -> str:
-    name = read_matching(is_field, FIELD_RULE)(node)
-    if name == ROTATION_ID_FIELD:
-        raise Refused(f"`{ROTATION_ID_FIELD}` is written already, under this fixed name")
-    return name
-
-
-def _read_template(node: Node) -> str:
-    text = read_text(node)
-    names = "allowed: " + " ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-    try:
-        found = placeholders_of(text)
-    except ValueError as error:
-        raise Refused(str(error), names) from None
-    unknown = sorted(found - set(PLACEHOLDERS))
-    if unknown:
-        raise Refused("an unknown placeholder", allowed(unknown[0], PLACEHOLDERS))
-    if not is_path(text.format_map(dict.fromkeys(PLACEHOLDERS, "x"))):
-        raise Refused("a path that can't be used", f"allowed: {PATH_RULE}; {names}")
-    return text

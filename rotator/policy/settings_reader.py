@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from rotator.policy.document import Mapping, Node, Scalar
-from rotator.policy.duration import FORMS, parse_duration, show_duration
-from rotator.policy.names import (
-    INSTANCE_RULE,
-    NAME_RULE,
-    PATH_RULE,
-    VENDOR_ID_RULE,
-    is_instance,
-    is_name,
-    is_path,
-    is_vendor_id,
-)
-from rotator.policy.reader import (
-    Complaints,
-    Fields,
-    Refused,
-    describe,
-    is_null,
+from rotator.policy.document import Mapping, Node
+from rotator.policy.duration import show_duration
+from rotator.policy.fields import Complaints, Fields, Refused, describe, is_null, shown, tell_repeated
+from rotator.policy.names import INSTANCE_RULE, NAME_RULE, VENDOR_ID_RULE, is_instance, is_name, is_vendor_id
+from rotator.policy.reference import REFERENCE_HINT, read_reference
+from rotator.policy.scalars import (
     read_choice,
     read_integer,
     read_matching,
+    read_path,
+    read_positive_duration,
     read_text,
-    shown,
-    tell_repeated,
 )
 from rotator.policy.settings import (
     ProviderSettings,
@@ -40,8 +27,6 @@ from rotator.policy.settings import (
     SecretSource,
     VaultSettings,
 )
-
-REFERENCE_HINT = "write `{env: NAME}`, `{file: PATH}` or `{systemd: NAME}`"
 
 _STAND_IN = SecretReference(SecretSource.ENV, "")
 _CALLS_PER_CLAIM = 3
@@ -52,12 +37,6 @@ _LATER_LOGINS = dict.fromkeys(
 _LATER_LIMITS = {
     "sweep_every": "this version sweeps once per run; use a timer",
     "listen": "this version serves no status page or metrics",
-}
-_NAME_OF_SOURCE = {
-    # Capital letters only: a secret pasted in place of the name is then almost never taken for one.
-    SecretSource.ENV: (re.compile(r"[A-Z_][A-Z0-9_]{0,127}"), "capital letters, digits and `_`"),
-    SecretSource.FILE: (re.compile(r"/[^\x00-\x1f\x7f]{1,1023}"), "an absolute path"),
-    SecretSource.SYSTEMD: (re.compile(r"(?!\.)[A-Za-z0-9._-]{1,100}"), "letters, digits and `._-`"),
 }
 
 
@@ -71,15 +50,15 @@ def read_vault(top: Fields, owner: Node, instance: str) -> VaultSettings:
     node = top.node("vault")
     fields = top.section("vault")
     auth_node = fields.node("auth")
-    if auth_node is None:
+    if auth_node is None and (node is None or is_null(node) or isinstance(node, Mapping)):
         top.complaints.tell(
             node or owner, "`vault.auth` is missing", f"write `auth: {{token: ...}}`; {REFERENCE_HINT}"
         )
     journal = fields.section("journal")
     settings = VaultSettings(
-        address=fields.take("address", _read_url_or_none, None),
-        namespace=fields.take("namespace", _read_path_or_none, None),
-        ca_cert=fields.take("ca_cert", _read_file_or_none, None),
+        address=fields.take_or_none("address", read_url, None),
+        namespace=fields.take_or_none("namespace", read_path, None),
+        ca_cert=fields.take_or_none("ca_cert", read_matching(_is_file, "an absolute path"), None),
         token=_read_token(auth_node, top.complaints),
         journal_mount=journal.take("mount", read_path, "secret"),
         journal_prefix=journal.take("prefix", read_path, f"rotator/{instance}"),
@@ -134,56 +113,10 @@ def read_providers(top: Fields, owner: Node) -> tuple[ProviderSettings, ...]:
         )
         if same is not None and provider.project_id:
             complaints.tell(
-                key, f"the same project as provider `{same.name}`", "its keys would be rotated twice"
+                key, f"the same project as provider {shown(same.name)}", "its keys would be rotated twice"
             )
         providers.append(provider)
     return tuple(providers)
-
-
-def read_path(node: Node) -> str:
-    """Return a mount, a prefix or a path in Vault."""
-    return read_matching(is_path, PATH_RULE)(node)
-
-
-def read_duration(node: Node) -> timedelta:
-    """Return a length of time, which may be zero."""
-    text = read_text(node)
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise Refused(f"{shown(text)} is {error}", FORMS) from None
-
-
-def read_positive_duration(node: Node) -> timedelta:
-    """Return a length of time over zero."""
-    duration = read_duration(node)
-    if not duration:
-        raise Refused("zero is not possible here", FORMS)
-    return duration
-
-
-def read_reference(node: Node) -> SecretReference:
-    """Return where a secret is kept. Whatever stands here may be the secret itself: none of it is shown."""
-    if isinstance(node, Scalar) and "${" in node.text:
-        raise Refused(f"{describe(node)}; `${{...}}` is not expanded", REFERENCE_HINT)
-    if not isinstance(node, Mapping):
-        raise Refused(describe(node), REFERENCE_HINT)
-    if "vault" in node.names:
-        raise Refused("this version does not have references to Vault yet", REFERENCE_HINT)
-    if len(node.names) != 1 or node.repeated:
-        raise Refused(f"{describe(node)} where exactly one is expected", REFERENCE_HINT)
-    ((key, value),) = node.values.items()
-    if key not in set(SecretSource):
-        raise Refused("a mapping with an unknown key", REFERENCE_HINT)
-    source = SecretSource(key)
-    pattern, rule = _NAME_OF_SOURCE[source]
-    if not isinstance(value, Scalar) or is_null(value):
-        raise Refused(f"{describe(value)} where a name is expected", REFERENCE_HINT, at=value)
-    if "${" in value.text:
-        raise Refused(f"{describe(value)}; `${{...}}` is not expanded", REFERENCE_HINT, at=value)
-    if not pattern.fullmatch(value.text):
-        raise Refused(f"{describe(value)} that can't stand here", f"allowed: {rule}", at=value)
-    return SecretReference(source, value.text)
 
 
 def _read_token(auth: Node | None, complaints: Complaints) -> SecretReference:
@@ -234,6 +167,10 @@ def read_url(node: Node) -> str:
     return text.rstrip("/")
 
 
+def _is_file(text: str) -> bool:
+    return text.startswith("/") and text.isprintable()
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -241,16 +178,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _read_url_or_none(node: Node) -> str | None:
-    return read_url(node)
-
-
-def _read_path_or_none(node: Node) -> str | None:
-    return read_path(node)
-
-
-def _read_file_or_none(node: Node) -> str | None:
-    is_file: Callable[[str], bool] = lambda text: text.startswith("/") and text.isprintable()  # noqa: E731
-    return read_matching(is_file, "an absolute path")(node)

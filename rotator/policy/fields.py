@@ -7,7 +7,6 @@ and reading goes on; nothing with a stand-in in it leaves `load`, because it rai
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Collection, Iterator
 from collections.abc import Mapping as ReadOnlyDict
 from dataclasses import dataclass, field
@@ -17,16 +16,10 @@ from rotator.errors import Problem
 from rotator.policy.document import Mapping, Node, Scalar, Sequence
 
 T = TypeVar("T")
-W = TypeVar("W", bound=str)
-
-EXPANSION_HINT = "write the value itself; a secret is referred to as `{env: NAME}`"
-"""What to do instead of `${NAME}`."""
 
 _LONGEST_ECHO = 24
 _LONGEST_GUESS = 40
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLEAN = frozenset({"true", "True", "TRUE", "false", "False", "FALSE"})
-_INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 
 
 class Refused(Exception):
@@ -201,68 +194,6 @@ def allowed(found: str, names: Collection[str]) -> str:
     close = difflib.get_close_matches(found, names, n=1) if len(found) <= _LONGEST_GUESS else []
     guess = f"did you mean `{close[0]}`? " if close else ""
     return f"{guess}allowed: {', '.join(sorted(names)) or 'none'}"
-
-
-def read_text(node: Node) -> str:
-    """Return the text of a scalar. Numbers are taken as they are written; `true` and `null` are refused."""
-    if not isinstance(node, Scalar):
-        raise Refused(f"{describe(node)} where a text is expected", at=node)
-    if is_null(node):
-        raise Refused("no value where a text is expected", "if the text is meant, quote it", at=node)
-    if node.plain and node.text in _BOOLEAN:
-        raise Refused(f"`{node.text}` where a text is expected", "if the text is meant, quote it", at=node)
-    if "${" in node.text:
-        raise Refused("`${...}` is not expanded", EXPANSION_HINT, at=node)
-    if not node.text:
-        raise Refused("an empty text", at=node)
-    return node.text
-
-
-def read_integer(lowest: int, highest: int) -> Callable[[Node], int]:
-    """Return a reader of whole numbers between both, inclusive."""
-
-    def read(node: Node) -> int:
-        text = read_text(node)
-        number = int(text) if isinstance(node, Scalar) and node.plain and _INTEGER.fullmatch(text) else None
-        if number is None or not lowest <= number <= highest:
-            raise Refused(f"{shown(text)} is not a whole number from {lowest} to {highest}")
-        return number
-
-    return read
-
-
-def read_matching(accepts: Callable[[str], bool], rule: str) -> Callable[[Node], str]:
-    """Return a reader of texts that `accepts` takes. A refused text is not shown: it can be anything."""
-
-    def read(node: Node) -> str:
-        text = read_text(node)
-        if not accepts(text):
-            raise Refused(f"{describe(node)} that can't stand here", f"allowed: {rule}")
-        return text
-
-    return read
-
-
-def read_choice(choices: Collection[W]) -> Callable[[Node], W]:
-    """Return a reader of one word out of `choices`."""
-
-    def read(node: Node) -> W:
-        text = read_text(node)
-        for choice in choices:
-            if choice == text:
-                return choice
-        raise Refused(f"{shown(text)} is not one of the choices", allowed(text, choices))
-
-    return read
-
-
-def read_texts(node: Node) -> tuple[str, ...]:
-    """Return the texts of a list. An empty list is refused: it would select nothing or everything."""
-    if not isinstance(node, Sequence):
-        raise Refused(f"{describe(node)} where a list is expected", "write `[a, b]`")
-    if not node.items:
-        raise Refused("an empty list", "remove the key, or write at least one item")
-    return tuple(read_text(item) for item in node.items)
 
 
 def items_of(node: Node | None, complaints: Complaints) -> Iterator[Node]:
