@@ -87,13 +87,15 @@ async def test_a_port_that_is_taken_is_not_taken_for_ours_and_the_failure_is_tol
 
 
 PARENT = """
-import asyncio, sys
+import asyncio, datetime
 from rotator.clock import SystemClock
 from rotator.model.secret import Secret
 from rotator.simulator.vault_server import vault_server
 
 async def main():
     async with vault_server(SystemClock(), Secret("CANARY-killed")) as server:
+        # Until it has said all it has to say: a server that writes to a reader who is gone dies of that.
+        await SystemClock().sleep(datetime.timedelta(seconds=1))
         print(server.address, flush=True)
         await asyncio.Event().wait()
 
