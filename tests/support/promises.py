@@ -149,7 +149,7 @@ def collect() -> _Collector:
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         arguments = [
             "--collect-only",
-            "-q",
+            "-qq",
             "-p",
             "no:cacheprovider",
             f"--rootdir={ROOT}",
