@@ -13,6 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 # A uv on PATH is taken when it is the pinned version, else the one under .tools/.
 UV = $$(cat .tools/uv-path)
 RUN = exec "$(UV)" run --frozen --all-extras
+PYTEST = pytest -n 2 --dist worksteal
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -25,7 +26,7 @@ demo: tools ## see one rotation, against a simulated Deepgram and a real Vault-A
 	@exec "$(UV)" run --frozen --no-dev --extra demo rotator demo
 
 test: tools ## run every test
-	@$(RUN) pytest -n 2 --dist worksteal $(ARGS)
+	@$(RUN) $(PYTEST) $(ARGS)
 
 check: tools ## format, lint, types, layers, generated pages, and the fast rings of tests
 	@uv=$(UV); run="$$uv run --frozen --all-extras"; \
@@ -35,7 +36,7 @@ check: tools ## format, lint, types, layers, generated pages, and the fast rings
 	  say types && $$run mypy && \
 	  say layers && $$run lint-imports --no-logo && \
 	  say promises && $$run python -m tests.support.promises --check && \
-	  say 'fast rings' && $$run pytest -q tests/core tests/arch
+	  say 'fast rings' && $$run $(PYTEST) -q tests/core tests/arch
 
 bench: tools ## measure, as ratios; nothing here passes or fails on a time
 	@$(RUN) python -m tests.benchmarks $(ARGS)
@@ -51,7 +52,7 @@ tools:
 	  uv=.tools/uv-$(UV_VERSION)/bin/uv; \
 	  if ! [ "$$($$uv --version 2>/dev/null | cut -d' ' -f2)" = "$(UV_VERSION)" ]; then \
 	    echo "==> fetching uv $(UV_VERSION) into .tools/"; \
-	    "$(PYTHON)" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+	    PIP_USER=0 "$(PYTHON)" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
 	      --upgrade --target ".tools/uv-$(UV_VERSION)" "uv==$(UV_VERSION)"; \
 	  fi && \
 	  echo "$$uv" >.tools/uv-path; \

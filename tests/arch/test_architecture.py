@@ -97,6 +97,25 @@ def test_each_runtime_dependency_has_its_reason() -> None:
     assert sorted(explained) == sorted(declared)
 
 
+def test_the_lock_file_fits_what_is_declared() -> None:
+    """What `make` runs is the lock file, which is only as good as its last `uv lock`."""
+    locked = tomllib.loads((ROOT / "uv.lock").read_text())
+    (ours,) = [package for package in locked["package"] if package["name"] == PROJECT["project"]["name"]]
+    extras = PROJECT["project"]["optional-dependencies"]
+    declared = [*PROJECT["project"]["dependencies"], *(line for names in extras.values() for line in names)]
+    groups = PROJECT["dependency-groups"]
+
+    assert ours["version"] == PROJECT["project"]["version"] == rotator.__version__
+    assert locked_lines(ours["metadata"]["requires-dist"]) == sorted(declared)
+    assert {name: locked_lines(lines) for name, lines in ours["metadata"]["requires-dev"].items()} == {
+        name: sorted(lines) for name, lines in groups.items()
+    }
+
+
+def locked_lines(entries: list[dict[str, str]]) -> list[str]:
+    return sorted(entry["name"] + entry.get("specifier", "") for entry in entries)
+
+
 BANNED = """
 import asyncio, datetime, os, time
 from unittest import mock
