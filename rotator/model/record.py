@@ -167,6 +167,8 @@ class Rotated:
 class Record:
     """All that is remembered of one lineage."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     format: Literal[1] = 1
     lineage: Lineage
     fields: FieldNames
@@ -195,12 +197,12 @@ class Record:
         return Mark(journal_id, self.lineage.lineage_id, rotation_id)
 
 
-_CODEC = TypeAdapter(Record, config=ConfigDict(extra="forbid", hide_input_in_errors=True))
+_CODEC = TypeAdapter(Record)
 
 
 def encode(record: Record) -> str:
     """Return the JSON text of `record`."""
-    return _CODEC.dump_json(record, exclude_defaults=False).decode()
+    return _CODEC.dump_json(record).decode()
 
 
 def decode(text: str) -> Record:
