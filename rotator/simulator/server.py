@@ -42,10 +42,16 @@ class _Server(uvicorn.Server):
             if connection.transport.get_extra_info("peername") == client:
                 connection.transport.abort()
 
-    def drop_all(self) -> None:
-        """Reset every connection: idle ones would make the shutdown wait."""
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Reset every connection and end: uvicorn would wait for idle ones, a tenth of a second at a time."""
+        for server in self.servers:
+            server.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
+        for task in list(self.server_state.tasks):
+            await task
+        for server in self.servers:
+            await server.wait_closed()
 
 
 @contextlib.asynccontextmanager
@@ -67,7 +73,6 @@ async def serve(app: ASGIApp) -> AsyncIterator[str]:
         access_log=False,
         date_header=False,
         server_header=False,
-        timeout_graceful_shutdown=3,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -75,6 +80,5 @@ async def serve(app: ASGIApp) -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.drop_all()
         server.stopped.set()
         await task

@@ -34,9 +34,24 @@ class Bench:
     management: Minted
     provider: Deepgram
 
-    def key(self, **details: object) -> Minted:
-        details.setdefault("member_id", self.owner_id)
-        return self.world.add_key(self.project_id, **details)  # type: ignore[arg-type]
+    def key(
+        self,
+        *,
+        comment: str = "an app",
+        scopes: Iterable[str] = ("usage:write",),
+        tags: Iterable[str] = (),
+        lifetime: timedelta | None = None,
+        member_id: str | None = None,
+    ) -> Minted:
+        """Add a key that was created now, by the owner of the management key if not said."""
+        return self.world.add_key(
+            self.project_id,
+            member_id=member_id or self.owner_id,
+            comment=comment,
+            scopes=scopes,
+            tags=tags,
+            expires_at=None if lifetime is None else self.clock.now() + lifetime,
+        )
 
     def provider_with(self, secret: Secret, *, project_id: str | None = None) -> Deepgram:
         return Deepgram(
@@ -60,7 +75,7 @@ async def bench() -> AsyncIterator[Bench]:
     simulator = DeepgramSimulator(world)
     async with simulator.serve() as base_url:
         http = HttpClient(base_url, call_timeout=CALL_TIMEOUT, concurrency=8)
-        yield Bench(
+        made = Bench(
             clock=clock,
             world=world,
             simulator=simulator,
@@ -71,7 +86,10 @@ async def bench() -> AsyncIterator[Bench]:
             management=management,
             provider=Deepgram(http, project_id=project_id, management=management.secret, clock=clock),
         )
-        await http.aclose()
+        try:
+            yield made
+        finally:
+            await http.aclose()
 
 
 def request(

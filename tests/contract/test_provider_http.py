@@ -1,0 +1,245 @@
+"""What `http.HttpClient` promises to those who call it, against servers that behave badly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from rotator.errors import Ambiguous, PortError, Unavailable
+from rotator.http import Answer, Call, HttpClient
+from rotator.model.secret import Secret
+from rotator.simulator.server import serve
+from tests.contract.provider_canned import Canned, CannedServer
+from tests.support.canary import CANARY
+
+SHORT = timedelta(milliseconds=200)
+LONG = timedelta(seconds=10)
+
+
+def call(method: str = "GET", path: str = "/x") -> Call:
+    return Call(
+        method=method,
+        path=path,
+        operation="do something",
+        target="a thing",
+        authorization=Secret(f"Token {CANARY}"),
+        body=None if method == "GET" else {"secret": CANARY},
+    )
+
+
+class Gate:
+    """Answers nothing until it is opened. `inside` is how many calls are waiting, `most` its highest figure."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+        self.entered = asyncio.Event()
+        self.inside = self.most = self.total = 0
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        self.inside, self.total = self.inside + 1, self.total + 1
+        self.most = max(self.most, self.inside)
+        self.entered.set()
+        await self.opened.wait()
+        self.inside -= 1
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+
+@asynccontextmanager
+async def client(
+    app: ASGIApp, *, within: timedelta = LONG, concurrency: int = 2
+) -> AsyncIterator[HttpClient]:
+    async with serve(app) as base_url:
+        made = HttpClient(base_url, call_timeout=within, concurrency=concurrency)
+        try:
+            yield made
+        finally:
+            if isinstance(app, Gate):
+                app.opened.set()
+            await made.aclose()
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://api.deepgram.com",
+        "http://10.0.0.1",
+        "http://127.0.0.1.example.com",
+        "http://localhost.example.com",
+        "ftp://127.0.0.1",
+        "api.deepgram.com",
+        "//api.deepgram.com",
+        "https://",
+        "https://user:pass@api.deepgram.com",
+        "https://api.deepgram.com?x=y",
+        "https://api.deepgram.com#x",
+        "https://api.deepgram.com:port",
+        "https://[::1",
+        "",
+    ],
+)
+async def test_trap_22_a_base_url_is_https_or_this_machine(base_url: str) -> None:
+    with pytest.raises(ValueError, match="base URL"):
+        HttpClient(base_url, call_timeout=LONG, concurrency=1)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://api.deepgram.com",
+        "http://127.0.0.1:8080/",
+        "http://localhost:1",
+        "http://[::1]:1",
+        "http://127.9.9.9",
+    ],
+)
+async def test_these_base_urls_are_fine(base_url: str) -> None:
+    await HttpClient(base_url, call_timeout=LONG, concurrency=1).aclose()
+
+
+async def test_an_answer_says_what_came_and_when() -> None:
+    answer = Canned.json({"a": 1}, status=404, Date="Mon, 05 Jan 2026 12:00:00 GMT", Retry_After="3")
+    async with client(CannedServer(answer)) as http:
+        assert await http.call(call()) == Answer(
+            status=404,
+            body={"a": 1},
+            at=datetime(2026, 1, 5, 12, tzinfo=UTC),
+            retry_after=timedelta(seconds=3),
+        )
+
+
+@pytest.mark.promise("P7")
+async def test_the_body_of_an_answer_is_not_in_its_repr() -> None:
+    async with client(CannedServer(Canned.json({"key": CANARY}))) as http:
+        answer = await http.call(call())
+    assert CANARY not in repr(answer)
+
+
+@pytest.mark.promise("P7")
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_nothing_of_a_call_is_logged_or_in_its_error(
+    caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with client(Gate(), within=SHORT) as http:
+        with pytest.raises(PortError) as caught:
+            await http.call(call(method, f"/{CANARY}"))
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert not [record for record in caplog.records if record.name.startswith("http")]
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"), [("GET", Unavailable), ("POST", Ambiguous), ("DELETE", Ambiguous)]
+)
+async def test_no_answer_in_time_leaves_a_write_open(method: str, kind: type[PortError]) -> None:
+    async with client(Gate(), within=SHORT) as http:
+        with pytest.raises(kind, match="do something a thing: no answer in time"):
+            await http.call(call(method))
+
+
+async def test_an_answer_that_drips_ends_in_time_as_well() -> None:
+    async def drip(_scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        gone = asyncio.ensure_future(_gone(receive))
+        while not gone.done():
+            await send({"type": "http.response.body", "body": b" ", "more_body": True})
+            await asyncio.wait({gone}, timeout=0.02)
+
+    async with client(drip, within=SHORT) as http:
+        with pytest.raises(Unavailable, match="in time"):
+            await http.call(call())
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def test_no_more_than_so_many_calls_run_at_once() -> None:
+    gate = Gate()
+    async with client(gate, concurrency=3) as http:
+        calls = [asyncio.create_task(http.call(call())) for _ in range(10)]
+        await gate.entered.wait()
+        gate.opened.set()
+        assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
+    assert gate.most <= 3
+    assert gate.total == 10
+
+
+@pytest.mark.promise("P2")
+async def test_cancelling_the_caller_does_not_take_the_request_back() -> None:
+    gate = Gate()
+    async with client(gate, concurrency=1) as http:
+        caller = asyncio.create_task(http.call(call("POST")))
+        await gate.entered.wait()
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        assert gate.inside == 1
+        gate.opened.set()
+        assert (await http.call(call())).status == 200
+    assert gate.total == 2
+
+
+async def test_many_cancelled_callers_do_not_poison_the_pool() -> None:
+    gate = Gate()
+    async with client(gate, concurrency=4) as http:
+        for _ in range(10):
+            callers = [asyncio.create_task(http.call(call())) for _ in range(20)]
+            gate.entered.clear()
+            gate.opened.clear()
+            await gate.entered.wait()
+            for caller in callers:
+                caller.cancel()
+            await asyncio.gather(*callers, return_exceptions=True)
+            gate.opened.set()
+            assert (await http.call(call())).status == 200
+
+
+async def test_a_failure_after_its_caller_has_gone_is_not_reported_by_asyncio(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate = Gate()
+    async with client(gate, within=SHORT) as http:
+        caller = asyncio.create_task(http.call(call()))
+        await gate.entered.wait()
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+    assert caplog.records == []
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    server = CannedServer(Canned(status=307, headers={"Location": "/elsewhere"}))
+    async with client(server) as http:
+        assert (await http.call(call())).status == 307
+    assert server.seen == [("GET", "/x")]
+
+
+async def test_the_environment_says_nothing_about_where_a_call_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    async with client(CannedServer(Canned(body=b"{}"))) as http:
+        assert (await http.call(call())).status == 200
+
+
+class Broken(httpx.AsyncBaseTransport):
+    """Fails each call with an error that nobody mapped."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise OSError(f"{request.headers!r}")
+
+
+@pytest.mark.promise("P2", "P7")
+async def test_an_error_that_nobody_mapped_does_not_pass_for_nothing_sent() -> None:
+    async with client(CannedServer(Canned())) as http:
+        await http._client.aclose()
+        http._client = httpx.AsyncClient(transport=Broken())
+        with pytest.raises(Ambiguous, match="OSError"):
+            await http.call(call("POST"))

@@ -1,0 +1,175 @@
+"""What the simulated Deepgram says, seen raw: the shapes, rights and errors that its callers rely on."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from rotator.http import Answer, Call
+from rotator.model.secret import Secret
+from rotator.simulator.rights import Role
+from rotator.simulator.world import Quirks, hex_secret
+from tests.contract.provider_bench import Bench, bench
+from tests.support.canary import CANARY
+
+
+@pytest.fixture
+async def deepgram() -> AsyncIterator[Bench]:
+    async with bench() as made:
+        yield made
+
+
+async def ask(
+    deepgram: Bench,
+    method: str,
+    path: str,
+    *,
+    secret: Secret | None = None,
+    scheme: str = "Token",
+    body: Mapping[str, object] | None = None,
+) -> Answer:
+    secret = secret or deepgram.management.secret
+    return await deepgram.http.call(
+        Call(
+            method=method,
+            path=path.replace("{keys}", f"/v1/projects/{deepgram.project_id}/keys"),
+            operation="ask",
+            target=path,
+            authorization=Secret(f"{scheme} {secret.reveal()}"),
+            body=body,
+        )
+    )
+
+
+def content(answer: Answer) -> dict[str, Any]:
+    return cast("dict[str, Any]", answer.body)
+
+
+async def test_projects_are_those_of_the_key(deepgram: Bench) -> None:
+    deepgram.world.add_project("another")
+    answer = await ask(deepgram, "GET", "/v1/projects")
+    assert content(answer) == {"projects": [{"project_id": deepgram.project_id, "name": "simulated"}]}
+
+
+async def test_a_list_has_neither_tags_nor_expiry(deepgram: Bench) -> None:
+    deepgram.key(tags=("a",), lifetime=timedelta(days=1))
+    items = content(await ask(deepgram, "GET", "{keys}"))["api_keys"]
+    assert {tuple(sorted(item["api_key"])) for item in items} == {
+        ("api_key_id", "comment", "created", "scopes")
+    }
+    deepgram.world.quirks = Quirks(list_shows_details=True)
+    items = content(await ask(deepgram, "GET", "{keys}"))["api_keys"]
+    assert {"tags", "expiration_date"} <= set(items[1]["api_key"])
+
+
+async def test_a_create_answers_flat_with_the_secret_once(deepgram: Bench) -> None:
+    body = {"comment": "x", "scopes": ["member"], "time_to_live_in_seconds": 60}
+    answer = await ask(deepgram, "POST", "{keys}", body=body)
+    made = content(answer)
+    assert answer.status == 200
+    assert sorted(made) == ["api_key_id", "comment", "created", "expiration_date", "key", "scopes"]
+    assert deepgram.world.accepts(Secret(made["key"]))
+    assert "key" not in content(await ask(deepgram, "GET", f"{{keys}}/{made['api_key_id']}"))["api_key"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"comment": None},
+        {"comment": 7},
+        {"scopes": None},
+        {"scopes": "member"},
+        {"scopes": [7]},
+        {"tags": []},
+        {"tags": None},
+        {"tags": ["t" * 129]},
+        {"expiration_date": None},
+        {"expiration_date": "2030-01-01"},
+        {"expiration_date": "2030-01-01T00:00:00"},
+        {"expiration_date": "2030-13-01T00:00:00Z"},
+        {"time_to_live_in_seconds": None},
+        {"time_to_live_in_seconds": 0},
+        {"time_to_live_in_seconds": 1.5},
+        {"time_to_live_in_seconds": True},
+        {"time_to_live_in_seconds": 60, "expiration_date": "2030-01-01T00:00:00Z"},
+    ],
+)
+async def test_trap_3_a_create_that_deepgram_would_not_take(deepgram: Bench, odd: dict[str, object]) -> None:
+    answer = await ask(deepgram, "POST", "{keys}", body={"comment": "x", "scopes": ["member"], **odd})
+    assert (answer.status, content(answer)["category"]) == (400, "INVALID_JSON")
+    assert len(deepgram.world.keys(deepgram.project_id)) == 1
+
+
+async def test_an_expiry_may_be_a_full_timestamp(deepgram: Bench) -> None:
+    body = {"comment": "x", "scopes": ["member"], "expiration_date": "2030-01-01T02:00:00+02:00"}
+    answer = await ask(deepgram, "POST", "{keys}", body=body)
+    assert content(answer)["expiration_date"] == "2030-01-01T00:00:00.000000Z"
+
+
+async def test_the_three_kinds_of_error_bodies(deepgram: Bench) -> None:
+    legacy = await ask(deepgram, "GET", "{keys}", secret=Secret(f"{CANARY}-wrong"))
+    assert (legacy.status, content(legacy)["err_code"]) == (401, "INVALID_AUTH")
+    modern = await ask(deepgram, "GET", "{keys}", secret=deepgram.key().secret)
+    assert (modern.status, content(modern)["category"]) == (403, "INSUFFICIENT_PERMISSIONS")
+    assert "keys:read" in content(modern)["details"]
+    plain = await ask(deepgram, "GET", "/v1/projects/p/keys")
+    assert (plain.status, plain.body) == (404, None)
+
+
+async def test_the_scheme_is_token(deepgram: Bench) -> None:
+    assert (await ask(deepgram, "GET", "/v1/auth/token", scheme="Bearer")).status == 401
+
+
+async def test_what_a_consumer_calls_needs_usage_write(deepgram: Bench) -> None:
+    consumer, reader = deepgram.key(), deepgram.key(scopes=("usage:read",))
+    answer = await ask(deepgram, "POST", "/v1/listen", secret=consumer.secret)
+    assert (answer.status, sorted(content(answer))) == (200, ["metadata", "results"])
+    assert (await ask(deepgram, "POST", "/v1/listen", secret=reader.secret)).status == 403
+    deepgram.world.person_deletes(consumer.key_id)
+    assert (await ask(deepgram, "POST", "/v1/listen", secret=consumer.secret)).status == 401
+
+
+@pytest.mark.parametrize(
+    ("role", "scopes", "listed", "deleted"),
+    [
+        (Role.OWNER, ("owner",), 3, 200),
+        (Role.OWNER, ("keys:read", "keys:write"), 1, 404),
+        (Role.OWNER, ("keys:read",), 1, 403),
+        (Role.ADMIN, ("owner",), 3, 403),
+        (Role.ADMIN, ("admin",), 3, 403),
+        (Role.MEMBER, ("owner",), 1, 404),
+        (Role.MEMBER, ("member",), 1, 404),
+    ],
+)
+async def test_a_key_has_at_most_the_rights_of_its_owner(
+    deepgram: Bench, role: Role, scopes: tuple[str, ...], listed: int, deleted: int
+) -> None:
+    theirs = deepgram.key()
+    mine = deepgram.key(member_id=deepgram.world.add_member(deepgram.project_id, role=role), scopes=scopes)
+    items = content(await ask(deepgram, "GET", "{keys}", secret=mine.secret))["api_keys"]
+    assert len(items) == listed
+    answer = await ask(deepgram, "DELETE", f"{{keys}}/{theirs.key_id}", secret=mine.secret)
+    assert answer.status == deleted
+
+
+async def test_keys_of_another_project_are_not_found(deepgram: Bench) -> None:
+    other = deepgram.world.add_project("another")
+    member = deepgram.world.add_member(other)
+    theirs = deepgram.world.add_key(other, member_id=member)
+    assert (await ask(deepgram, "GET", f"{{keys}}/{theirs.key_id}")).status == 404
+    assert (await ask(deepgram, "GET", f"/v1/projects/{other}/keys")).status == 404
+
+
+async def test_the_date_is_the_clock_of_the_simulator(deepgram: Bench) -> None:
+    deepgram.clock.advance(timedelta(days=1000))
+    assert (await ask(deepgram, "GET", "/v1/auth/token")).at == deepgram.clock.now()
+
+
+async def test_ids_and_secrets_look_like_deepgrams(deepgram: Bench) -> None:
+    assert str(uuid.UUID(deepgram.management.key_id)) == deepgram.management.key_id
+    assert len(hex_secret()) == 40
+    assert set(hex_secret()) <= set("0123456789abcdef")
