@@ -42,7 +42,7 @@ class _Server(uvicorn.Server):
             if connection.transport.get_extra_info("peername") == client:
                 connection.transport.abort()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 (uvicorn's name)
         """Reset every connection and end: uvicorn would wait for idle ones, a tenth of a second at a time."""
         for server in self.servers:
             server.close()
