@@ -173,8 +173,8 @@ class Journal(Protocol):
         """Write the record exactly if it still is at version `base` (0: there never was one).
 
         Return the new version. Conflict: it was not at `base`. Ambiguous: it may be written, now or later,
-        at `base` only. Rejected: refused for good, or Vault would delete the version by itself.
-        Unavailable, Throttled, Denied: not written.
+        at `base` only. Rejected: refused for good, or written although Vault will delete that version by
+        itself. Unavailable, Throttled, Denied: not written.
         """
         ...
 

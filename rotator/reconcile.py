@@ -11,6 +11,7 @@ the comments of the keys.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rotator.errors import Conflict, PortError
@@ -49,19 +50,19 @@ async def turn(
     *,
     record: RecordRead | None = None,
     listing: Listing | None = None,
-    may_rotate: bool = True,
+    may_rotate: Callable[[], bool] = lambda: True,
 ) -> Turn:
     """Observe, decide, act once.
 
-    `record` and `listing` are what a sweep saw a moment ago, instead of a read of their own. With
-    `may_rotate` false, a rotation that is due is left alone (the sweep has reached its limit). Raise what the
+    `record` and `listing` are what a sweep saw a moment ago, instead of a read of their own. `may_rotate` is
+    asked just before a rotation is started; after a no, the rotation is left alone. Raise what the
     ports raise; Conflict means that somebody else wrote first, and that another look will tell.
     """
     snapshot = await observe(assignment, ports, record=record, listing=listing)
     decision = decide(assignment.policy, snapshot, ports.clock.now())
     if isinstance(decision, Wait | Hold) or ports.stopping():
         return Turn(snapshot=snapshot, decision=decision, acted=False, held=None)
-    if isinstance(decision, Rotate) and not may_rotate:
+    if isinstance(decision, Rotate) and not may_rotate():
         return Turn(snapshot=snapshot, decision=decision, acted=False, held=None)
     held = await perform(decision, assignment, snapshot, ports)
     return Turn(snapshot=snapshot, decision=decision, acted=True, held=held)
@@ -87,7 +88,7 @@ async def reconcile(
     *,
     record: RecordRead | None = None,
     listing: Listing | None = None,
-    may_rotate: bool = True,
+    may_rotate: Callable[[], bool] = lambda: True,
 ) -> Reconciled:
     """Take turns until there is nothing to do for this lineage now, or something stops it.
 

@@ -39,7 +39,7 @@ async def observe(
             record, fleet_hold = RecordRead(None, 0, None, clock.now()), HoldReason.RECORD_UNREADABLE
     if listing is None:
         listing = await ports.provider.list_keys()
-    provider_skew = listing.at - clock.now()
+    provider_skew = listing.at - listing.seen_at
     current = record.record.current if record.record else None
     seen_at = clock.now()
     read = await ports.destinations.read(

@@ -93,12 +93,13 @@ class KeyRequest:
 class Listing:
     """All keys that our management key can see in one project, and who we are there.
 
-    `at` is the provider's clock when it answered. `management_key_id` is None only when the provider's
+    `at` is the provider's clock when it answered, `seen_at` ours. `management_key_id` is None only when the provider's
     self-check does not say it; nothing is revoked then.
     """
 
     keys: tuple[Key, ...]
     at: datetime
+    seen_at: datetime
     management_key_id: str | None
     management_member_id: str | None
 
@@ -107,7 +108,7 @@ class Listing:
         return next((key for key in self.keys if key.key_id == key_id), None)
 
     def proves_absence(self, *, served_key_id: str | None) -> bool:
-        """Return whether a key missing from this list is really gone (rotation.md section 2).
+        """Return whether a key missing from this list is really gone.
 
         A demoted management key sees a partial list without an error. So the list counts only if it shows
         the key that the lineage serves, or failing that a key made by somebody else.

@@ -64,6 +64,7 @@ class Deepgram:
         management_key_id = await self._own_key_id()
         call = self._call("GET", self._keys_path, "list keys", self._project_id)
         answer = await self._ask(call)
+        now = self._clock.now()
         listed = _understood(call, answers.listed, answer.body)
         # A dictionary of this call: what another call drops meanwhile must not be missing from this answer.
         details = {one.key_id: self._details[one.key_id] for one in listed if one.key_id in self._details}
@@ -72,7 +73,8 @@ class Deepgram:
         members = {one.key_id: one.member_id for one in listed}
         return Listing(
             keys=tuple(details[one.key_id] for one in listed if one.key_id in details),
-            at=answer.at or self._clock.now(),
+            at=answer.at or now,
+            seen_at=now,
             management_key_id=management_key_id,
             management_member_id=None if management_key_id is None else members.get(management_key_id),
         )

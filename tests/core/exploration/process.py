@@ -106,6 +106,7 @@ class _Seat:
         return keys.Listing(
             keys=tuple(_key(*k) for k in shown),
             at=self.now(),
+            seen_at=self.now(),
             management_key_id="k0",
             management_member_id="ops",
         )

@@ -1,0 +1,168 @@
+"""The one place that builds and connects: from a policy file to ports that are ready to be used."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from rotator import credentials
+from rotator.clock import Clock, SystemClock
+from rotator.errors import Conflict, PolicyError, Problem, Rejected
+from rotator.http import HttpClient
+from rotator.inventory.fleet import Fleet, survey
+from rotator.model.lineage import Lineage
+from rotator.model.told import Told
+from rotator.policy.settings import PolicyFile, ProviderSettings, RuntimeSettings
+from rotator.ports import Control, Destinations, Journal, Ports, Provider
+from rotator.providers.deepgram import Deepgram
+from rotator.vault.client import VaultClient
+from rotator.vault.destinations import VaultDestinations
+from rotator.vault.journal import VaultJournal
+
+
+class RandomRotationIds:
+    """Rotation ids from the system's random numbers."""
+
+    def new(self) -> str:
+        """Return 16 random hexadecimal digits."""
+        return secrets.token_hex(8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """One policy file, connected to what it names. `journal_id` is "" while there is no journal yet."""
+
+    file: PolicyFile
+    clock: Clock
+    journal: Journal
+    destinations: Destinations
+    providers: Mapping[str, Provider]
+    namespace: str
+    holder: str
+    journal_id: str
+
+    async def survey(self) -> Fleet:
+        """Return the whole fleet as it is now. Raise what `inventory.fleet.survey` raises."""
+        return await survey(
+            self.file, self.providers, self.journal, journal_id=self.journal_id, namespace=self.namespace
+        )
+
+    def ports(self, lineage: Lineage, *, stopping: Callable[[], bool], tell: Callable[[Told], None]) -> Ports:
+        """Return the ports for one lineage. Its provider is the one with its project, whatever it is called now."""
+        name = next(p.name for p in self.file.providers if p.project_id == lineage.project_id)
+        return Ports(
+            provider=self.providers[name],
+            destinations=self.destinations,
+            journal=self.journal,
+            clock=self.clock,
+            rotation_ids=RandomRotationIds(),
+            holder=self.holder,
+            journal_id=self.journal_id,
+            claim_ttl=self.file.runtime.claim_ttl,
+            stopping=stopping,
+            tell=tell,
+        )
+
+
+@asynccontextmanager
+async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Connected]:
+    """Connect to Vault and to every provider of `file`; close all connections when the block is left.
+
+    With `found_journal`, a journal that does not exist yet is begun; a command that touches nothing leaves
+    it. Raise PolicyError when a credential or an address is missing, Rejected when the journal belongs to
+    another instance, else what `Journal.control` raises.
+    """
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        address, namespace, ca_cert = _vault_address(file)
+        client = VaultClient(
+            address=address,
+            token=credentials.read(file.vault.token),
+            namespace=namespace,
+            ca_cert=ca_cert,
+            call_timeout=file.runtime.call_timeout,
+        )
+        stack.push_async_callback(client.aclose)
+        journal = VaultJournal(client, mount=file.vault.journal_mount, prefix=file.vault.journal_prefix)
+        providers = {
+            settings.name: await _provider(settings, file.runtime, clock, stack)
+            for settings in file.providers
+        }
+        yield Connected(
+            file=file,
+            clock=clock,
+            journal=journal,
+            destinations=VaultDestinations(
+                client,
+                clock,
+                journal_mount=file.vault.journal_mount,
+                journal_prefix=file.vault.journal_prefix,
+            ),
+            providers=providers,
+            namespace=namespace,
+            holder=f"rotator-{secrets.token_hex(4)}",
+            journal_id=await _journal_id(journal, file.instance, found=found_journal),
+        )
+
+
+async def _deepgram(
+    settings: ProviderSettings, runtime: RuntimeSettings, clock: Clock, stack: AsyncExitStack
+) -> Provider:
+    http = HttpClient(settings.base_url, call_timeout=runtime.call_timeout, concurrency=runtime.concurrency)
+    stack.push_async_callback(http.aclose)
+    return Deepgram(
+        http,
+        project_id=settings.project_id,
+        management=credentials.read(settings.credential),
+        clock=clock,
+    )
+
+
+_PROVIDERS = {"deepgram": _deepgram}
+"""The types of provider that a policy file may name."""
+
+
+async def _provider(
+    settings: ProviderSettings, runtime: RuntimeSettings, clock: Clock, stack: AsyncExitStack
+) -> Provider:
+    return await _PROVIDERS[settings.type](settings, runtime, clock, stack)
+
+
+async def _journal_id(journal: Journal, instance: str, *, found: bool) -> str:
+    """Return the id of the journal, "" when there is none and none is to be begun."""
+    control = await journal.control()
+    if control is None and found:
+        control = Control(journal_id=secrets.token_hex(6), instance=instance)
+        try:
+            await journal.found(control)
+        except Conflict:
+            # Another process began it a moment ago.
+            control = await journal.control()
+    if control is None:
+        return ""
+    if control.instance != instance:
+        raise Rejected(
+            "open journal",
+            instance,
+            f"it belongs to instance {control.instance}; give this one another `instance` or `vault.journal.prefix`",
+        )
+    return control.journal_id
+
+
+def _vault_address(file: PolicyFile) -> tuple[str, str, str | None]:
+    """Return address, namespace and CA file, from the policy file or from Vault's own variables."""
+    address = file.vault.address or credentials.variable("VAULT_ADDR")
+    if address is None:
+        problem = Problem(
+            file="vault.address",
+            line=0,
+            column=0,
+            path="",
+            what="no address of Vault",
+            hint="write `vault: {address: https://...}` or set VAULT_ADDR",
+        )
+        raise PolicyError((problem,))
+    namespace = file.vault.namespace or credentials.variable("VAULT_NAMESPACE") or ""
+    return address, namespace.strip("/"), file.vault.ca_cert or credentials.variable("VAULT_CACERT")

@@ -1,0 +1,89 @@
+"""Reconcile everything once: the most urgent first, a bounded number at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+
+from rotator.inventory.fleet import Fleet, Found
+from rotator.model.lineage import Lineage
+from rotator.plan.facts import head
+from rotator.ports import Ports
+from rotator.reconcile import Reconciled, reconcile
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Allowance:
+    """How many rotations may still be started. None: any number."""
+
+    left: int | None
+
+    def take(self) -> bool:
+        """Return whether one more may be started, and count it."""
+        if self.left is None:
+            return True
+        if self.left == 0:
+            return False
+        self.left -= 1
+        return True
+
+
+async def sweep(
+    fleet: Fleet,
+    ports_of: Callable[[Lineage], Ports],
+    *,
+    globs: tuple[str, ...] = (),
+    concurrency: int,
+    limit: int | None = None,
+) -> tuple[Reconciled, ...]:
+    """Reconcile every lineage of the fleet that a glob names (all, without globs), and return where each stands.
+
+    Those whose key expires first come first; among equals the order is shuffled by the name of this
+    process, so that several replicas do not all begin with the same one. At most `limit` rotations are
+    started. Nothing is started any more once the process is asked to stop.
+    """
+    allowance = Allowance(limit)
+    turns = asyncio.Semaphore(concurrency)
+
+    async def one(found: Found) -> Reconciled:
+        async with turns:
+            return await reconcile(
+                found.assignment,
+                ports_of(found.assignment.lineage),
+                record=found.record,
+                listing=fleet.listings[found.provider],
+                may_rotate=allowance.take,
+            )
+
+    chosen = named(fleet, globs)
+    ordered = sorted(
+        chosen, key=lambda found: _urgency(found, ports_of(found.assignment.lineage).holder, fleet)
+    )
+    return tuple(await asyncio.gather(*(one(found) for found in ordered)))
+
+
+def named(fleet: Fleet, globs: tuple[str, ...]) -> tuple[Found, ...]:
+    """Return the lineages whose name matches any of `globs`; all of them when there is none."""
+    return tuple(
+        found
+        for found in fleet.found
+        if not globs or any(fnmatchcase(found.assignment.lineage.name, glob) for glob in globs)
+    )
+
+
+def _urgency(found: Found, holder: str, fleet: Fleet) -> tuple[datetime, str]:
+    """Return what lineages are ordered by: the expiry of the key in use, then a shuffle of this process."""
+    lineage = found.assignment.lineage
+    record = found.record.record if found.record else None
+    in_use = (
+        head(record) if record else fleet.listings[found.provider].get(str(found.assignment.matched_key_id))
+    )
+    expires_at = in_use.expires_at if in_use else None
+    shuffled = hashlib.sha256(f"{holder} {lineage.lineage_id}".encode()).hexdigest()
+    return (expires_at or _NEVER, shuffled)

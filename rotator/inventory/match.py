@@ -1,0 +1,143 @@
+"""Match keys and records with policies: who takes what, and where it goes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from rotator.model.key import Key, Listing
+from rotator.model.lineage import Lineage
+from rotator.model.record import KnownKey, Record
+from rotator.plan.facts import head
+from rotator.policy.match import Exclusion, destination_path, placeholders_of, selects, takes
+from rotator.policy.policy import Policy
+from rotator.policy.settings import ProviderSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """One provider of the policy file, and the Vault namespace that its secrets go to ("" without one)."""
+
+    settings: ProviderSettings
+    namespace: str
+
+    def lineage(self, policy: Policy, path: str) -> Lineage:
+        """Return the lineage that `policy` puts at `path`."""
+        return Lineage(
+            provider=self.settings.name,
+            project_id=self.settings.project_id,
+            namespace=self.namespace,
+            mount=policy.destination.mount,
+            path=path,
+        )
+
+
+@dataclass(slots=True)
+class Taken:
+    """What the policies take of one project: lineages by id, their keys, and why other keys are not taken."""
+
+    lineages: dict[str, tuple[Lineage, Policy]] = field(default_factory=dict)
+    keys_of: dict[str, set[str]] = field(default_factory=dict)
+    lineages_of: dict[str, list[str]] = field(default_factory=dict)
+    excluded: Counter[Exclusion] = field(default_factory=Counter)
+
+
+def taken_by(
+    policies: tuple[Policy, ...],
+    project: Project,
+    listing: Listing,
+    journal_id: str,
+    recorded: frozenset[str],
+) -> Taken:
+    """Return what the policies of one project take of its keys, those that records name left out."""
+    taken = Taken()
+    mine = [policy for policy in policies if policy.provider == project.settings.name]
+    for key in listing.keys:
+        reasons = []
+        for policy in mine:
+            reason = takes(
+                policy,
+                key,
+                now=listing.at,
+                journal_id=journal_id,
+                recorded=recorded,
+                management_key_id=listing.management_key_id,
+            )
+            if reason is None:
+                lineage = project.lineage(policy, destination_path(policy, project.settings, key))
+                taken.lineages.setdefault(lineage.lineage_id, (lineage, policy))
+                taken.keys_of.setdefault(lineage.lineage_id, set()).add(key.key_id)
+                taken.lineages_of.setdefault(key.key_id, []).append(lineage.lineage_id)
+            else:
+                reasons.append(reason)
+        if mine and len(reasons) == len(mine):
+            taken.excluded[_telling(reasons)] += 1
+    return taken
+
+
+def covering(
+    policies: tuple[Policy, ...], project: Project, record: Record, listing: Listing
+) -> tuple[Policy, ...]:
+    """Return the policies that cover a lineage which has a record: by its path, or by what its key has."""
+    known = head(record)
+    covered = []
+    for policy in policies:
+        if policy.provider != project.settings.name:
+            continue
+        if policy.select is None:
+            named = any(path == record.lineage.path for path, _ in policy.keys)
+            if named and policy.destination.mount == record.lineage.mount:
+                covered.append(policy)
+        elif known is not None and selects(policy.select, _as_listed(known, listing)):
+            covered.append(policy)
+    return tuple(covered)
+
+
+def covers_moved(
+    policies: tuple[Policy, ...], project: Project, record: Record, covered: tuple[Policy, ...]
+) -> bool:
+    """Return whether the file now names another mount or path for a lineage than its record."""
+    ever = record.known_key_ids() | {r.replaced_key_id for r in record.history if r.replaced_key_id}
+    if not covered:
+        mine = (policy for policy in policies if policy.provider == project.settings.name)
+        return any(key_id in ever for policy in mine for _, key_id in policy.keys)
+    policy, known = covered[0], head(record)
+    if policy.select is None or known is None:
+        return False
+    if policy.destination.mount != record.lineage.mount:
+        return True
+    if "key_id" in placeholders_of(policy.destination.path):
+        return False
+    return destination_path(policy, project.settings, _as_key(known)) != record.lineage.path
+
+
+def expected_lineage(policy: Policy, project: Project, key: Key) -> Lineage | None:
+    """Return the lineage that `policy` would give to a key of that comment, None when it would not take it."""
+    if policy.provider != project.settings.name:
+        return None
+    if policy.select is None:
+        return None
+    if not selects(policy.select, key):
+        return None
+    return project.lineage(policy, destination_path(policy, project.settings, key))
+
+
+def _telling(reasons: list[Exclusion]) -> Exclusion:
+    """Return the reason that tells most: any other than "not selected" if there is one."""
+    return next((r for r in reasons if r is not Exclusion.NOT_SELECTED), Exclusion.NOT_SELECTED)
+
+
+def _as_listed(known: KnownKey, listing: Listing) -> Key:
+    return listing.get(known.key_id) or _as_key(known)
+
+
+def _as_key(known: KnownKey) -> Key:
+    return Key(
+        key_id=known.key_id,
+        comment=known.comment,
+        scopes=known.scopes,
+        tags=known.tags,
+        created_at=known.created_at,
+        expires_at=known.expires_at,
+        member_id=known.member_id,
+    )
