@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rotator.model.key import Key, Listing
@@ -53,7 +54,7 @@ def taken_by(
     taken = Taken()
     mine = [policy for policy in policies if policy.provider == project.settings.name]
     for key in listing.keys:
-        reasons = []
+        reasons: list[Exclusion | None] = []
         for policy in mine:
             reason = takes(
                 policy,
@@ -63,15 +64,15 @@ def taken_by(
                 recorded=recorded,
                 management_key_id=listing.management_key_id,
             )
+            reasons.append(reason)
             if reason is None:
                 lineage = project.lineage(policy, destination_path(policy, project.settings, key))
                 taken.lineages.setdefault(lineage.lineage_id, (lineage, policy))
                 taken.keys_of.setdefault(lineage.lineage_id, set()).add(key.key_id)
                 taken.lineages_of.setdefault(key.key_id, []).append(lineage.lineage_id)
-            else:
-                reasons.append(reason)
-        if mine and len(reasons) == len(mine):
-            taken.excluded[_telling(reasons)] += 1
+        excluded = telling_of(reasons)
+        if excluded is not None:
+            taken.excluded[excluded] += 1
     return taken
 
 
@@ -122,8 +123,10 @@ def expected_lineage(policy: Policy, project: Project, key: Key) -> Lineage | No
     return project.lineage(policy, destination_path(policy, project.settings, key))
 
 
-def _telling(reasons: list[Exclusion]) -> Exclusion:
-    """Return the reason that tells most: any other than "not selected" if there is one."""
+def telling_of(reasons: Sequence[Exclusion | None]) -> Exclusion | None:
+    """Return why no policy takes a key, of what each says: None when one takes it, or when there is no policy."""
+    if not reasons or None in reasons:
+        return None
     return next((r for r in reasons if r is not Exclusion.NOT_SELECTED), Exclusion.NOT_SELECTED)
 
 
