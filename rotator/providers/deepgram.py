@@ -48,7 +48,7 @@ class Deepgram:
     """
 
     def __init__(self, http: HttpClient, *, project_id: str, management: Secret, clock: Clock) -> None:
-        """Look at `project_id` through `http`; `clock` is used only where Deepgram does not tell the time."""
+        """Look at `project_id` through `http`; `clock` says when a list was seen."""
         if not answers.is_id(project_id):
             raise ValueError("a Deepgram project id is made of letters, digits and dashes")
         self._http = http

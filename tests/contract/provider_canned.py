@@ -43,17 +43,16 @@ OWN_ID = Canned.json({"api_key_id": "99999999-9999-4999-8999-999999999999"})
 
 @dataclass(slots=True)
 class CannedServer:
-    """Answers the self-check with an id, everything else with `answer`. `seen` is what came: method, path."""
+    """Answers the self-check with an id, everything else with `answer`. `seen` is what came: method, path, body."""
 
     answer: Canned
     prove_answer: Canned = OWN_ID
-    seen: list[tuple[str, str]] = field(default_factory=list)
+    seen: list[tuple[str, str, bytes]] = field(default_factory=list)
     provider: Deepgram = field(init=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        await request.body()
-        self.seen.append((request.method, request.url.path))
+        self.seen.append((request.method, request.url.path, await request.body()))
         canned = self.prove_answer if request.url.path == "/v1/auth/token" else self.answer
         response = Response(canned.body, status_code=canned.status, headers=dict(canned.headers))
         await response(scope, receive, send)

@@ -68,6 +68,14 @@ class TestListKeys:
         deepgram.clock.advance(timedelta(days=400, seconds=7))
         assert (await deepgram.provider.list_keys()).at == deepgram.clock.now()
 
+    async def test_was_seen_when_the_list_came_not_when_all_its_keys_were_read(self, deepgram: Bench) -> None:
+        for _ in range(5):
+            deepgram.key()
+        deepgram.simulator.latency = timedelta(seconds=1)
+        before = deepgram.clock.now()
+        listing = await deepgram.provider.list_keys()
+        assert listing.at == listing.seen_at == before + timedelta(seconds=2)  # the self-check and the list
+
     async def test_reads_a_key_once_as_it_can_never_change(self, deepgram: Bench) -> None:
         deepgram.key()
         await deepgram.provider.list_keys()
@@ -88,6 +96,16 @@ class TestListKeys:
         await deepgram.provider.list_keys()
         deepgram.world.person_deletes(made.key_id)
         assert (await deepgram.provider.list_keys()).get(made.key_id) is None
+
+    async def test_reads_a_key_anew_that_was_out_of_sight(self, deepgram: Bench) -> None:
+        made = deepgram.key(member_id=deepgram.world.add_member(deepgram.project_id))
+        await deepgram.provider.list_keys()
+        deepgram.world.set_role(deepgram.owner_id, Role.MEMBER)
+        await deepgram.provider.list_keys()
+        deepgram.world.set_role(deepgram.owner_id, Role.OWNER)
+        read = deepgram.simulator.count(Operation.GET)
+        assert (await deepgram.provider.list_keys()).get(made.key_id) is not None
+        assert deepgram.simulator.count(Operation.GET) == read + 1
 
     async def test_leaves_out_a_key_that_vanishes_between_list_and_read(self, deepgram: Bench) -> None:
         kept, gone = deepgram.key(), deepgram.key()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -86,6 +87,21 @@ async def test_trap_6_a_key_whose_secret_was_not_understood_may_exist(content: o
         with pytest.raises(Ambiguous, match="can't be understood") as caught:
             await server.provider.create_key(request())
     assert caught.value.__context__ is None
+
+
+@pytest.mark.promise("P5")
+async def test_trap_3_a_create_sends_exactly_this() -> None:
+    async with canned(Canned.json(MINTED)) as server:
+        await server.provider.create_key(request(comment="x", scopes=("b", "a"), tags=("d", "c")))
+        await server.provider.create_key(request(comment="x", lifetime=timedelta(days=1)))
+    assert [(method, path, json.loads(body)) for method, path, body in server.seen] == [
+        ("POST", "/v1/projects/p/keys", {"comment": "x", "scopes": ["a", "b"], "tags": ["c", "d"]}),
+        (
+            "POST",
+            "/v1/projects/p/keys",
+            {"comment": "x", "scopes": ["usage:write"], "time_to_live_in_seconds": 86400},
+        ),
+    ]
 
 
 @pytest.mark.parametrize("status", [201, 202])
@@ -231,6 +247,13 @@ async def test_without_a_usable_date_the_time_is_ours(date: str | None) -> None:
     headers = {} if date is None else {"Date": date}
     async with canned(Canned(body=b'{"api_keys": []}', headers=headers)) as server:
         assert (await server.provider.list_keys()).at == START
+
+
+async def test_trap_4_deepgrams_clock_and_ours_are_told_apart() -> None:
+    headers = {"Date": "Mon, 05 Jan 2026 12:00:31 GMT"}
+    async with canned(Canned(body=b'{"api_keys": []}', headers=headers)) as server:
+        listing = await server.provider.list_keys()
+    assert (listing.at - START, listing.seen_at) == (timedelta(seconds=31), START)
 
 
 @pytest.mark.parametrize(

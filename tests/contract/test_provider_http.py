@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -207,11 +208,16 @@ async def test_a_failure_after_its_caller_has_gone_is_not_reported_by_asyncio(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     gate = Gate()
-    async with client(gate, within=SHORT) as http:
+    async with serve(gate) as base_url:
+        http = HttpClient(base_url, call_timeout=SHORT, concurrency=1)
         caller = asyncio.create_task(http.call(call()))
         await gate.entered.wait()
         caller.cancel()
         await asyncio.gather(caller, return_exceptions=True)
+        await http.aclose()  # waits until the request has timed out
+        gate.opened.set()
+    del caller  # its traceback holds the request
+    gc.collect()
     assert caplog.records == []
 
 
@@ -219,7 +225,7 @@ async def test_a_redirect_is_not_followed() -> None:
     server = CannedServer(Canned(status=307, headers={"Location": "/elsewhere"}))
     async with client(server) as http:
         assert (await http.call(call())).status == 307
-    assert server.seen == [("GET", "/x")]
+    assert server.seen == [("GET", "/x", b"")]
 
 
 async def test_the_environment_says_nothing_about_where_a_call_goes(monkeypatch: pytest.MonkeyPatch) -> None:
