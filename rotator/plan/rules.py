@@ -122,7 +122,9 @@ def finish(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
             return Hold(HoldReason.ENTRY_CHANGED, f"version {entry.version}")
         case Verdict.REFUSED:
             return None
-        case Verdict.UNKNOWN | Verdict.NOTHING:
+        case Verdict.NOTHING:
+            return Hold(HoldReason.ENTRY_CHANGED, f"version {entry.version}")
+        case Verdict.UNKNOWN:
             return Wait(WaitReason.SERVED_UNPROVEN, now + LOOK_AGAIN)
 
 
@@ -156,8 +158,9 @@ def not_as_published(policy: Policy, snapshot: Snapshot, now: datetime) -> Decis
     )
     if entry.rotation_id != record.current.rotation_id and not unfinished:
         return Hold(HoldReason.ENTRY_CHANGED, shown)
+    no_secret = snapshot.served.verdict is Verdict.NOTHING
     other_key = snapshot.served.key_id not in (None, record.current.key.key_id)
-    if not entry.has_secret or (other_key and not unfinished):
+    if no_secret or (other_key and not unfinished):
         return Hold(HoldReason.ENTRY_CHANGED, shown)
     return None
 

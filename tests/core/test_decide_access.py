@@ -1,0 +1,175 @@
+"""What is decided when we may not act at all, or when nothing is remembered yet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rotator.model.entry import FieldNames, Served, Verdict
+from rotator.model.key import Mark
+from rotator.model.reason import HoldReason, WaitReason
+from rotator.model.record import Claim
+from rotator.model.snapshot import Snapshot
+from rotator.plan.actions import Adopt, Hold, Wait
+from rotator.plan.decide import decide
+from rotator.policy.policy import Adopt as AdoptMode
+from tests.support import builders as a
+from tests.support.builders import (
+    DAY,
+    ISSUED,
+    LATER,
+    MINUTE,
+    NOT_DUE,
+    NOW,
+    POLICY,
+    SETTLED,
+    TICK,
+    Case,
+)
+
+WATCH = replace(POLICY, adopt=AdoptMode.WATCH)
+AT_ONCE = replace(POLICY, adopt=AdoptMode.NOW)
+NO_LONGER_THE_SAME = replace(POLICY, fingerprint="edited")
+LOOK_AGAIN = NOW + MINUTE
+
+FLEET = [
+    Case(f"looking at all lineages showed {reason}", Hold(reason), replace(SETTLED, fleet_hold=reason))
+    for reason in (
+        HoldReason.RECORD_UNREADABLE,
+        HoldReason.DESTINATION_CLASH,
+        HoldReason.MATCHED_TWICE,
+        HoldReason.MANY_ABSENT,
+        HoldReason.DESTINATION_MOVED,
+    )
+]
+
+TTL = 10 * MINUTE
+MARGIN = timedelta(seconds=5)
+
+
+def claimed(holder: str, *, written: timedelta, vault_skew: timedelta = timedelta(0)) -> Snapshot:
+    seen = a.with_record(SETTLED, claim=Claim(holder, TTL))
+    return replace(seen, record_written_at=NOW - written, vault_skew=vault_skew)
+
+
+CLAIMED = [
+    Case(
+        "another process has just claimed it",
+        Wait(WaitReason.CLAIMED, NOW + 9 * MINUTE + MARGIN),
+        claimed("replica-b", written=MINUTE),
+    ),
+    Case(
+        "a claim runs out on Vault's clock and is shown on ours",
+        Wait(WaitReason.CLAIMED, NOW + 9 * MINUTE + MARGIN - timedelta(seconds=20)),
+        claimed("replica-b", written=MINUTE, vault_skew=timedelta(seconds=20)),
+    ),
+    Case(
+        "a claim is respected up to its margin",
+        Wait(WaitReason.CLAIMED, NOW + TICK),
+        claimed("replica-b", written=TTL + MARGIN - TICK),
+    ),
+    Case("a claim has run out with its margin", NOT_DUE, claimed("replica-b", written=TTL + MARGIN)),
+    Case("our own claim does not stop us", NOT_DUE, claimed(a.OBSERVER, written=MINUTE)),
+]
+
+MATCHED = a.key("key-1")
+NEW = a.unrecorded(MATCHED)
+MARKED = a.made(a.attempt(), "key-marked")
+ELSEWHERE = replace(
+    MARKED, comment=Mark("f" * 12, a.LINEAGE.lineage_id, ISSUED).put_on("voice"), key_id="key-theirs"
+)
+
+
+def occupied(served: Served) -> Snapshot:
+    return replace(NEW, entry=a.entry(None, key_id=None), served=served)
+
+
+WITHOUT_RECORD = [
+    Case("a marked key and no record", Hold(HoldReason.LOST_RECORD), a.unrecorded(MATCHED, also=[MARKED])),
+    Case(
+        "an entry with a rotation id and no record",
+        Hold(HoldReason.LOST_RECORD),
+        replace(NEW, entry=a.entry(LATER)),
+    ),
+    Case(
+        "a key with another journal's mark says nothing about our record",
+        Wait(WaitReason.NOT_FOUND, None),
+        a.unrecorded(None, also=[ELSEWHERE]),
+    ),
+    Case("nothing matches", Wait(WaitReason.NOT_FOUND, None), a.unrecorded(None)),
+    Case("a new key under watch", Wait(WaitReason.WATCHED, None), NEW, WATCH),
+    Case(
+        "a new key whose entry was deleted",
+        Hold(HoldReason.ENTRY_DELETED, "version 3"),
+        replace(NEW, entry=a.deleted_entry()),
+    ),
+    Case("a new key and no entry", Adopt("key-1", original=True), NEW),
+    Case(
+        "a new key and an entry without the secret field",
+        Adopt("key-1", original=True),
+        replace(NEW, entry=replace(a.entry(None, key_id=None), has_secret=False)),
+    ),
+    Case(
+        "a new key, and whether the entry's secret works is unknown",
+        Wait(WaitReason.SERVED_UNPROVEN, LOOK_AGAIN),
+        occupied(Served(Verdict.UNKNOWN)),
+    ),
+    Case("the entry holds the key's secret", Adopt("key-1", original=False), occupied(a.accepted("key-1"))),
+    Case(
+        "the entry holds another key's secret",
+        Hold(HoldReason.DESTINATION_OCCUPIED, "version 3"),
+        occupied(a.accepted("key-9")),
+    ),
+    Case(
+        "the entry holds a working secret of nobody knows which key",
+        Hold(HoldReason.DESTINATION_OCCUPIED, "version 3"),
+        occupied(a.accepted(None)),
+    ),
+    Case(
+        "the entry holds a refused secret",
+        Hold(HoldReason.DESTINATION_OCCUPIED, "version 3"),
+        occupied(Served(Verdict.REFUSED)),
+    ),
+    Case(
+        "the entry's secret field holds no secret",
+        Hold(HoldReason.DESTINATION_OCCUPIED, "version 3"),
+        occupied(Served(Verdict.NOTHING)),
+    ),
+]
+
+RECORDED_HOLD = [
+    Case(
+        "a hold was found while acting",
+        Hold(HoldReason.PARITY, "why"),
+        a.with_record(SETTLED, hold=a.hold(HoldReason.PARITY)),
+    ),
+    Case(
+        "the policy entry has changed since the hold",
+        NOT_DUE,
+        a.with_record(SETTLED, hold=a.hold(HoldReason.PARITY, fingerprint="before")),
+    ),
+    Case(
+        "the policy names other fields",
+        Hold(HoldReason.FIELDS_CHANGED),
+        a.with_record(SETTLED, fields=FieldNames(secret="token")),
+    ),
+]
+
+TABLE = [*FLEET, *CLAIMED, *WITHOUT_RECORD, *RECORDED_HOLD]
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in TABLE])
+def test_the_decision_is(case: Case) -> None:
+    assert decide(case.policy, case.snapshot, NOW) == case.expected
+
+
+@pytest.mark.promise("P4")
+@pytest.mark.parametrize(
+    "served", [a.accepted("key-9"), a.accepted(None), Served(Verdict.REFUSED), Served(Verdict.NOTHING)]
+)
+def test_a_destination_that_somebody_else_fills_is_never_rotated_into(served: Served) -> None:
+    seen = replace(NEW, entry=a.entry(None, key_id=None), served=served)
+
+    assert isinstance(decide(AT_ONCE, seen, NOW), Hold)

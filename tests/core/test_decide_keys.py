@@ -1,0 +1,317 @@
+"""What is decided on keys that await their end, and on a key in use that may be due."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rotator.model.entry import Served, Verdict
+from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
+from rotator.model.record import KnownKey, Record
+from rotator.model.snapshot import Snapshot
+from rotator.plan.actions import Hold, Inherit, Revoke, Rotate, Wait
+from rotator.plan.decide import decide
+from rotator.policy.policy import Adopt as AdoptMode
+from tests.support import builders as a
+from tests.support.builders import (
+    CURRENT,
+    DAY,
+    HOUR,
+    LATER,
+    MINUTE,
+    NOT_DUE,
+    NOW,
+    POLICY,
+    SETTLED,
+    TICK,
+    Case,
+)
+
+WATCH = replace(POLICY, adopt=AdoptMode.WATCH)
+AT_ONCE = replace(POLICY, adopt=AdoptMode.NOW)
+NO_LONGER_THE_SAME = replace(POLICY, fingerprint="edited")
+LOOK_AGAIN = NOW + MINUTE
+
+OVERTAKEN = a.attempt(LATER, base=2, age=HOUR)
+
+INHERIT = [
+    Case(
+        "an orphan's publish can't succeed any more",
+        Inherit("key-orphan"),
+        a.snapshot(a.record(attempts=[OVERTAKEN]), also=[a.made(OVERTAKEN, "key-orphan")]),
+    ),
+    Case("an orphan's publish may still be under way", NOT_DUE, a.lying_about(1)),
+    Case(
+        "nothing was published yet, so an orphan stays one",
+        Rotate(RotateReason.ADOPT_NOW, a.original().key),
+        a.snapshot(a.fresh_record(attempts=[a.FIRST]), also=[a.made(a.FIRST, "key-orphan")]),
+        AT_ONCE,
+    ),
+    Case(
+        "an attempt created two keys, and one of them is served",
+        Inherit("key-twin"),
+        a.snapshot(a.record(), also=[a.made(a.attempt(), "key-twin")]),
+    ),
+]
+
+EXPIRED = a.key("key-original", age=100 * DAY, lifetime=99 * DAY)
+
+
+def awaiting(*previous: timedelta) -> Record:
+    return a.record(previous=[a.previous(f"key-old-{n}", superseded=s) for n, s in enumerate(previous)])
+
+
+REVOKE = [
+    Case(
+        "the overlap has ended",
+        Revoke("key-old-0", RevokeReason.OVERLAP_ENDED),
+        a.snapshot(awaiting(2 * DAY)),
+    ),
+    Case(
+        "the overlap of one of two keys has ended",
+        Revoke("key-old-1", RevokeReason.OVERLAP_ENDED),
+        a.snapshot(awaiting(HOUR, 2 * DAY)),
+    ),
+    Case(
+        "the overlap has ended under watch",
+        Revoke("key-old-0", RevokeReason.OVERLAP_ENDED),
+        a.snapshot(awaiting(2 * DAY)),
+        WATCH,
+    ),
+    Case(
+        "deleting it failed a moment ago",
+        Wait(WaitReason.OVERLAP, LOOK_AGAIN),
+        a.with_record(a.snapshot(awaiting(2 * DAY)), failure=a.failure(RevokeReason.OVERLAP_ENDED)),
+    ),
+    Case(
+        "deleting it failed a while ago",
+        Revoke("key-old-0", RevokeReason.OVERLAP_ENDED),
+        a.with_record(
+            a.snapshot(awaiting(2 * DAY)),
+            failure=a.failure(RevokeReason.OVERLAP_ENDED, tries_in=timedelta(0)),
+        ),
+    ),
+    Case(
+        "a rotation that failed a moment ago does not keep an old key alive",
+        Revoke("key-old-0", RevokeReason.OVERLAP_ENDED),
+        a.with_record(a.snapshot(awaiting(2 * DAY)), failure=a.failure(RotateReason.DUE_BY_AGE)),
+    ),
+    Case(
+        "an original was released by an order",
+        Revoke("key-original", RevokeReason.ORIGINAL_RELEASED),
+        a.snapshot(a.record(originals=[a.original(released=True)])),
+    ),
+    Case(
+        "an original was released by the policy's duration",
+        Revoke("key-original", RevokeReason.ORIGINAL_RELEASED),
+        a.snapshot(a.record(originals=[a.original(release_after=7 * DAY)])),
+    ),
+    Case(
+        "an original has expired",
+        Revoke("key-original", RevokeReason.EXPIRED),
+        a.snapshot(a.record(originals=[a.original(EXPIRED)])),
+    ),
+]
+
+OLD = a.key(a.CURRENT.key_id, age=70 * DAY)
+DUE = a.snapshot(a.record(serves=a.current(OLD, age=70 * DAY)))
+DUE_NOW = Rotate(RotateReason.DUE_BY_EXPIRY, KnownKey.seen(OLD))
+UNLISTED = replace(DUE, keys=())
+
+NOTHING_TO_COPY = [
+    Case(
+        "the original vanished before anything was published",
+        Hold(HoldReason.ORIGINAL_GONE),
+        replace(a.BEFORE_FIRST, keys=()),
+    ),
+    Case(
+        "the original is missing from a list that can't be believed",
+        Rotate(RotateReason.ADOPT_NOW, a.original().key),
+        replace(a.BEFORE_FIRST, keys=(), absence_proven=False),
+        AT_ONCE,
+    ),
+    Case("the key in use works and is not listed", Hold(HoldReason.CURRENT_UNLISTED), UNLISTED),
+    Case(
+        "the key in use is not listed, and whether it works is unknown",
+        DUE_NOW,
+        replace(UNLISTED, served=Served(Verdict.UNKNOWN)),
+    ),
+]
+
+BY_AGE = replace(POLICY, max_age=5 * DAY)
+
+ROTATE = [
+    Case("the expiry comes near", DUE_NOW, DUE),
+    Case(
+        "the key has reached its age",
+        Rotate(RotateReason.DUE_BY_AGE, KnownKey.seen(a.CURRENT)),
+        SETTLED,
+        BY_AGE,
+    ),
+    Case(
+        "an original that was just adopted is rotated at once",
+        Rotate(RotateReason.ADOPT_NOW, a.original().key),
+        a.BEFORE_FIRST,
+        AT_ONCE,
+    ),
+    Case("`adopt: now` means the first rotation only", NOT_DUE, SETTLED, AT_ONCE),
+    Case("the expiry comes near under watch", Wait(WaitReason.WATCHED, None), DUE, WATCH),
+    Case(
+        "an expired original is rotated at once",
+        Rotate(RotateReason.DUE_BY_EXPIRY, KnownKey.seen(EXPIRED)),
+        a.snapshot(a.fresh_record(a.original(EXPIRED, superseded=None))),
+    ),
+    Case(
+        "the newest of two originals counts",
+        Rotate(RotateReason.ADOPT_NOW, KnownKey.seen(EXPIRED)),
+        a.snapshot(
+            a.fresh_record(
+                a.original(a.key("key-first"), superseded=None), a.original(EXPIRED, superseded=None)
+            )
+        ),
+        AT_ONCE,
+    ),
+    Case(
+        "it is due, and the last try failed a moment ago",
+        Wait(WaitReason.BACKING_OFF, NOW + MINUTE),
+        a.with_record(DUE, failure=a.failure(RotateReason.DUE_BY_EXPIRY)),
+    ),
+    Case(
+        "it is due, and the back-off ends now",
+        DUE_NOW,
+        a.with_record(DUE, failure=a.failure(RotateReason.DUE_BY_EXPIRY, tries_in=timedelta(0))),
+    ),
+    Case(
+        "it is due, and the policy entry has changed since the last try",
+        DUE_NOW,
+        a.with_record(DUE, failure=a.failure(RotateReason.DUE_BY_EXPIRY)),
+        NO_LONGER_THE_SAME,
+    ),
+    Case(
+        "it is due, and a deletion failed a moment ago",
+        DUE_NOW,
+        a.with_record(DUE, failure=a.failure(RevokeReason.OVERLAP_ENDED)),
+    ),
+    Case(
+        "it is due by arithmetic half an hour after the last publish",
+        Wait(WaitReason.NOT_DUE, NOW + HOUR / 2),
+        a.with_record(DUE, current=a.current(OLD, age=HOUR / 2)),
+    ),
+    Case(
+        "a key that was adopted as current knows no gap",
+        DUE_NOW,
+        replace(
+            a.with_record(DUE, current=replace(a.current(OLD, age=HOUR / 2), rotation_id=None)),
+            entry=a.entry(None),
+        ),
+    ),
+]
+
+OPEN = [replace(a.attempt(f"{n:016x}", base=2, age=DAY), keep_until=NOW + TICK) for n in range(49)]
+
+
+def with_open(count: int, of: Snapshot) -> Snapshot:
+    assert of.record is not None
+    return a.with_record(of, attempts=(a.attempt(), *OPEN)[-count:])
+
+
+TOO_MANY = [
+    Case("three keys lie about", Hold(HoldReason.TOO_MANY_UNSERVED, a.ORPHANS), a.lying_about(3)),
+    Case("two keys lie about", NOT_DUE, a.lying_about(2)),
+    Case("three expired keys lie about", NOT_DUE, a.lying_about(3, lifetime=HOUR)),
+    Case(
+        "fifty attempts are open", Hold(HoldReason.TOO_MANY_ATTEMPTS, "50 attempts"), with_open(50, SETTLED)
+    ),
+    Case("forty-nine attempts are open", NOT_DUE, with_open(49, SETTLED)),
+    Case(
+        "fifty attempts are known, one is over",
+        NOT_DUE,
+        a.with_record(SETTLED, attempts=(a.attempt(), replace(OPEN[0], keep_until=NOW), *OPEN[1:])),
+    ),
+    Case(
+        "it is due, and fifty attempts are open",
+        Hold(HoldReason.TOO_MANY_ATTEMPTS, "50 attempts"),
+        with_open(50, DUE),
+    ),
+    Case(
+        "it is due, and three keys lie about",
+        Hold(HoldReason.TOO_MANY_UNSERVED, a.ORPHANS),
+        a.with_record(a.lying_about(3), current=a.current(OLD, age=70 * DAY)),
+    ),
+]
+
+SOON = replace(POLICY, rotate_before=80 * DAY - HOUR)
+"""Due in less than an hour: its spread moves it even nearer, the gap of an hour has passed."""
+
+WAIT = [
+    Case(
+        "whether the served secret works is unknown",
+        Wait(WaitReason.SERVED_UNPROVEN, LOOK_AGAIN),
+        replace(SETTLED, served=Served(Verdict.UNKNOWN)),
+    ),
+    Case("a previous key still works", Wait(WaitReason.OVERLAP, NOW + 23 * HOUR), a.snapshot(awaiting(HOUR))),
+    Case(
+        "the overlap ends on Vault's clock and is shown on ours",
+        Wait(WaitReason.OVERLAP, NOW + 23 * HOUR - timedelta(seconds=20)),
+        replace(a.snapshot(awaiting(HOUR)), vault_skew=timedelta(seconds=20)),
+    ),
+    Case(
+        "the overlap that ends first counts",
+        Wait(WaitReason.OVERLAP, NOW + 21 * HOUR),
+        a.snapshot(awaiting(HOUR, 3 * HOUR)),
+    ),
+    Case(
+        "a key can't be deleted although its overlap has ended",
+        Wait(WaitReason.OVERLAP, LOOK_AGAIN),
+        replace(a.snapshot(awaiting(2 * DAY)), currents_elsewhere=frozenset({"key-old-0"})),
+    ),
+    Case(
+        "an original awaits an order",
+        Wait(WaitReason.AWAITING_RELEASE, NOT_DUE.until),
+        a.snapshot(a.record(originals=[a.original()])),
+    ),
+    Case(
+        "an original awaits the policy's duration",
+        Wait(WaitReason.AWAITING_RELEASE, NOW + 20 * DAY),
+        a.snapshot(a.record(originals=[a.original(release_after=30 * DAY)])),
+    ),
+    Case(
+        "an original awaits its own expiry",
+        Wait(WaitReason.AWAITING_RELEASE, NOW + 5 * DAY),
+        a.snapshot(a.record(originals=[a.original(a.key("key-original", age=95 * DAY, lifetime=100 * DAY))])),
+    ),
+    Case(
+        "an original without an end awaits an order, and the key in use is never due",
+        Wait(WaitReason.AWAITING_RELEASE, None),
+        a.snapshot(a.record(originals=[a.original()])),
+        WATCH,
+    ),
+    Case("watched", Wait(WaitReason.WATCHED, None), SETTLED, WATCH),
+    Case("not due", NOT_DUE, SETTLED),
+    Case(
+        "a key with neither expiry nor age is never due",
+        Wait(WaitReason.NOT_DUE, None),
+        a.snapshot(a.record(serves=a.current(a.key(a.CURRENT.key_id, lifetime=None)))),
+    ),
+    Case(
+        "the provider's clock is ahead, so that it is due earlier on ours",
+        Wait(WaitReason.NOT_DUE, a.next_due(POLICY, CURRENT) - timedelta(seconds=20)),
+        replace(SETTLED, provider_skew=timedelta(seconds=20)),
+    ),
+]
+
+TABLE = [*INHERIT, *REVOKE, *NOTHING_TO_COPY, *ROTATE, *TOO_MANY, *WAIT]
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in TABLE])
+def test_the_decision_is(case: Case) -> None:
+    assert decide(case.policy, case.snapshot, NOW) == case.expected
+
+
+def test_the_time_of_the_decision_is_the_one_given_not_the_one_of_the_look() -> None:
+    later = a.next_due(POLICY, CURRENT)
+
+    assert decide(POLICY, SETTLED, later - TICK) == NOT_DUE
+    assert isinstance(decide(POLICY, SETTLED, later), Rotate)

@@ -1,0 +1,343 @@
+"""Values of the core with sensible defaults: one lineage, settled, ten days after its last rotation.
+
+A test says what differs: by a keyword here, or by `dataclasses.replace` on what it got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rotator.model.entry import Entry, EntryState, FieldNames, Served, Verdict
+from rotator.model.key import Key, Mark
+from rotator.model.lineage import Lineage
+from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
+from rotator.model.record import (
+    Attempt,
+    Current,
+    Failure,
+    KnownKey,
+    Original,
+    Previous,
+    Record,
+    RecordedHold,
+    Rotated,
+)
+from rotator.model.snapshot import Snapshot
+from rotator.plan.actions import Decision, Wait
+from rotator.policy.policy import Adopt, Policy
+from rotator.policy.schedule import due
+from tests.support.virtual_clock import START
+
+NOW = START
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+TICK = timedelta(microseconds=1)
+"""The smallest step of time: one side of a boundary or the other."""
+
+JOURNAL = "0123456789ab"
+OBSERVER = "replica-a"
+MANAGEMENT = "key-management"
+MEMBER = "member-rotator"
+SCOPES, TAGS = frozenset({"usage:write", "listen"}), frozenset({"prod"})
+LINEAGE = Lineage(provider="asr", project_id="project-1", namespace="", mount="secret", path="voice")
+
+ISSUED = "1111111111111111"
+"""The rotation id of the publish that made the current key."""
+LATER = "2222222222222222"
+"""The rotation id of a later attempt."""
+
+POLICY = Policy(name="all", provider="asr", adopt=Adopt.WHEN_DUE, fingerprint="as-it-is")
+"""Due at a third of the lifetime before expiry, one day of overlap."""
+
+
+def key(
+    key_id: str = "key-1",
+    *,
+    comment: str = "voice",
+    age: timedelta = 10 * DAY,
+    lifetime: timedelta | None = 90 * DAY,
+) -> Key:
+    """Return a key that was created `age` ago."""
+    created_at = NOW - age
+    return Key(
+        key_id=key_id,
+        comment=comment,
+        scopes=SCOPES,
+        tags=TAGS,
+        created_at=created_at,
+        expires_at=None if lifetime is None else created_at + lifetime,
+        member_id=MEMBER,
+    )
+
+
+def attempt(rotation_id: str = ISSUED, *, base: int = 2, age: timedelta = 10 * DAY) -> Attempt:
+    """Return an attempt whose intent was written `age` ago."""
+    return Attempt(
+        rotation_id=rotation_id,
+        base=base,
+        intent_at=NOW - age,
+        comment="voice",
+        asked_scopes=SCOPES,
+        expected_scopes=SCOPES,
+        tags=TAGS,
+        lifetime=90 * DAY,
+        overlap=DAY,
+        reason=RotateReason.DUE_BY_EXPIRY,
+        keep_until=NOW - age + 90 * DAY + HOUR,
+    )
+
+
+def made(by: Attempt, key_id: str, *, after: timedelta = timedelta(seconds=1)) -> Key:
+    """Return the key that an attempt made, as the provider lists it, `after` the intent."""
+    created_at = by.intent_at + after
+    return Key(
+        key_id=key_id,
+        comment=Mark(JOURNAL, LINEAGE.lineage_id, by.rotation_id).put_on(by.comment),
+        scopes=by.asked_scopes,
+        tags=by.tags,
+        created_at=created_at,
+        expires_at=None if by.lifetime is None else created_at + by.lifetime,
+        member_id=MEMBER,
+    )
+
+
+CURRENT = made(attempt(), "key-current")
+"""The key that the settled lineage serves, 80 days before its expiry."""
+
+
+def current(of: Key = CURRENT, *, version: int = 3, age: timedelta = 10 * DAY) -> Current:
+    """Return the current key, published `age` ago by the attempt `ISSUED`."""
+    return Current(key=KnownKey.seen(of), rotation_id=ISSUED, version=version, published_at=NOW - age)
+
+
+def previous(key_id: str = "key-old", *, superseded: timedelta = 10 * DAY) -> Previous:
+    """Return a previous key that was superseded so long ago, with one day of overlap."""
+    return Previous(
+        key_id=key_id,
+        provider=LINEAGE.provider,
+        project_id=LINEAGE.project_id,
+        superseded_at=NOW - superseded,
+        overlap=DAY,
+        expires_at=None,
+    )
+
+
+def original(
+    of: Key | None = None,
+    *,
+    superseded: timedelta | None = 10 * DAY,
+    released: bool = False,
+    release_after: timedelta | None = None,
+) -> Original:
+    """Return an original, superseded so long ago (None: nothing was published yet)."""
+    return Original(
+        key=KnownKey.seen(of or key("key-original", age=100 * DAY, lifetime=None)),
+        superseded_at=None if superseded is None else NOW - superseded,
+        overlap=None if superseded is None else DAY,
+        release_after=release_after,
+        released_at=NOW - HOUR if released else None,
+    )
+
+
+def failure(
+    tried: RotateReason | RevokeReason, *, tries_in: timedelta = MINUTE, fingerprint: str = POLICY.fingerprint
+) -> Failure:
+    """Return one failure, to be tried again after `tries_in`."""
+    return Failure(
+        count=1,
+        tried=tried,
+        what="it went wrong",
+        failed_at=NOW - MINUTE,
+        next_try_at=NOW + tries_in,
+        policy_fingerprint=fingerprint,
+    )
+
+
+def hold(reason: HoldReason, *, fingerprint: str = POLICY.fingerprint) -> RecordedHold:
+    """Return a hold that was found while acting."""
+    return RecordedHold(reason=reason, detail="why", since=NOW - HOUR, policy_fingerprint=fingerprint)
+
+
+def rotated(
+    rotation_id: str = ISSUED,
+    reason: RotateReason = RotateReason.DUE_BY_EXPIRY,
+    *,
+    age: timedelta = 10 * DAY,
+) -> Rotated:
+    """Return a line of history."""
+    return Rotated(
+        rotation_id=rotation_id,
+        key_id=CURRENT.key_id,
+        replaced_key_id=None,
+        reason=reason,
+        published_at=NOW - age,
+        holder=OBSERVER,
+    )
+
+
+def record(
+    *,
+    serves: Current | None = None,
+    previous: Iterable[Previous] = (),
+    originals: Iterable[Original] = (),
+    attempts: Iterable[Attempt] = (),
+) -> Record:
+    """Return the record of a lineage that was rotated once; `attempts` come on top of that first one."""
+    return Record(
+        lineage=LINEAGE,
+        fields=FieldNames(),
+        current=serves or current(),
+        previous=tuple(previous),
+        originals=tuple(originals),
+        attempts=(attempt(), *attempts),
+        history=(rotated(),),
+    )
+
+
+def fresh_record(*originals: Original, attempts: Iterable[Attempt] = ()) -> Record:
+    """Return the record of a lineage that was adopted and never rotated, by default of one original."""
+    return Record(
+        lineage=LINEAGE,
+        fields=FieldNames(),
+        current=None,
+        originals=originals or (original(superseded=None),),
+        attempts=tuple(attempts),
+    )
+
+
+NO_ENTRY = Entry(
+    state=EntryState.ABSENT, version=0, written_at=None, rotation_id=None, key_id=None, has_secret=False
+)
+
+
+def entry(
+    rotation_id: str | None = ISSUED,
+    *,
+    version: int = 3,
+    key_id: str | None = CURRENT.key_id,
+    age: timedelta = 10 * DAY,
+) -> Entry:
+    """Return a destination that holds a secret."""
+    return Entry(
+        state=EntryState.PRESENT,
+        version=version,
+        written_at=NOW - age,
+        rotation_id=rotation_id,
+        key_id=key_id,
+        has_secret=True,
+    )
+
+
+def deleted_entry(version: int = 3) -> Entry:
+    """Return a destination whose latest version was deleted."""
+    return replace(NO_ENTRY, state=EntryState.DELETED, version=version, written_at=NOW - DAY)
+
+
+def accepted(key_id: str | None = CURRENT.key_id) -> Served:
+    """Return that the provider accepts the served secret, as that of this key."""
+    return Served(Verdict.ACCEPTED, key_id)
+
+
+def known(*records: Record) -> tuple[Key, ...]:
+    """Return the keys that records name, as the provider lists them."""
+    keys: list[Key] = []
+    for each in records:
+        named = [o.key for o in each.originals] + ([each.current.key] if each.current else [])
+        keys += [
+            Key(
+                key_id=k.key_id,
+                comment=k.comment,
+                scopes=k.scopes,
+                tags=k.tags,
+                created_at=k.created_at,
+                expires_at=k.expires_at,
+                member_id=k.member_id,
+            )
+            for k in named
+        ]
+        keys += [key(p.key_id, age=90 * DAY, lifetime=None) for p in each.previous]
+    return tuple(keys)
+
+
+def snapshot(of: Record | None, *, also: Iterable[Key] = ()) -> Snapshot:
+    """Return what is seen when all is as the record says, and beside its keys `also` those."""
+    serves = of.current if of is not None else None
+    return Snapshot(
+        lineage=LINEAGE,
+        journal_id=JOURNAL,
+        observer=OBSERVER,
+        seen_at=NOW,
+        vault_skew=timedelta(0),
+        provider_skew=timedelta(0),
+        record=of,
+        record_version=0 if of is None else 7,
+        record_written_at=None if of is None else NOW - HOUR,
+        entry=NO_ENTRY
+        if serves is None
+        else entry(serves.rotation_id, version=serves.version, key_id=serves.key.key_id),
+        served=Served(Verdict.NOTHING) if serves is None else accepted(serves.key.key_id),
+        keys=(*(known(of) if of is not None else ()), *also),
+        absence_proven=True,
+        management_key_id=MANAGEMENT,
+        management_member_id=MEMBER,
+        matched=None,
+        currents_elsewhere=frozenset(),
+        fleet_hold=None,
+    )
+
+
+def unrecorded(matched: Key | None, *, also: Iterable[Key] = ()) -> Snapshot:
+    """Return what is seen of a lineage that has no record yet."""
+    keys = (*((matched,) if matched is not None else ()), *also)
+    return replace(snapshot(None), keys=keys, matched=matched)
+
+
+def with_record(of: Snapshot, **changes: object) -> Snapshot:
+    """Return the same look with another record: what is seen beside it stays."""
+    if of.record is None:
+        raise AssertionError("there is no record to change")
+    return replace(of, record=replace(of.record, **changes))  # type: ignore[arg-type]
+
+
+def lying_about(count: int, *, lifetime: timedelta | None = 90 * DAY) -> Snapshot:
+    """Return a settled lineage with so many keys of ours that nobody serves and that may yet be published."""
+    attempts = [replace(attempt(f"{n:016x}", base=3, age=2 * HOUR), lifetime=lifetime) for n in range(count)]
+    orphans = [made(by, f"key-orphan-{n}") for n, by in enumerate(attempts)]
+    return snapshot(record(attempts=attempts), also=orphans)
+
+
+ORPHANS = "key-orphan-0, key-orphan-1, key-orphan-2"
+"""How a hold names three of them."""
+
+SETTLED = snapshot(record())
+"""All is as it should be, and nothing is due."""
+
+
+def next_due(policy: Policy, of: Key) -> datetime:
+    """Return when a key is due."""
+    first = due(policy, LINEAGE.lineage_id, KnownKey.seen(of))
+    if first is None:
+        raise AssertionError("this key is never due")
+    return first.at
+
+
+NOT_DUE = Wait(WaitReason.NOT_DUE, next_due(POLICY, CURRENT))
+"""What is decided on a settled lineage."""
+
+
+FIRST = attempt(LATER, base=0, age=HOUR)
+"""An attempt of a lineage that was never rotated."""
+
+BEFORE_FIRST = snapshot(fresh_record())
+"""A lineage that was adopted and never rotated, with one original."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is decided at `NOW` on a snapshot."""
+
+    name: str
+    expected: Decision
+    snapshot: Snapshot
+    policy: Policy = POLICY
