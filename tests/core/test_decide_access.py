@@ -17,7 +17,6 @@ from rotator.plan.decide import decide
 from rotator.policy.policy import Adopt as AdoptMode
 from tests.support import builders as a
 from tests.support.builders import (
-    DAY,
     ISSUED,
     LATER,
     MINUTE,
