@@ -84,7 +84,7 @@ policies:
   - name: without-expiry
     provider: asr
     select: {{comment: "archive"}}
-    max_age: 12s
+    max_age: 14s
 """
 
 
