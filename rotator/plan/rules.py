@@ -168,12 +168,16 @@ def not_as_published(policy: Policy, snapshot: Snapshot, now: datetime) -> Decis
 def served_refused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
     """Replace at once a served key that the provider refuses, whatever window, gap or back-off.
 
-    Only tries that were made for this very reason are spaced: one after another would never end otherwise.
+    Not when the entry was written again after our publish: nothing proves that the refused secret is ours,
+    and a person's is not overwritten. Only tries that were made for this very reason are spaced: one after
+    another would never end otherwise.
     """
     record = _record(snapshot)
     replaced = facts.head(record)
     if snapshot.served.verdict is not Verdict.REFUSED or replaced is None:
         return None
+    if snapshot.entry.version != _version_of_ours(record, snapshot.entry.rotation_id):
+        return Hold(HoldReason.ENTRY_CHANGED, f"version {snapshot.entry.version}")
     if policy.adopt is AdoptMode.WATCH:
         return Hold(HoldReason.SERVED_REFUSED)
     minting = _minting_hold(snapshot, now)
@@ -317,6 +321,14 @@ def _was_recorded(record: Record, rotation_id: str) -> bool:
     if current is not None and current.rotation_id == rotation_id:
         return True
     return any(rotated.rotation_id == rotation_id for rotated in record.history)
+
+
+def _version_of_ours(record: Record, rotation_id: str | None) -> int | None:
+    """Return at which version the secret of that rotation was written, if this record knows."""
+    if record.current is not None and record.current.rotation_id == rotation_id:
+        return record.current.version
+    attempt = record.attempt(rotation_id)
+    return None if attempt is None else attempt.base + 1
 
 
 def _minting_hold(snapshot: Snapshot, now: datetime) -> Hold | None:

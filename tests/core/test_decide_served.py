@@ -139,9 +139,23 @@ NOT_AS_PUBLISHED = [
         Rotate(RotateReason.SERVED_KEY_REFUSED, a.original().key),
         replace(
             PUBLISHED,
-            record=a.fresh_record(attempts=[a.FIRST]),
+            record=a.fresh_record(attempts=[replace(a.FIRST, base=PUBLISHED.entry.version - 1)]),
             served=Served(Verdict.REFUSED),
         ),
+    ),
+    Case(
+        "our first publish was not recorded, was written over, and is refused",
+        Hold(HoldReason.ENTRY_CHANGED, f"version {PUBLISHED.entry.version}"),
+        replace(
+            PUBLISHED,
+            record=a.fresh_record(attempts=[replace(a.FIRST, base=PUBLISHED.entry.version - 2)]),
+            served=Served(Verdict.REFUSED),
+        ),
+    ),
+    Case(
+        "the entry was written again after our publish, and its secret is refused",
+        Hold(HoldReason.ENTRY_CHANGED, f"version {SETTLED.entry.version + 1}"),
+        replace(changed(version=SETTLED.entry.version + 1), served=Served(Verdict.REFUSED)),
     ),
     Case(
         "the published entry was deleted",
