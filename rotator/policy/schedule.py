@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from rotator.model.reason import RotateReason
 from rotator.model.record import KnownKey
+from rotator.policy.duration import LONGEST
 from rotator.policy.policy import Lifetime, Policy, Share
 
 SPREAD = 10
@@ -60,10 +61,13 @@ def latest_safe_start(policy: Policy, expires_at: datetime | None) -> datetime |
 
 
 def lifetime_of_next(policy: Policy, key: KnownKey) -> timedelta | None:
-    """Return the lifetime to ask for when `key` is replaced: afresh, never what is left of it."""
+    """Return the lifetime to ask for when `key` is replaced: afresh, never what is left of it.
+
+    An inherited one is a century at most: 9999-12-31 is what some write for "never".
+    """
     match policy.lifetime:
         case Lifetime.INHERIT:
-            return None if key.expires_at is None else key.expires_at - key.created_at
+            return None if key.expires_at is None else min(key.expires_at - key.created_at, LONGEST)
         case Lifetime.NEVER:
             return None
         case timedelta() as wanted:
@@ -83,7 +87,8 @@ def next_try(
     Doubles from `retry.initial` to `retry.max`, takes at most a tenth of the time left to `safe_until`
     (the latest safe start), never less than half of `retry.initial`, and is spread by a hash.
     """
-    delay = min(policy.retry_initial * 2.0 ** min(failures - 1, 30), policy.retry_max)
+    most = policy.retry_max / policy.retry_initial
+    delay = min(policy.retry_initial * min(2.0 ** min(failures - 1, 30), most), policy.retry_max)
     if safe_until is not None:
         delay = max(min(delay, (safe_until - now) / 10), policy.retry_initial)
     return now + delay - _hashed(lineage_id, str(failures)) * delay / 2

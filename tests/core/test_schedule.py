@@ -1,0 +1,222 @@
+"""The arithmetic of when: due times, latest safe starts, lifetimes and back-off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rotator.model.reason import RotateReason
+from rotator.model.record import KnownKey
+from rotator.policy.duration import LONGEST
+from rotator.policy.policy import Lifetime, Policy, Share
+from rotator.policy.schedule import (
+    KEPT_WITHOUT_EXPIRY,
+    Due,
+    due,
+    latest_safe_start,
+    lifetime_of_next,
+    next_try,
+    remembered_until,
+    rotate_lead,
+)
+from tests.support import builders as a
+from tests.support.builders import DAY, HOUR, LINEAGE, MINUTE, NOW, POLICY
+
+lineage_ids = st.text("0123456789abcdef", min_size=12, max_size=12)
+key_ids = st.text(min_size=1, max_size=36)
+lifetimes = st.timedeltas(MINUTE, 10 * 365 * DAY)
+percents = st.floats(0.1, 99.9)
+durations = st.timedeltas(timedelta(seconds=1), LONGEST)
+
+
+def lasting(lifetime: timedelta | None, key_id: str = "key-1") -> KnownKey:
+    """Return a key that was created now."""
+    return KnownKey.seen(a.key(key_id, age=timedelta(0), lifetime=lifetime))
+
+
+def due_of(policy: Policy, key: KnownKey, lineage_id: str = LINEAGE.lineage_id) -> Due:
+    found = due(policy, lineage_id, key)
+    assert found is not None
+    return found
+
+
+# Due
+
+
+@given(percents, lifetimes, lineage_ids, key_ids)
+def test_due_by_expiry_is_never_late_and_early_by_a_tenth_of_the_lead_at_most(
+    percent: float, lifetime: timedelta, lineage_id: str, key_id: str
+) -> None:
+    policy = replace(POLICY, rotate_before=Share(percent))
+    key = lasting(lifetime, key_id)
+    lead = lifetime * percent / 100
+
+    found = due_of(policy, key, lineage_id)
+
+    left = NOW + lifetime - found.at
+    assert found.reason is RotateReason.DUE_BY_EXPIRY
+    assert lead - a.TICK <= left <= lead * 1.1 + a.TICK
+
+
+@given(durations, lineage_ids, key_ids)
+def test_due_by_age_is_never_late_and_early_by_a_tenth_of_the_age_at_most(
+    max_age: timedelta, lineage_id: str, key_id: str
+) -> None:
+    found = due_of(replace(POLICY, max_age=max_age), lasting(None, key_id), lineage_id)
+
+    assert found.reason is RotateReason.DUE_BY_AGE
+    assert max_age * 0.9 - a.TICK <= found.at - NOW <= max_age
+
+
+@given(st.none() | lifetimes, st.none() | durations)
+def test_the_earlier_of_expiry_and_age_counts(lifetime: timedelta | None, max_age: timedelta | None) -> None:
+    key = lasting(lifetime)
+    by_expiry = due(POLICY, LINEAGE.lineage_id, key)
+    by_age = due(replace(POLICY, max_age=max_age), LINEAGE.lineage_id, lasting(None))
+
+    both = due(replace(POLICY, max_age=max_age), LINEAGE.lineage_id, key)
+
+    candidates = [one for one in (by_expiry, by_age) if one is not None]
+    assert both == min(candidates, key=lambda one: one.at, default=None)
+
+
+def test_a_key_with_neither_expiry_nor_age_is_never_due() -> None:
+    assert due(POLICY, LINEAGE.lineage_id, lasting(None)) is None
+
+
+def test_a_lead_may_be_given_as_a_duration() -> None:
+    assert rotate_lead(replace(POLICY, rotate_before=30 * DAY), 90 * DAY) == 30 * DAY
+    assert rotate_lead(replace(POLICY, rotate_before=Share(33)), 90 * DAY) == 90 * DAY * 0.33
+
+
+def test_the_lead_is_a_share_of_the_whole_lifetime_not_of_what_is_left() -> None:
+    key = lasting(90 * DAY)
+
+    assert NOW + 57 * DAY <= due_of(POLICY, key).at <= NOW + 61 * DAY
+
+
+def test_the_spread_is_the_same_over_restarts_and_replicas() -> None:
+    assert due_of(POLICY, lasting(90 * DAY)).at == datetime(2026, 3, 6, 19, 5, 16, 438166, tzinfo=UTC)
+
+
+def test_the_spread_differs_between_lineages_and_between_successive_keys() -> None:
+    key = lasting(90 * DAY)
+    instants = {due_of(POLICY, key, f"{n:012x}").at for n in range(100)}
+    instants |= {due_of(POLICY, lasting(90 * DAY, f"key-{n}")).at for n in range(100)}
+
+    assert len(instants) == 200
+    assert max(instants) - min(instants) > 2 * DAY
+
+
+# Latest safe start
+
+
+@given(durations, durations, durations)
+def test_the_latest_safe_start_leaves_time_for_overlap_proof_and_retries(
+    overlap: timedelta, prove_deadline: timedelta, retry_max: timedelta
+) -> None:
+    policy = replace(POLICY, overlap=overlap, prove_deadline=prove_deadline, retry_max=retry_max)
+
+    found = latest_safe_start(policy, NOW)
+
+    assert found is not None
+    assert found + retry_max + prove_deadline + overlap == NOW
+
+
+def test_without_expiry_any_start_is_safe() -> None:
+    assert latest_safe_start(POLICY, None) is None
+
+
+# The lifetime of the next key
+
+
+@pytest.mark.promise("P1")
+@pytest.mark.parametrize("left", [timedelta(minutes=1), 30 * DAY, -5 * DAY])
+def test_a_lifetime_is_inherited_whole_however_little_is_left_of_it(left: timedelta) -> None:
+    key = KnownKey.seen(a.key(age=90 * DAY - left, lifetime=90 * DAY))
+
+    assert key.expires_at == NOW + left
+    assert lifetime_of_next(POLICY, key) == 90 * DAY
+
+
+@pytest.mark.parametrize("lifetime", [None, 90 * DAY])
+def test_a_lifetime_that_the_policy_names_counts_alone(lifetime: timedelta | None) -> None:
+    assert lifetime_of_next(replace(POLICY, lifetime=7 * DAY), lasting(lifetime)) == 7 * DAY
+    assert lifetime_of_next(replace(POLICY, lifetime=Lifetime.NEVER), lasting(lifetime)) is None
+
+
+def test_a_key_that_never_expires_is_followed_by_one_that_never_expires() -> None:
+    assert lifetime_of_next(POLICY, lasting(None)) is None
+
+
+def test_an_expiry_at_the_end_of_the_calendar_can_be_inherited() -> None:
+    key = replace(lasting(DAY), expires_at=datetime.max.replace(tzinfo=UTC))
+
+    lifetime = lifetime_of_next(POLICY, key)
+
+    assert lifetime == LONGEST
+    assert remembered_until(NOW, lifetime) == NOW + LONGEST + HOUR
+
+
+# How long an attempt is remembered
+
+
+@given(st.none() | lifetimes)
+def test_an_attempt_is_remembered_longer_than_its_key_can_live(lifetime: timedelta | None) -> None:
+    created_at_the_latest = NOW + HOUR
+
+    assert remembered_until(NOW, lifetime) == created_at_the_latest + (lifetime or KEPT_WITHOUT_EXPIRY)
+
+
+# Back-off
+
+
+def delay(
+    policy: Policy, failures: int, safe_until: datetime | None = None, lineage_id: str = "x"
+) -> timedelta:
+    return next_try(policy, lineage_id, failures=failures, now=NOW, safe_until=safe_until) - NOW
+
+
+def test_the_delay_doubles_until_the_most_and_is_at_most_halved_by_its_spread() -> None:
+    whole = [1, 2, 4, 8, 16, 32, 60, 60]
+
+    for failures, minutes in enumerate(whole, start=1):
+        assert minutes * MINUTE / 2 < delay(POLICY, failures) <= minutes * MINUTE
+
+
+@given(st.integers(1, 10**6), durations, durations, lineage_ids)
+def test_the_delay_is_within_its_bounds_for_any_policy(
+    failures: int, one: timedelta, other: timedelta, lineage_id: str
+) -> None:
+    policy = replace(POLICY, retry_initial=min(one, other), retry_max=max(one, other))
+
+    found = delay(policy, failures, lineage_id=lineage_id)
+
+    assert min(one, other) / 2 - a.TICK <= found <= max(one, other)
+
+
+@pytest.mark.promise("P8")
+@given(st.integers(1, 100), st.timedeltas(-DAY, 30 * DAY))
+def test_the_delay_takes_a_tenth_of_the_time_left_at_most_and_stays_above_zero(
+    failures: int, left: timedelta
+) -> None:
+    found = delay(POLICY, failures, NOW + left)
+
+    assert found <= max(left / 10, POLICY.retry_initial)
+    assert found >= POLICY.retry_initial / 2
+
+
+def test_much_time_left_does_not_lengthen_the_delay() -> None:
+    assert delay(POLICY, 1, NOW + 1000 * DAY) == delay(POLICY, 1)
+
+
+def test_the_delay_is_spread_between_lineages_and_the_same_for_one() -> None:
+    delays = [delay(POLICY, 5, lineage_id=str(n)) for n in range(100)]
+
+    assert len(set(delays)) == 100
+    assert delays == [delay(POLICY, 5, lineage_id=str(n)) for n in range(100)]
+    assert max(delays) - min(delays) > 7 * MINUTE
