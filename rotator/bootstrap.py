@@ -76,7 +76,7 @@ async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Con
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        address, namespace, ca_cert = _vault_address(file)
+        address, namespace, ca_cert = vault_address(file)
         client = VaultClient(
             address=address,
             token=credentials.read(file.vault.token),
@@ -151,7 +151,7 @@ async def _journal_id(journal: Journal, instance: str, *, found: bool) -> str:
     return control.journal_id
 
 
-def _vault_address(file: PolicyFile) -> tuple[str, str, str | None]:
+def vault_address(file: PolicyFile) -> tuple[str, str, str | None]:
     """Return address, namespace and CA file, from the policy file or from Vault's own variables."""
     address = file.vault.address or credentials.variable("VAULT_ADDR")
     if address is None:

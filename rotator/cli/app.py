@@ -1,0 +1,160 @@
+"""The command line: names, options and help. What a command does is in a module of its own, loaded when it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from rotator import __version__
+from rotator.cli.options import Options
+
+if TYPE_CHECKING:
+    from rotator.log import Form, Level
+
+_GLOBS = click.argument("globs", metavar="[LINEAGE-GLOB]...", nargs=-1)
+_EXIT_CODE = click.option(
+    "--exit-code",
+    is_flag=True,
+    help="End with 1, 3 or 75 when something failed, is held, or can't be reached.",
+)
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit: 0 fine; 1 something failed; 2 usage; 3 a person is needed; 75 not reachable, try again; 78 bad "
+    "policy file.",
+)
+@click.option(
+    "--config",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    envvar="ROTATOR_CONFIG",
+    default="/etc/rotator/config.yaml",
+    show_default=True,
+    show_envvar=True,
+    help="The policy file.",
+)
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="The form of results, on standard output.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["console", "json"]),
+    default="console",
+    show_default=True,
+    help="The form of logs, on standard error.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="The least that is logged.",
+)
+@click.version_option(__version__, prog_name="rotator")
+@click.pass_context
+def rotator(context: click.Context, config: Path, output: str, log_format: str, log_level: str) -> None:
+    """Rotate API keys before they expire, and publish the new secrets to Vault.
+
+    A lineage is the series of keys for one place in Vault, and is named by it: MOUNT/PATH. Commands that take
+    lineages take globs of such names, and all lineages without any.
+    """
+    context.obj = Options(
+        config=config,
+        as_json=output == "json",
+        log_format=cast("Form", log_format),
+        log_level=cast("Level", log_level),
+    )
+
+
+@rotator.command()
+@click.option("--offline", is_flag=True, help="Check the file only, without Vault and providers.")
+@click.pass_obj
+def check(options: Options, *, offline: bool) -> int:
+    """Check the policy file, and name everything that is wrong with it."""
+    from rotator.cli import check as command  # noqa: PLC0415 (loaded when it is called)
+
+    if not offline:
+        message = "this version checks the file only; write `rotator check --offline`"
+        raise click.UsageError(message)
+    return command.check(options)
+
+
+@rotator.command()
+@_GLOBS
+@click.option(
+    "--save", metavar="FILE", type=click.Path(path_type=Path), help="Save what was seen; no secrets."
+)
+@click.option(
+    "--snapshot",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Decide on what was saved: no policy file, no credentials, no network.",
+)
+@click.option("--at", metavar="TIME", help="With --snapshot: decide as at this time (RFC 3339, or +7d).")
+@_EXIT_CODE
+@click.pass_obj
+def plan(
+    options: Options,
+    *,
+    globs: tuple[str, ...],
+    save: Path | None,
+    snapshot: Path | None,
+    at: str | None,
+    exit_code: bool,
+) -> int:
+    """Show what would be done, when and why. Touches nothing."""
+    from rotator.cli import plan as command  # noqa: PLC0415 (loaded when it is called)
+
+    if save and snapshot:
+        message = "--save and --snapshot exclude each other"
+        raise click.UsageError(message)
+    if at is not None and not snapshot:
+        message = "--at goes with --snapshot"
+        raise click.UsageError(message)
+    if snapshot:
+        status = command.plan_offline(options, globs, snapshot, at)
+    else:
+        status = command.plan(options, globs, save)
+    return status if exit_code else 0
+
+
+@rotator.command()
+@_GLOBS
+@click.option("--limit", metavar="N", type=click.IntRange(min=0), help="Start at most N rotations.")
+@click.pass_obj
+def once(options: Options, *, globs: tuple[str, ...], limit: int | None) -> int:
+    """Do everything that is due now, once. Safe beside other rotators.
+
+    On a signal (SIGTERM, Ctrl-C) nothing new is started and what is under way is finished; a second one ends
+    the process at once, and the next run finds what was left.
+    """
+    from rotator.cli import once as command  # noqa: PLC0415 (loaded when it is called)
+
+    return command.once(options, globs, limit)
+
+
+@rotator.command()
+@_GLOBS
+@_EXIT_CODE
+@click.pass_obj
+def status(options: Options, *, globs: tuple[str, ...], exit_code: bool) -> int:
+    """Show where every lineage stands, and what it waits for. Touches nothing."""
+    from rotator.cli import status as command  # noqa: PLC0415 (loaded when it is called)
+
+    found = command.status(options, globs)
+    return found if exit_code else 0
+
+
+@rotator.command()
+def demo() -> int:
+    """See one rotation, against a simulated Deepgram and a real Vault-API server on this machine."""
+    from rotator.cli import demo as command  # noqa: PLC0415 (loaded when it is called)
+
+    return command.demo()

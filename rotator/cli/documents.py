@@ -1,0 +1,135 @@
+"""The JSON documents that commands write. Their shape is an interface: fields are added, never changed.
+
+Times are RFC 3339 in UTC, durations are seconds, what is not known is null.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from rotator.cli.lines import Line, Report, time_left
+from rotator.cli.times import rfc3339
+from rotator.errors import PortError
+from rotator.inventory.fleet import Stray
+from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
+from rotator.plan.invariants import may_revoke, overlap_ends, release_ends
+
+FORMAT = 1
+
+
+def text_of(document: Mapping[str, object]) -> str:
+    """Return a document as text. Only ASCII, so that no name in it can steer a terminal."""
+    return json.dumps({"format": FORMAT, **document}, indent=2)
+
+
+def of_report(report: Report) -> dict[str, object]:
+    """Return the document of `plan`, `status` and `once`."""
+    return {
+        "now": rfc3339(report.now),
+        "lineages": [_line(line) for line in report.lines],
+        "excluded": {
+            provider: {reason.value: count for reason, count in sorted(counts.items())}
+            for provider, counts in report.excluded.items()
+        },
+        "strays": [_stray(stray) for stray in report.strays],
+        "troubles": [{"what": trouble.what, **_error(trouble.error)} for trouble in report.troubles],
+    }
+
+
+def _line(line: Line) -> dict[str, object]:
+    current = line.record.current if line.record else None
+    return {
+        "lineage": line.lineage,
+        "provider": line.provider,
+        "policy": line.policy.name,
+        "phase": line.phase.value,
+        "key_id": line.key.key_id if line.key else None,
+        "version": current.version if current else None,
+        "rotation_id": current.rotation_id if current else None,
+        "published_at": _instant(current.published_at if current else None),
+        "expires_at": _instant(line.expires_at),
+        "expires_in": _seconds(time_left(line.expires_at, line.now)),
+        "latest_safe_start": _instant(line.latest_safe_start),
+        "decision": _decision(line.decision) if line.decision else None,
+        "done": [_decision(action) for action in line.done],
+        "awaiting_end": _awaiting_end(line),
+        "last_failure": _failure(line),
+        "error": _error(line.error) if line.error else None,
+    }
+
+
+def _decision(decision: Decision) -> dict[str, object]:
+    """Return a decision: its name, its reason and its terms, null where it has none."""
+    document: dict[str, object] = {
+        "action": type(decision).__name__.lower(),
+        "reason": None,
+        "key_id": None,
+        "until": None,
+        "detail": None,
+    }
+    match decision:
+        case Adopt() | Inherit() | Finish():
+            document["key_id"] = decision.key_id
+        case Rotate():
+            document |= {"reason": decision.reason.value, "key_id": decision.replaces.key_id}
+        case Revoke():
+            document |= {"reason": decision.reason.value, "key_id": decision.key_id}
+        case Wait():
+            document |= {"reason": decision.reason.value, "until": _instant(decision.until)}
+        case Hold():
+            document |= {"reason": decision.reason.value, "detail": decision.detail or None}
+    return document
+
+
+def _awaiting_end(line: Line) -> list[dict[str, object]]:
+    """Return the keys that still work besides the one in use, and what keeps them alive."""
+    if line.snapshot is None or line.record is None or line.record.current is None:
+        return []
+    alive = [(p.key_id, False, overlap_ends(p)) for p in line.record.previous]
+    alive += [(o.key.key_id, True, release_ends(o)) for o in line.record.originals]
+    return [
+        {
+            "key_id": key_id,
+            "original": original,
+            "ends_at": _instant(ends_at),
+            "obstacle": may_revoke(line.snapshot, key_id, line.snapshot.seen_at),
+        }
+        for key_id, original, ends_at in alive
+    ]
+
+
+def _failure(line: Line) -> dict[str, object] | None:
+    failure = line.failure
+    if failure is None:
+        return None
+    return {
+        "tried": failure.tried.value,
+        "what": failure.what,
+        "count": failure.count,
+        "failed_at": rfc3339(failure.failed_at),
+        "next_try_at": rfc3339(failure.next_try_at),
+    }
+
+
+def _stray(stray: Stray) -> dict[str, object]:
+    return {
+        "provider": stray.provider,
+        "key_id": stray.key.key_id,
+        "comment": stray.key.comment,
+        "created_at": rfc3339(stray.key.created_at),
+        "expires_at": _instant(stray.key.expires_at),
+    }
+
+
+def _error(error: PortError) -> dict[str, object]:
+    return {"error": type(error).__name__, "text": str(error)}
+
+
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()

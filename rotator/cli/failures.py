@@ -1,0 +1,118 @@
+"""Errors as people need them: what happened, why, and what to do. Never a traceback for what can be expected."""
+
+from __future__ import annotations
+
+import logging
+
+from rotator.cli import exits
+from rotator.cli.text import complain
+from rotator.errors import (
+    Ambiguous,
+    Conflict,
+    Denied,
+    InvariantViolation,
+    NotFound,
+    PolicyError,
+    PortError,
+    RotatorError,
+    Throttled,
+    Unavailable,
+)
+
+
+class Failure(RotatorError):
+    """A command could not be carried out. `what`, `why` and `cure` are sentences without a full stop."""
+
+    def __init__(self, what: str, *, why: str, cure: str, status: int = exits.FAILED) -> None:
+        """Keep the three parts, and the status to end with."""
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.cure = cure
+        self.status = status
+
+
+def of_vault(error: PortError, address: str) -> Failure:
+    """Return the failure of a command that could not even begin, because Vault did not let it."""
+    match error:
+        case Unavailable():
+            what = f"Vault can't be reached at {address}"
+            cure = (
+                "check `vault.address` (or VAULT_ADDR), `vault.ca_cert`, that Vault runs and is unsealed, and the "
+                "network in between; then run it again"
+            )
+        case Throttled():
+            what, cure = f"Vault at {address} limits our rate", "run it again later, or raise the quota"
+        case Denied():
+            what = f"Vault at {address} refuses our token"
+            cure = "give `vault.auth.token` a token that is good, and that may do what is named above"
+        case Ambiguous() | Conflict():
+            what, cure = f"Vault at {address} gave no clear answer to a write", "run it again: it looks first"
+        case _:
+            what = f"Vault at {address} has something else there than rotator needs"
+            cure = "check `vault.journal`, `vault.namespace` and `instance` in the policy file"
+    return Failure(what, why=str(error), cure=cure, status=status_of(error))
+
+
+def cure_of(error: PortError) -> str:
+    """Return what a person can do about an error that stopped a part of the work."""
+    match error:
+        case Unavailable():
+            return (
+                "check the address, that the other side runs, and the network in between; it is tried again"
+            )
+        case Throttled():
+            return "nothing, if it passes; else make fewer calls, or ask for a higher limit"
+        case Denied():
+            return "give our credential the right that is missing, or a good credential"
+        case Ambiguous() | Conflict():
+            return "nothing: the next run looks at what happened and goes on from there"
+        case NotFound():
+            return "check the project's id and the base URL"
+        case _:
+            return "mend what is named; it is looked at again at each run"
+
+
+def status_of(error: RotatorError) -> int:
+    """Return the status that an error gives a command."""
+    match error:
+        case Failure():
+            return error.status
+        case PolicyError():
+            return exits.BAD_POLICY
+        case Unavailable() | Throttled():
+            return exits.TRY_AGAIN
+        case _:
+            return exits.FAILED
+
+
+def tell(error: RotatorError) -> int:
+    """Tell a person of an error that ended the command, and return the status to end with."""
+    match error:
+        case Failure():
+            complain(f"rotator: {error.what}\n  why: {error.why}\n  do:  {error.cure}")
+        case PolicyError():
+            complain("\n".join(str(problem) for problem in error.problems))
+        case InvariantViolation():
+            complain(
+                f"rotator: an unsafe step was refused: {error}\n  do:  report it, it is a bug; nothing was done"
+            )
+        case _:
+            complain(f"rotator: {error}")
+    return status_of(error)
+
+
+def tell_bug(error: Exception) -> int:
+    """Tell of an exception that nobody expected: one line, and the traceback for whoever asked for debug logs."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = f" at {frame.tb_frame.f_code.co_qualname}, line {frame.tb_lineno}" if frame else ""
+    complain(
+        f"rotator: a bug, please report it: {type(error).__name__}{place} (--log-level debug shows where from)"
+    )
+    if logging.getLogger("rotator").isEnabledFor(logging.DEBUG):
+        from rotator import log  # noqa: PLC0415 (structlog is slow to load)
+
+        log.get("rotator").debug("bug", exc_info=error)
+    return exits.FAILED

@@ -1,0 +1,172 @@
+"""What a person is shown of one lineage, worked out from what was seen and decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from rotator.cli import exits, failures
+from rotator.errors import PortError
+from rotator.inventory.fleet import Stray, Trouble
+from rotator.model.key import Key
+from rotator.model.reason import WaitReason
+from rotator.model.record import Failure, KnownKey, Record
+from rotator.model.snapshot import Snapshot
+from rotator.plan import facts
+from rotator.plan.actions import Action, Decision, Hold, Wait
+from rotator.policy.match import Exclusion
+from rotator.policy.policy import Adopt, Policy
+from rotator.policy.schedule import latest_safe_start
+
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+class Phase(StrEnum):
+    """Where a lineage is in its life. These names are an interface: `status` shows them."""
+
+    UNKNOWN = "unknown"
+    """It could not be looked at."""
+    WATCHED = "watched"
+    """The policy only looks."""
+    UNADOPTED = "unadopted"
+    """A policy takes the key, and nothing was done about it yet."""
+    ADOPTED = "adopted"
+    """The key was taken in; its secret is not in Vault, and no rotation has been made yet."""
+    CURRENT = "current"
+    """One key is in use."""
+    OVERLAP = "overlap"
+    """The key before the one in use still works."""
+    AWAITING_RELEASE = "awaiting_release"
+    """A key from before adoption lives on until it is released."""
+    FAILING = "failing"
+    """The last try failed; it is repeated."""
+    HELD = "held"
+    """Nothing automatic is safe: a person must act."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One lineage. `decision` and `snapshot` are None when it could not be looked at; `error` may say why.
+
+    `now` is when the decision was made. `done` is what was carried out, `error` what went wrong at the end.
+    """
+
+    lineage: str
+    provider: str
+    policy: Policy
+    now: datetime
+    snapshot: Snapshot | None
+    decision: Decision | None
+    error: PortError | None = None
+    done: tuple[Decision, ...] = ()
+
+    @property
+    def record(self) -> Record | None:
+        """What the journal says of it."""
+        return self.snapshot.record if self.snapshot else None
+
+    @property
+    def key(self) -> KnownKey | Key | None:
+        """The key in use: the current one, else the original, else the one that the policy matches."""
+        if self.record is not None:
+            return facts.head(self.record)
+        return self.snapshot.matched if self.snapshot else None
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the key in use stops working."""
+        return self.key.expires_at if self.key else None
+
+    @property
+    def latest_safe_start(self) -> datetime | None:
+        """The last instant at which a rotation can start and still give the whole overlap."""
+        return latest_safe_start(self.policy, self.expires_at)
+
+    @property
+    def failure(self) -> Failure | None:
+        """The last failure, unless the policy entry has changed since."""
+        failure = self.record.failure if self.record else None
+        return failure if failure and failure.policy_fingerprint == self.policy.fingerprint else None
+
+    @property
+    def claimed(self) -> bool:
+        """Whether another process works on it."""
+        return isinstance(self.decision, Wait) and self.decision.reason is WaitReason.CLAIMED
+
+    @property
+    def left(self) -> bool:
+        """Whether there is something to do now that was not done."""
+        return self.error is None and isinstance(self.decision, Action)
+
+    @property
+    def phase(self) -> Phase:
+        """Where it is in its life; trouble comes before all else."""
+        if self.decision is None or self.snapshot is None:
+            return Phase.UNKNOWN
+        if isinstance(self.decision, Hold):
+            return Phase.HELD
+        backing_off = isinstance(self.decision, Wait) and self.decision.reason is WaitReason.BACKING_OFF
+        if backing_off or self.failure or self.error:
+            return Phase.FAILING
+        record, watched = self.record, self.policy.adopt is Adopt.WATCH
+        if record is None:
+            return Phase.WATCHED if watched else Phase.UNADOPTED
+        if record.previous:
+            return Phase.OVERLAP
+        if record.current is not None and record.originals:
+            return Phase.AWAITING_RELEASE
+        if watched:
+            return Phase.WATCHED
+        return Phase.ADOPTED if record.current is None else Phase.CURRENT
+
+    @property
+    def urgency(self) -> tuple[int, datetime, datetime, str]:
+        """What lines are sorted by: trouble, then work to be done now, then the time that is left."""
+        troubled = self.phase in (Phase.UNKNOWN, Phase.HELD, Phase.FAILING)
+        until = self.decision.until if isinstance(self.decision, Wait) else None
+        rank = 0 if troubled else 1 if isinstance(self.decision, Action) else 2
+        return (rank, self.latest_safe_start or _LAST, until or _LAST, self.lineage)
+
+    @property
+    def status(self) -> int:
+        """The exit status that this lineage alone would give."""
+        if self.error is not None:
+            return failures.status_of(self.error)
+        if self.phase is Phase.HELD:
+            return exits.PERSON_NEEDED
+        return exits.FAILED if self.phase is Phase.FAILING else exits.FINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that a command has to show. `excluded` counts, by provider, the keys that no policy takes."""
+
+    now: datetime
+    lines: tuple[Line, ...]
+    excluded: Mapping[str, Mapping[Exclusion, int]]
+    strays: tuple[Stray, ...]
+    troubles: tuple[Trouble, ...]
+
+    @property
+    def status(self) -> int:
+        """The exit status that all of it gives."""
+        statuses = {line.status for line in self.lines}
+        statuses |= {failures.status_of(trouble.error) for trouble in self.troubles}
+        return exits.gravest(statuses | {exits.PERSON_NEEDED} if self.strays else statuses)
+
+
+def strays_of(lines: Iterable[Line]) -> tuple[Stray, ...]:
+    """Return the keys that carry the mark of a lineage with a record, and are not proven to be its own."""
+    return tuple(
+        Stray(provider=line.provider, key=key)
+        for line in lines
+        if line.snapshot is not None
+        for key in facts.strays(line.snapshot)
+    )
+
+
+def time_left(at: datetime | None, now: datetime) -> timedelta | None:
+    """Return how long it is from `now` to `at`, negative when that is over, None without an instant."""
+    return None if at is None else at - now

@@ -1,0 +1,77 @@
+"""Look at the whole fleet and decide about each lineage, without touching anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from rotator.bootstrap import Connected, connect, vault_address
+from rotator.cli import failures
+from rotator.cli.lines import Line, Report, strays_of
+from rotator.daemon.sweep import named
+from rotator.errors import PortError
+from rotator.inventory.fleet import Fleet, Found
+from rotator.inventory.observe import observe
+from rotator.plan.decide import decide
+from rotator.policy.settings import PolicyFile
+
+
+@asynccontextmanager
+async def connected(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Connected]:
+    """Connect, and turn what Vault says on the way into words. Raise PolicyError or Failure."""
+    address = vault_address(file)[0]
+    try:
+        async with connect(file, found_journal=found_journal) as connection:
+            yield connection
+    except PortError as error:
+        raise failures.of_vault(error, address) from None
+
+
+async def look(file: PolicyFile, globs: tuple[str, ...]) -> Report:
+    """Return where every lineage stands that a glob names (all, without globs)."""
+    async with connected(file, found_journal=False) as connection:
+        fleet = await connection.survey()
+        turns = asyncio.Semaphore(file.runtime.concurrency)
+
+        async def one(found: Found) -> Line:
+            async with turns:
+                return await _line(found, fleet, connection)
+
+        lines = await asyncio.gather(*(one(found) for found in named(fleet, globs)))
+        return report_of(fleet, lines, connection)
+
+
+def report_of(fleet: Fleet, lines: Iterable[Line], connection: Connected) -> Report:
+    """Return a report of some lineages of a fleet, the most urgent first."""
+    ordered = tuple(sorted(lines, key=lambda line: line.urgency))
+    return Report(
+        now=connection.clock.now(),
+        lines=ordered,
+        excluded=fleet.excluded,
+        strays=(*fleet.strays, *strays_of(ordered)),
+        troubles=fleet.troubles,
+    )
+
+
+async def _line(found: Found, fleet: Fleet, connection: Connected) -> Line:
+    """Observe and decide as a sweep would; what can't be observed is shown with its error."""
+    assignment = found.assignment
+    ports = connection.ports(assignment.lineage, stopping=lambda: False, tell=lambda _: None)
+    snapshot, error = None, None
+    try:
+        snapshot = await observe(
+            assignment, ports, record=found.record, listing=fleet.listings[found.provider]
+        )
+    except PortError as failure:
+        error = failure
+    now = connection.clock.now()
+    return Line(
+        lineage=assignment.lineage.name,
+        provider=found.provider,
+        policy=assignment.policy,
+        now=now,
+        snapshot=snapshot,
+        decision=decide(assignment.policy, snapshot, now) if snapshot else None,
+        error=error,
+    )

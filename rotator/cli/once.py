@@ -1,0 +1,103 @@
+"""`rotator once`: one sweep, by the same code as the service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from functools import partial
+
+from rotator import log
+from rotator.bootstrap import Connected
+from rotator.cli import documents, exits, show
+from rotator.cli.lines import Line, Report
+from rotator.cli.look import connected, report_of
+from rotator.cli.options import Options
+from rotator.cli.text import complain
+from rotator.daemon.sweep import named, sweep
+from rotator.inventory.fleet import Found
+from rotator.model.told import Step, Told
+from rotator.policy.settings import PolicyFile
+from rotator.reconcile import Reconciled
+
+_LEVELS = {Step.HELD: logging.WARNING, Step.FAILED: logging.ERROR}
+
+
+class Stop:
+    """Whether the process was asked to stop. The first signal asks, the second ends the process."""
+
+    def __init__(self) -> None:
+        """Nobody has asked yet."""
+        self.asked = False
+
+    def listen(self) -> None:
+        """Take the signals of the running event loop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ask)
+
+    def _ask(self) -> None:
+        if self.asked:
+            complain("rotator: ended at once; the next run finds what was under way")
+            # Not by an exception: closing connections would wait for the calls that are under way.
+            os._exit(exits.INTERRUPTED)
+        self.asked = True
+        complain("rotator: asked to stop: finishing what is under way; once more ends at once")
+
+
+def once(options: Options, globs: tuple[str, ...], limit: int | None) -> int:
+    """Reconcile everything that a glob names, and show what was done."""
+    options.start_logging()
+    stop = Stop()
+    report = asyncio.run(_once(options.load(), globs, limit, stop))
+    unfinished = stop.asked and any(line.left or line.decision is None for line in report.lines)
+    options.emit(documents.of_report(report), show.once(report, stopped=stop.asked))
+    return exits.gravest({report.status, exits.TRY_AGAIN if unfinished else exits.FINE})
+
+
+async def _once(file: PolicyFile, globs: tuple[str, ...], limit: int | None, stop: Stop) -> Report:
+    stop.listen()
+    async with connected(file, found_journal=True) as connection:
+        fleet = await connection.survey()
+        ended = await sweep(
+            fleet,
+            partial(connection.ports, stopping=lambda: stop.asked, tell=_tell),
+            globs=globs,
+            concurrency=file.runtime.concurrency,
+            limit=limit,
+        )
+        found = {one.assignment.lineage.name: one for one in named(fleet, globs)}
+        return report_of(fleet, [_line(one, found[one.lineage], connection) for one in ended], connection)
+
+
+def _line(one: Reconciled, found: Found, connection: Connected) -> Line:
+    return Line(
+        lineage=one.lineage,
+        provider=found.provider,
+        policy=found.assignment.policy,
+        now=connection.clock.now(),
+        snapshot=one.last.snapshot if one.last else None,
+        decision=one.last.stands if one.last else None,
+        error=one.error,
+        done=one.done,
+    )
+
+
+def _tell(told: Told) -> None:
+    """Log one step, under its own name, with what is known of it."""
+    known = {
+        name: value
+        for name, value in (
+            ("reason", told.reason),
+            ("key_id", told.key_id),
+            ("rotation_id", told.rotation_id),
+            ("version", told.version),
+            ("until", told.until),
+            ("detail", told.detail),
+        )
+        if value
+    }
+    log.get("rotator").log(
+        _LEVELS.get(told.step, logging.INFO), told.step.value, lineage=told.lineage, **known
+    )

@@ -1,0 +1,55 @@
+"""What is given before the command: where the policy file is, and how to talk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rotator.cli import exits
+from rotator.cli.failures import Failure
+from rotator.cli.text import emit
+
+if TYPE_CHECKING:
+    from rotator.log import Form, Level
+    from rotator.policy.settings import PolicyFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options that all commands share."""
+
+    config: Path
+    as_json: bool
+    log_format: Form
+    log_level: Level
+
+    def start_logging(self) -> None:
+        """Send log lines to standard error, as asked."""
+        from rotator import log  # noqa: PLC0415 (structlog is slow to load)
+
+        log.configure(self.log_level, self.log_format)
+
+    def load(self) -> PolicyFile:
+        """Return the policy file. Raise PolicyError when something in it is wrong, Failure when it can't be read."""
+        from rotator.policy.load import load  # noqa: PLC0415 (pyyaml is slow to load)
+
+        return load(self._read(), name=str(self.config))
+
+    def emit(self, document: Mapping[str, object], shown: str) -> None:
+        """Write a result, in the form that was asked for."""
+        from rotator.cli.documents import text_of  # noqa: PLC0415 (--help does not need it)
+
+        emit(text_of(document) if self.as_json else shown)
+
+    def _read(self) -> bytes:
+        try:
+            return self.config.read_bytes()
+        except OSError as error:
+            raise Failure(
+                f"the policy file {self.config} can't be read",
+                why=error.strerror or type(error).__name__,
+                cure="name it with --config PATH or ROTATOR_CONFIG, and let this user read it",
+                status=exits.BAD_POLICY,
+            ) from None

@@ -1,0 +1,188 @@
+"""The tables and sentences of `plan`, `status` and `once`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rotator.cli import words
+from rotator.cli.failures import cure_of
+from rotator.cli.lines import Line, Phase, Report
+from rotator.cli.text import paragraph, table
+from rotator.cli.times import absolute, both, relative
+from rotator.model.key import Key
+from rotator.model.record import KnownKey
+from rotator.plan.actions import Adopt, Hold, Revoke, Rotate
+from rotator.policy import policy as policies
+from rotator.policy.schedule import due
+
+_SHORT_ID = 8
+_LONGEST_ID_SHOWN_WHOLE = 12
+
+
+def plan(report: Report) -> str:
+    """Return what would be done, the most urgent first, and what is left out."""
+    titles = ("LINEAGE", "KEY IN USE", "EXPIRES", "LATEST SAFE START", "DECISION")
+    rows = [
+        (
+            line.lineage,
+            _short(line.key),
+            _instant(line.expires_at, line.now),
+            _instant(line.latest_safe_start, line.now),
+            _next(line),
+        )
+        for line in report.lines
+    ]
+    return _sections(
+        _counted(report), table(titles, rows) if rows else "", *_asides(report), _excluded(report)
+    )
+
+
+def status(report: Report) -> str:
+    """Return where every lineage stands, the most urgent first."""
+    titles = ("LINEAGE", "PHASE", "KEY", "VERSION", "EXPIRES", "NEXT")
+    rows = [
+        (
+            line.lineage,
+            line.phase.value,
+            _short(line.key),
+            _version(line),
+            _instant(line.expires_at, line.now),
+            "\n".join([_next(line), *_last_error(line)]),
+        )
+        for line in report.lines
+    ]
+    return _sections(
+        _counted(report), table(titles, rows) if rows else "", *_asides(report), _excluded(report)
+    )
+
+
+def once(report: Report, *, stopped: bool) -> str:
+    """Return what was done about every lineage, and where it stands now."""
+    rows = [(line.lineage, _done(line), _stands(line, stopped=stopped)) for line in report.lines]
+    shown = table(("LINEAGE", "DONE", "STANDS"), rows) if rows else ""
+    return _sections(shown, *_asides(report), _summary(report, stopped=stopped))
+
+
+def _next(line: Line) -> str:
+    """Return what will be done, or why nobody knows."""
+    if line.decision is None:
+        return f"unknown: {line.error}" if line.error else "unknown"
+    said = words.decision(line.decision, line.now)
+    return f"{said}; {_after_adoption(line)}" if isinstance(line.decision, Adopt) else said
+
+
+def _after_adoption(line: Line) -> str:
+    """Return when a key that is about to be taken in will be rotated."""
+    matched = line.snapshot.matched if line.snapshot else None
+    if line.snapshot is None or matched is None:
+        return "then as the policy says"
+    if line.policy.adopt is policies.Adopt.NOW:
+        return "then rotate it at once"
+    first = due(line.policy, line.snapshot.lineage.lineage_id, KnownKey.seen(matched))
+    if first is None:
+        return "then never due: it has no expiry, and the policy no `max_age`"
+    if first.at <= line.now:
+        return f"then rotate it at once: {words.ROTATE[first.reason]}"
+    return f"then rotate {both(first.at, line.now)}"
+
+
+def _stands(line: Line, *, stopped: bool) -> str:
+    if line.error is not None:
+        return f"failed: {line.error}"
+    if line.decision is None:
+        return "not looked at: asked to stop"
+    if line.claimed:
+        return f"skipped: {_next(line)}"
+    said = _next(line)
+    if line.left:
+        return f"left for later ({'asked to stop' if stopped else '--limit'}): {said}"
+    return "\n".join([said, *_last_error(line)])
+
+
+def _done(line: Line) -> str:
+    return "\n".join(words.done(action) for action in line.done) or "-"
+
+
+def _last_error(line: Line) -> list[str]:
+    failure = line.failure
+    if failure is None:
+        return []
+    times = "once" if failure.count == 1 else f"{failure.count} times in a row"
+    return [f"failed {times}, last {relative(failure.failed_at, line.now)}: {failure.what}"]
+
+
+def _asides(report: Report) -> list[str]:
+    """Return what a person has to know besides: holds and their cures, strays, troubles."""
+    sections = []
+    held = [
+        f"{line.lineage}: {words.HOLD[line.decision.reason]}. To do: {words.CURE[line.decision.reason]}"
+        for line in report.lines
+        if isinstance(line.decision, Hold)
+    ]
+    strays = [
+        f"{stray.key.key_id} at {stray.provider}, comment {stray.key.operator_comment!a}. To do: find out "
+        "whether anybody uses it; if not, delete it at the provider"
+        for stray in report.strays
+    ]
+    troubles = [f"{t.what}: {t.error}. To do: {cure_of(t.error)}" for t in report.troubles]
+    for title, items in (
+        ("Held, a person is needed:", held),
+        ("Strays, keys with our mark that no record leads to (never touched):", strays),
+        ("Not looked at:", troubles),
+    ):
+        if items:
+            sections.append("\n".join([title, *(paragraph(item, indent="  ") for item in items)]))
+    return sections
+
+
+def _excluded(report: Report) -> str:
+    """Return how many keys no policy takes, by provider and reason."""
+    lines = [
+        paragraph(f"{count} at {provider}: {words.EXCLUSION[reason]}", indent="  ")
+        for provider, counts in sorted(report.excluded.items())
+        for reason, count in sorted(counts.items())
+    ]
+    return "\n".join(["Keys that no policy takes in:", *lines]) if lines else ""
+
+
+def _counted(report: Report) -> str:
+    count = len(report.lines)
+    lineages = "1 lineage" if count == 1 else f"{count} lineages"
+    return f"{lineages}, seen at {absolute(report.now)}; nothing was touched"
+
+
+def _summary(report: Report, *, stopped: bool) -> str:
+    """Return one line that says what a sweep came to."""
+    lines = report.lines
+    done = [action for line in lines for action in line.done]
+    counts = (
+        (sum(isinstance(action, Adopt) for action in done), "taken in"),
+        (sum(isinstance(action, Rotate) for action in done), "rotated"),
+        (sum(isinstance(action, Revoke) for action in done), "old keys deleted"),
+        (sum(line.claimed for line in lines), "skipped, at work elsewhere"),
+        (sum(line.left for line in lines), "left for later"),
+        (sum(isinstance(line.decision, Hold) for line in lines), "held"),
+        (sum(line.phase is Phase.FAILING or line.error is not None for line in lines), "failed"),
+    )
+    said = ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing to do"
+    end = "; stopped before the end" if stopped else ""
+    return f"{'1 lineage' if len(lines) == 1 else f'{len(lines)} lineages'}: {said}{end}"
+
+
+def _sections(*sections: str) -> str:
+    return "\n\n".join(section for section in sections if section)
+
+
+def _short(key: Key | KnownKey | None) -> str:
+    if key is None:
+        return "-"
+    return key.key_id if len(key.key_id) <= _LONGEST_ID_SHOWN_WHOLE else f"{key.key_id[:_SHORT_ID]}..."
+
+
+def _version(line: Line) -> str:
+    current = line.record.current if line.record else None
+    return str(current.version) if current else "-"
+
+
+def _instant(at: datetime | None, now: datetime) -> str:
+    return "-" if at is None else f"{relative(at, now)}\n{absolute(at)}"

@@ -1,0 +1,101 @@
+"""Text for a terminal: what others wrote is escaped, tables fit the width, a closed pipe is no error."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+
+_WIDTH_ELSEWHERE = 120
+"""The width of what is not a terminal."""
+
+_LEAST_LAST = 32
+"""A last column narrower than this is unreadable: each row becomes a block then."""
+
+_GAP = "  "
+
+
+def width() -> int:
+    """Return how wide lines on standard output may be."""
+    return max(shutil.get_terminal_size((_WIDTH_ELSEWHERE, 24)).columns, _LEAST_LAST)
+
+
+def plain(text: str) -> str:
+    """Return one line of text with everything escaped that could steer a terminal or forge a line."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def wrapped(text: str, within: int) -> list[str]:
+    """Return the lines of `text`, none longer than `within`. Line breaks in it are kept."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        lines += textwrap.wrap(plain(line), within, break_on_hyphens=False) or [""]
+    return lines
+
+
+def paragraph(text: str, *, indent: str = "") -> str:
+    """Return `text` wrapped to the width of the terminal; lines after the first are indented further."""
+    hanging = indent + _GAP
+    lines = wrapped(text, width() - len(hanging))
+    return "\n".join((hanging if number else indent) + line for number, line in enumerate(lines))
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table whose last column is wrapped to fit; blocks of `title: value` where that can't be."""
+    cells = [[_lines(cell) for cell in row] for row in rows]
+    widths = [
+        max(len(title), *(len(line) for row in cells for line in row[column]))
+        for column, title in enumerate(titles[:-1])
+    ]
+    left = width() - sum(widths) - len(_GAP) * len(widths)
+    if left < _LEAST_LAST:
+        return "\n\n".join(_block(titles, row) for row in rows)
+    lines = [_row([[title] for title in titles], widths)]
+    lines += [
+        _row([*parts[:-1], wrapped(row[-1], left)], widths) for parts, row in zip(cells, rows, strict=True)
+    ]
+    return "\n".join(lines)
+
+
+def emit(text: str) -> None:
+    """Write a result to standard output. Nobody reading it any more is no error."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno != errno.EPIPE:
+            raise
+        # What is still buffered would fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def complain(text: str) -> None:
+    """Write for people to standard error, each line escaped."""
+    sys.stderr.write("\n".join(plain(line) for line in text.split("\n")) + "\n")
+
+
+def _lines(cell: str) -> list[str]:
+    return [plain(line) for line in cell.split("\n")]
+
+
+def _row(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
+    lines = []
+    for number in range(max(len(cell) for cell in cells)):
+        parts = [cell[number] if number < len(cell) else "" for cell in cells]
+        padded = [part.ljust(size) for part, size in zip(parts, [*widths, 0], strict=True)]
+        lines.append(_GAP.join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def _block(titles: Sequence[str], row: Sequence[str]) -> str:
+    indent = max(len(title) for title in titles) + len(_GAP)
+    lines = []
+    for title, cell in zip(titles, row, strict=True):
+        for number, line in enumerate(wrapped(cell, max(width() - indent, 10))):
+            lines.append(((title if number == 0 else "").ljust(indent) + line).rstrip())
+    return "\n".join(lines)

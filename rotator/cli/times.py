@@ -1,0 +1,61 @@
+"""Instants and lengths of time, as people read them and as they write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from rotator.policy.duration import FORMS, parse_duration
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+_UNITS_SHOWN = 2
+
+
+def rough(duration: timedelta) -> str:
+    """Return a length of time in its two largest units, such as `8d3h`."""
+    left = int(abs(duration).total_seconds())
+    parts: list[tuple[int, str]] = []
+    for unit, size in _UNITS:
+        count, left = divmod(left, size)
+        if parts or count:
+            parts.append((count, unit))
+    return "".join(f"{count}{unit}" for count, unit in parts[:_UNITS_SHOWN] if count) or "0s"
+
+
+def relative(at: datetime, now: datetime) -> str:
+    """Return how far `at` is from `now`: `in 8d3h` or `2h ago`."""
+    return f"in {rough(at - now)}" if at >= now else f"{rough(now - at)} ago"
+
+
+def absolute(at: datetime) -> str:
+    """Return an instant to the minute, in UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def both(at: datetime, now: datetime) -> str:
+    """Return an instant in both ways, in one line."""
+    return f"{relative(at, now)}, {absolute(at)}"
+
+
+def rfc3339(at: datetime) -> str:
+    """Return an instant as programs read it, in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_instant(text: str, now: datetime) -> datetime:
+    """Return the instant that `text` means: RFC 3339, or `+DURATION` from `now`. Raise ValueError for others."""
+    if text.startswith("+"):
+        try:
+            return now + parse_duration(text[1:])
+        except ValueError as error:
+            message = f"{error} after `+`; {FORMS}"
+        except OverflowError:
+            message = "later than any calendar goes"
+        raise ValueError(message)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        message = "not an instant; write 2026-12-24T02:00:00Z, or +7d for seven days later"
+        raise ValueError(message)
+    return at.astimezone(UTC)

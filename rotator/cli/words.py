@@ -1,0 +1,195 @@
+"""Sentences for every reason that the program knows. Reasons are names; here they become words for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, assert_never
+
+from rotator.cli.times import both
+from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
+from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
+from rotator.plan.invariants import Obstacle
+from rotator.policy.match import Exclusion
+
+ROTATE: Final[Mapping[RotateReason, str]] = {
+    RotateReason.DUE_BY_EXPIRY: "its expiry comes near",
+    RotateReason.DUE_BY_AGE: "it has reached its `max_age`",
+    RotateReason.ADOPT_NOW: "the policy says `adopt: now`",
+    RotateReason.SERVED_KEY_REFUSED: "the provider refuses the secret that Vault serves: consumers are failing",
+}
+
+REVOKE: Final[Mapping[RevokeReason, str]] = {
+    RevokeReason.OVERLAP_ENDED: "its overlap with the new key is over",
+    RevokeReason.EXPIRED: "it has expired by itself",
+    RevokeReason.ORIGINAL_RELEASED: "the time that `original` gives it is over",
+}
+
+WAIT: Final[Mapping[WaitReason, str]] = {
+    WaitReason.NOT_DUE: "not due",
+    WaitReason.WATCHED: "only watched: the policy says `adopt: watch`, or none covers it any more",
+    WaitReason.OVERLAP: "old and new key both work, so that consumers can read Vault again",
+    WaitReason.AWAITING_RELEASE: "the key from before rotator lives on until `original` releases it, or it expires",
+    WaitReason.BACKING_OFF: "the last try failed and is repeated",
+    WaitReason.CLAIMED: "another process works on it",
+    WaitReason.SERVED_UNPROVEN: "whether the provider accepts the secret in Vault could not be learnt",
+    WaitReason.NOT_FOUND: "no key matches, and no record names one",
+}
+
+_UNTIL: Final[Mapping[WaitReason, str]] = {
+    WaitReason.NOT_DUE: "rotate",
+    WaitReason.OVERLAP: "next step",
+    WaitReason.AWAITING_RELEASE: "next step",
+    WaitReason.BACKING_OFF: "next try",
+    WaitReason.CLAIMED: "at the latest until",
+}
+
+_NEVER: Final[Mapping[WaitReason, str]] = {
+    WaitReason.NOT_DUE: "never due: the key has no expiry, and the policy no `max_age`",
+}
+
+HOLD: Final[Mapping[HoldReason, str]] = {
+    HoldReason.LOST_RECORD: "there are keys or an entry of ours, but no journal record of them",
+    HoldReason.RECORD_UNREADABLE: "the journal record can't be read by this version",
+    HoldReason.DESTINATION_CLASH: "two keys give this one path",
+    HoldReason.MATCHED_TWICE: "two policies match this key",
+    HoldReason.MANY_ABSENT: "most keys in use vanished from the provider's list in one look",
+    HoldReason.DESTINATION_OCCUPIED: "the secret field holds something that is not proven to be this key's secret",
+    HoldReason.ENTRY_DELETED: "the entry in Vault was deleted",
+    HoldReason.ENTRY_BEHIND: "the entry in Vault is older than the version that was published",
+    HoldReason.ENTRY_CHANGED: "somebody else wrote another secret or id into the entry",
+    HoldReason.DESTINATION_MOVED: "the policy names another mount or path than before",
+    HoldReason.FIELDS_CHANGED: "the policy names other fields than before",
+    HoldReason.SERVED_REFUSED: "the provider refuses the secret that Vault serves, and the policy only watches",
+    HoldReason.CURRENT_UNLISTED: "the provider accepts the key in use but does not list it",
+    HoldReason.ORIGINAL_GONE: "the key vanished before a new one was published",
+    HoldReason.TOO_MANY_UNSERVED: "too many new keys that nobody serves are alive",
+    HoldReason.TOO_MANY_ATTEMPTS: "too many attempts are open",
+    HoldReason.PARITY: "the new key got other rights than the old one, and was deleted again",
+    HoldReason.WRITE_REFUSED: "the next write would be refused",
+    HoldReason.ENTRY_EXPIRES: "Vault would delete the published secret by itself",
+    HoldReason.UNSAFE: "the next step would have broken a promise and was refused",
+}
+
+CURE: Final[Mapping[HoldReason, str]] = {
+    HoldReason.LOST_RECORD: (
+        "bring the record back from a backup of Vault, and check that `instance` and `vault.journal` are what "
+        "they were; if it is gone for good, and nobody uses them, delete the marked keys at the provider and the "
+        "field `rotation_id` in the entry"
+    ),
+    HoldReason.RECORD_UNREADABLE: (
+        "undelete the record in Vault or roll it back to its last good version; if a newer rotator wrote it, run that"
+    ),
+    HoldReason.DESTINATION_CLASH: (
+        "narrow `select` so that it takes one of the two; the other can be named under `keys:`, with another path"
+    ),
+    HoldReason.MATCHED_TWICE: "narrow `select` in one of the two policies",
+    HoldReason.MANY_ABSENT: (
+        "see that the management key may still list every key of the project; if the keys were really deleted, remove "
+        "the journal records of those that nobody needs any more"
+    ),
+    HoldReason.DESTINATION_OCCUPIED: (
+        "put this key's own secret there, remove the field if nobody needs its value, or name another destination"
+    ),
+    HoldReason.ENTRY_DELETED: "undelete the last version (`vault kv undelete`)",
+    HoldReason.ENTRY_BEHIND: (
+        "restore the entry from the newest backup of Vault; if the published version is lost, name another "
+        "destination for a new key under `keys:`"
+    ),
+    HoldReason.ENTRY_CHANGED: "roll the entry back to the version that rotator published (`vault kv rollback`)",
+    HoldReason.DESTINATION_MOVED: "put the old mount and path back into the policy: consumers still read there",
+    HoldReason.FIELDS_CHANGED: "put the old names back into `destination.fields`: consumers still read those",
+    HoldReason.SERVED_REFUSED: (
+        "put a working secret into the entry, or let rotator replace it: write `adopt: when_due` into the policy"
+    ),
+    HoldReason.CURRENT_UNLISTED: "give the management key a role that sees every key of the project",
+    HoldReason.ORIGINAL_GONE: (
+        "remove the journal record of this lineage; a new key that the policy matches is then taken in afresh"
+    ),
+    HoldReason.TOO_MANY_UNSERVED: "make sure that nobody uses them, and delete them at the provider",
+    HoldReason.TOO_MANY_ATTEMPTS: "mend what makes rotations fail; attempts are forgotten as their time runs out",
+    HoldReason.PARITY: (
+        "give the management key's owner the rights that the new key lacked, then change any option of the policy: "
+        "that tries it once more"
+    ),
+    HoldReason.WRITE_REFUSED: "mend what is named: the token's policy, the mount's settings, the size of the entry",
+    HoldReason.ENTRY_EXPIRES: (
+        "set `delete_version_after` to 0s on the mount and the entry, then change any option of the policy: that "
+        "tries it once more"
+    ),
+    HoldReason.UNSAFE: "report it, it is a bug; a change of any option of the policy tries it once more",
+}
+"""What a person can do to end a hold."""
+
+EXCLUSION: Final[Mapping[Exclusion, str]] = {
+    Exclusion.NOT_SELECTED: "selected by no policy",
+    Exclusion.NAMED_BY_RECORD: "in a lineage already",
+    Exclusion.CLAIMED_ELSEWHERE: "marked by another journal, which looks after it",
+    Exclusion.MARKED: "made by rotator, so no operator's key",
+    Exclusion.EXPIRED: "expired",
+    Exclusion.TEMPORARY: "temporary: its lifetime is under `temporary_below`",
+    Exclusion.LICENCE_KEY: "a licence of a self-hosted installation",
+    Exclusion.MANAGEMENT_KEY: "the management key that rotator uses",
+    Exclusion.MANAGES_KEYS: "can manage keys, and is not named by its id",
+}
+
+OBSTACLE: Final[Mapping[Obstacle, str]] = {
+    Obstacle.NOT_OURS: "the record does not name it",
+    Obstacle.MANAGEMENT_KEY: "it is the management key in use, or which one that is can't be told",
+    Obstacle.CURRENT_ELSEWHERE: "another lineage serves it",
+    Obstacle.CURRENT: "it is the key in use",
+    Obstacle.SERVED_UNPROVEN: "it is not proven that Vault serves the working secret of the new key",
+    Obstacle.PROOF_TOO_OLD: "Vault was read too long ago",
+    Obstacle.CLOCKS_DIFFER: "our clock, Vault's and the provider's differ by over 30 s",
+    Obstacle.OVERLAP: "its overlap with the new key is not over",
+    Obstacle.NOT_RELEASED: "it is from before rotator, and `original` has not released it",
+}
+
+
+def decision(stands: Decision, now: datetime) -> str:
+    """Return what will be done next, why, and when."""
+    match stands:
+        case Adopt(original=True):
+            return "take the key in: the first rotation leaves it alive until `original` releases it"
+        case Adopt():
+            return "take the key in: Vault serves its secret already"
+        case Rotate():
+            return f"rotate now: {ROTATE[stands.reason]}"
+        case Finish():
+            return f"record key {stands.key_id} as the one in use: an earlier process published it"
+        case Inherit():
+            return f"count key {stands.key_id}, which was never served, among the previous ones"
+        case Revoke():
+            return f"delete key {stands.key_id} now: {REVOKE[stands.reason]}"
+        case Wait():
+            return _wait(stands, now)
+        case Hold():
+            detail = f" ({stands.detail})" if stands.detail else ""
+            return f"held: {HOLD[stands.reason]}{detail}"
+        case _:
+            assert_never(stands)
+
+
+def done(action: Decision) -> str:
+    """Return what was done."""
+    match action:
+        case Adopt():
+            return "taken in"
+        case Rotate():
+            return f"rotated: {ROTATE[action.reason]}"
+        case Finish():
+            return "recorded an earlier publish"
+        case Inherit():
+            return f"counted unserved key {action.key_id} among the previous ones"
+        case Revoke():
+            return f"deleted key {action.key_id}: {REVOKE[action.reason]}"
+        case Wait() | Hold():
+            return ""
+        case _:
+            assert_never(action)
+
+
+def _wait(wait: Wait, now: datetime) -> str:
+    if wait.until is None:
+        return _NEVER.get(wait.reason, WAIT[wait.reason])
+    return f"{WAIT[wait.reason]}; {_UNTIL.get(wait.reason, 'next look')} {both(wait.until, now)}"
