@@ -1,16 +1,17 @@
 """The journal record: everything a lineage must remember, and never a secret.
 
 One record per lineage, one JSON text, written with check-and-set only. Reading is strict: a record that
-this version can't read without harm is refused, never guessed at.
+this version can't read without harm is refused, never guessed at. A number is no text, and an instant
+without a zone, which could not be compared with any other, is none.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, PlainSerializer, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, ConfigDict, PlainSerializer, TypeAdapter, ValidationError
 
 from rotator.model.entry import FieldNames
 from rotator.model.key import Key, Mark
@@ -32,8 +33,8 @@ class KnownKey:
     asked_scopes: Names
     scopes: Names
     tags: Names
-    created_at: datetime
-    expires_at: datetime | None
+    created_at: AwareDatetime
+    expires_at: AwareDatetime | None
     member_id: str | None
 
     @classmethod
@@ -63,7 +64,7 @@ class Attempt:
 
     rotation_id: str
     base: int
-    intent_at: datetime
+    intent_at: AwareDatetime
     comment: str
     asked_scopes: Names
     expected_scopes: Names
@@ -71,7 +72,7 @@ class Attempt:
     lifetime: timedelta | None
     overlap: timedelta
     reason: RotateReason
-    keep_until: datetime
+    keep_until: AwareDatetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ class Current:
     key: KnownKey
     rotation_id: str | None
     version: int
-    published_at: datetime
+    published_at: AwareDatetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +98,9 @@ class Previous:
     key_id: str
     provider: str
     project_id: str
-    superseded_at: datetime
+    superseded_at: AwareDatetime
     overlap: timedelta
-    expires_at: datetime | None
+    expires_at: AwareDatetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +113,10 @@ class Original:
     """
 
     key: KnownKey
-    superseded_at: datetime | None = None
+    superseded_at: AwareDatetime | None = None
     overlap: timedelta | None = None
     release_after: timedelta | None = None
-    released_at: datetime | None = None
+    released_at: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +129,8 @@ class Failure:
     count: int
     tried: RotateReason | RevokeReason
     what: str
-    failed_at: datetime
-    next_try_at: datetime
+    failed_at: AwareDatetime
+    next_try_at: AwareDatetime
     policy_fingerprint: str
 
 
@@ -139,7 +140,7 @@ class RecordedHold:
 
     reason: HoldReason
     detail: str
-    since: datetime
+    since: AwareDatetime
     policy_fingerprint: str
 
 
@@ -159,7 +160,7 @@ class Rotated:
     key_id: str
     replaced_key_id: str | None
     reason: RotateReason
-    published_at: datetime
+    published_at: AwareDatetime
     holder: str
 
 
@@ -208,8 +209,14 @@ def encode(record: Record) -> str:
 def decode(text: str) -> Record:
     """Return the record in `text`. Raise ValueError, without the text, when it is not one of format 1."""
     try:
-        return _CODEC.validate_json(text)
+        return _CODEC.validate_json(text, strict=True)
     except ValidationError as error:
-        places = ", ".join(".".join(map(str, e["loc"])) for e in error.errors(include_input=False)[:3])
+        places = ", ".join(_place(e["type"], e["loc"]) for e in error.errors(include_input=False)[:3])
         message = f"not a journal record of format 1 (at: {places or 'the top'})"
         raise ValueError(message) from None
+
+
+def _place(kind: str, place: tuple[int | str, ...]) -> str:
+    """Return where an error is. The name of a field that we don't know may be anything, so it is left out."""
+    known = (*place[:-1], "an unknown field") if kind == "unexpected_keyword_argument" else place
+    return ".".join(map(str, known))

@@ -1,0 +1,364 @@
+"""The journal record as text: what is written is read back, and nothing else is taken for a record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rotator.model.entry import FieldNames
+from rotator.model.lineage import Lineage
+from rotator.model.reason import HoldReason, RevokeReason, RotateReason
+from rotator.model.record import (
+    HISTORY_KEPT,
+    Attempt,
+    Claim,
+    Current,
+    Failure,
+    KnownKey,
+    Original,
+    Previous,
+    Record,
+    RecordedHold,
+    Rotated,
+    decode,
+    encode,
+)
+from tests.support import builders as a
+from tests.support import canary
+from tests.support.builders import DAY, HOUR, NOW, SCOPES
+
+texts = st.text(max_size=20)
+names = st.frozensets(texts, max_size=3)
+instants = st.datetimes(timezones=st.just(UTC))
+spans = st.timedeltas(timedelta(0), 36_500 * DAY)
+versions = st.integers(0, 2**53)
+
+known_keys = st.builds(
+    KnownKey,
+    key_id=texts,
+    comment=texts,
+    asked_scopes=names,
+    scopes=names,
+    tags=names,
+    created_at=instants,
+    expires_at=st.none() | instants,
+    member_id=st.none() | texts,
+)
+records = st.builds(
+    Record,
+    lineage=st.builds(Lineage, provider=texts, project_id=texts, namespace=texts, mount=texts, path=texts),
+    fields=st.builds(FieldNames, secret=texts, key_id=st.none() | texts),
+    current=st.none()
+    | st.builds(
+        Current, key=known_keys, rotation_id=st.none() | texts, version=versions, published_at=instants
+    ),
+    previous=st.lists(
+        st.builds(
+            Previous,
+            key_id=texts,
+            provider=texts,
+            project_id=texts,
+            superseded_at=instants,
+            overlap=spans,
+            expires_at=st.none() | instants,
+        ),
+        max_size=2,
+    ).map(tuple),
+    originals=st.lists(
+        st.builds(
+            Original,
+            key=known_keys,
+            superseded_at=st.none() | instants,
+            overlap=st.none() | spans,
+            release_after=st.none() | spans,
+            released_at=st.none() | instants,
+        ),
+        max_size=1,
+    ).map(tuple),
+    attempts=st.lists(
+        st.builds(
+            Attempt,
+            rotation_id=texts,
+            base=versions,
+            intent_at=instants,
+            comment=texts,
+            asked_scopes=names,
+            expected_scopes=names,
+            tags=names,
+            lifetime=st.none() | spans,
+            overlap=spans,
+            reason=st.sampled_from(RotateReason),
+            keep_until=instants,
+        ),
+        max_size=1,
+    ).map(tuple),
+    failure=st.none()
+    | st.builds(
+        Failure,
+        count=versions,
+        tried=st.sampled_from([*RotateReason, *RevokeReason]),
+        what=texts,
+        failed_at=instants,
+        next_try_at=instants,
+        policy_fingerprint=texts,
+    ),
+    hold=st.none()
+    | st.builds(
+        RecordedHold,
+        reason=st.sampled_from(HoldReason),
+        detail=texts,
+        since=instants,
+        policy_fingerprint=texts,
+    ),
+    claim=st.none() | st.builds(Claim, texts, spans),
+    history=st.lists(
+        st.builds(
+            Rotated,
+            rotation_id=texts,
+            key_id=texts,
+            replaced_key_id=st.none() | texts,
+            reason=st.sampled_from(RotateReason),
+            published_at=instants,
+            holder=texts,
+        ),
+        max_size=1,
+    ).map(tuple),
+)
+
+FULL = replace(
+    a.record(previous=[a.previous()], originals=[a.original(released=True)], attempts=[a.attempt(a.LATER)]),
+    failure=a.failure(RevokeReason.OVERLAP_ENDED),
+    hold=a.hold(HoldReason.PARITY),
+    claim=Claim(a.OBSERVER, 10 * a.MINUTE),
+)
+"""A record with something in every part."""
+
+
+@settings(max_examples=200)
+@given(records)
+def test_what_is_written_is_read_back(record: Record) -> None:
+    assert decode(encode(record)) == record
+
+
+def test_the_full_record_leaves_no_part_empty() -> None:
+    assert all(getattr(FULL, part.name) for part in fields(Record))
+    assert decode(encode(FULL)) == FULL
+
+
+def test_the_same_record_is_the_same_text_in_whatever_order_its_names_were_seen() -> None:
+    one = replace(a.attempt(), tags=frozenset(["a", "b", "c", "d"]))
+    other = replace(a.attempt(), tags=frozenset(["d", "c", "b", "a"]))
+
+    assert encode(replace(FULL, attempts=(one,))) == encode(replace(FULL, attempts=(other,)))
+
+
+def test_instants_of_other_zones_are_the_same_instants() -> None:
+    elsewhere = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
+
+    found = decode(encode(replace(FULL, hold=replace(a.hold(HoldReason.PARITY), since=elsewhere)))).hold
+
+    assert found is not None
+    assert found.since == NOW
+
+
+# Strictness
+
+Place = tuple[str | int, ...]
+
+
+def changed(place: Place, value: object) -> str:
+    """Return the full record's text with another value in one place."""
+    document = json.loads(encode(FULL))
+    inner: Any = document
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    return json.dumps(document)
+
+
+def without(name: str) -> str:
+    return json.dumps({other: value for other, value in json.loads(encode(FULL)).items() if other != name})
+
+
+SECRET = canary.secret_text("record")
+
+REFUSED: dict[str, Callable[[], str]] = {
+    "nothing": lambda: "",
+    "a secret": lambda: SECRET,
+    "a text": lambda: json.dumps(SECRET),
+    "null": lambda: "null",
+    "a list": lambda: json.dumps([SECRET]),
+    "cut off": lambda: changed(("hold", "detail"), SECRET)[:-1],
+    "something behind it": lambda: encode(FULL) + SECRET,
+    "endless nesting": lambda: "[" * 100_000,
+    "a lone surrogate": lambda: f'"\ud800{SECRET}"',
+    "an escaped lone surrogate": lambda: changed(("hold", "detail"), f"\ud800{SECRET}"),
+    "an unknown field": lambda: changed(("more",), SECRET),
+    "an unknown field whose name is a secret": lambda: changed((SECRET,), 1),
+    "an unknown field further in": lambda: changed(("current", "more"), SECRET),
+    "an unknown field further in whose name is a secret": lambda: changed(("current", "key", SECRET), 1),
+    "a later format": lambda: changed(("format",), 2),
+    "a format that is a text": lambda: changed(("format",), "1"),
+    "no lineage": lambda: without("lineage"),
+    "no word on the current key": lambda: without("current"),
+    "a lineage that is a secret": lambda: changed(("lineage",), SECRET),
+    "an unknown reason": lambda: changed(("hold", "reason"), SECRET),
+    "a reason to wait as what was tried": lambda: changed(("failure", "tried"), "not_due"),
+    "a number for a text": lambda: changed(("hold", "detail"), 7),
+    "a list for a text": lambda: changed(("hold", "detail"), [SECRET]),
+    "a text for a list": lambda: changed(("previous",), SECRET),
+    "a text for names": lambda: changed(("current", "key", "scopes"), SECRET),
+    "a text for a version": lambda: changed(("current", "version"), "3"),
+    "a yes for a version": lambda: changed(("current", "version"), True),  # noqa: FBT003 (a JSON value)
+    "half a version": lambda: changed(("current", "version"), 3.5),
+    "null for a version": lambda: changed(("current", "version"), None),
+    "a text for an instant": lambda: changed(("current", "published_at"), SECRET),
+    "a number for an instant": lambda: changed(("current", "published_at"), 1_767_614_400),
+    "an instant without a zone": lambda: changed(("current", "published_at"), "2026-01-05T12:00:00"),
+    "a day for an instant": lambda: changed(("current", "published_at"), "2026-01-05"),
+    "a number for a length of time": lambda: changed(("previous", 0, "overlap"), 86_400),
+    "a length of time beyond all measure": lambda: changed(("previous", 0, "overlap"), "P9999999999D"),
+}
+
+
+@pytest.mark.promise("P7")
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_text_that_is_no_record_is_refused_without_showing_it(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^not a journal record of format 1 \(at: .+\)$"):
+        decode(REFUSED[name]())
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("current", "published_at"),
+        ("current", "key", "created_at"),
+        ("current", "key", "expires_at"),
+        ("previous", 0, "superseded_at"),
+        ("previous", 0, "expires_at"),
+        ("originals", 0, "superseded_at"),
+        ("originals", 0, "released_at"),
+        ("attempts", 0, "intent_at"),
+        ("attempts", 0, "keep_until"),
+        ("failure", "failed_at"),
+        ("failure", "next_try_at"),
+        ("hold", "since"),
+        ("history", 0, "published_at"),
+    ],
+    ids=lambda place: ".".join(map(str, place)),
+)
+def test_every_instant_needs_a_zone_because_others_can_not_be_compared(place: Place) -> None:
+    decode(changed(place, "2026-01-05T12:00:00Z"))
+
+    with pytest.raises(ValueError, match="not a journal record"):
+        decode(changed(place, "2026-01-05T12:00:00"))
+
+
+@settings(max_examples=200)
+@given(
+    st.text() | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(json.dumps)
+)
+def test_any_other_text_is_refused_and_nothing_worse(text: str) -> None:
+    with pytest.raises(ValueError, match="not a journal record of format 1"):
+        decode(text)
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from(
+        [
+            ("format",),
+            ("current",),
+            ("current", "version"),
+            ("current", "published_at"),
+            ("previous",),
+            ("previous", 0, "overlap"),
+            ("failure", "tried"),
+            ("attempts", 0),
+            ("claim", "ttl"),
+        ]
+    ),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+        max_leaves=5,
+    ),
+)
+def test_a_hostile_value_gives_a_record_or_a_refusal_and_nothing_else(place: Place, value: object) -> None:
+    try:
+        record = decode(changed(place, value))
+    except ValueError as error:
+        assert str(error).startswith("not a journal record of format 1")  # noqa: PT017 (either is right)
+    else:
+        assert decode(encode(record)) == record
+
+
+# Size
+
+
+def large_record() -> Record:
+    """Return a record with as much in it as the planner lets come together, with long names."""
+    scopes = frozenset(f"project:members:scope-{n}" for n in range(10))
+    key = KnownKey.seen(replace(a.key(), comment="c" * 200, scopes=scopes, tags=scopes, key_id="k" * 36))
+    attempt = replace(
+        a.attempt(), comment="c" * 200, asked_scopes=scopes, expected_scopes=scopes, tags=scopes
+    )
+    return replace(
+        FULL,
+        current=replace(a.current(), key=key),
+        previous=tuple(a.previous(f"{n:036x}") for n in range(10)),
+        originals=(Original(key=key),),
+        attempts=tuple(replace(attempt, rotation_id=f"{n:016x}") for n in range(50)),
+        history=(a.rotated(),) * HISTORY_KEPT,
+    )
+
+
+def test_fifty_attempts_fit_well_into_an_entry_of_vault() -> None:
+    least_limit_of_a_storage = 512 * 1024
+
+    assert len(encode(large_record())) < least_limit_of_a_storage / 4
+
+
+# What the record says
+
+
+def test_it_knows_the_keys_and_attempts_that_it_names() -> None:
+    assert FULL.known_key_ids() == {"key-current", "key-old", "key-original"}
+    assert replace(FULL, current=None).known_key_ids() == {"key-old", "key-original"}
+    assert FULL.attempt(a.LATER) == a.attempt(a.LATER)
+    assert FULL.attempt("9" * 16) is None
+    assert FULL.attempt(None) is None
+
+
+def test_a_key_is_remembered_without_our_mark_and_asked_for_again_as_it_was_asked() -> None:
+    known = KnownKey.seen(a.CURRENT, asked_scopes=frozenset({"member"}))
+
+    assert known.comment == "voice"
+    assert known.asked_scopes == {"member"}
+    assert known.scopes == SCOPES
+    assert KnownKey.seen(a.CURRENT).asked_scopes == SCOPES
+
+
+def test_the_mark_of_an_attempt_leads_back_to_it() -> None:
+    mark = FULL.mark(a.JOURNAL, a.ISSUED)
+
+    assert (mark.journal_id, mark.lineage_id, mark.rotation_id) == (
+        a.JOURNAL,
+        a.LINEAGE.lineage_id,
+        a.ISSUED,
+    )
+
+
+def test_an_hour_and_a_day_are_written_so_that_people_can_read_them() -> None:
+    text = json.loads(encode(replace(FULL, claim=Claim("x", HOUR))))
+
+    assert text["claim"]["ttl"] == "PT1H"
+    assert text["previous"][0]["overlap"] == "P1D"
+    assert datetime.fromisoformat(text["hold"]["since"]) == NOW - HOUR
