@@ -27,7 +27,8 @@ class Mark:
 
     def put_on(self, comment: str) -> str:
         """Return `comment` with this mark in place of any it ends with."""
-        return f"{without_mark(comment)} {self}".lstrip()
+        own = without_mark(comment)
+        return f"{own} {self}" if own else str(self)
 
 
 def mark_of(comment: str) -> Mark | None:
