@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rotator.errors import PortError
+from rotator.errors import PortError, Rejected
 from rotator.inventory.assignment import Assignment
 from rotator.inventory.match import Project, Taken, covering, covers_moved, expected_lineage, taken_by
 from rotator.model.key import Key, Listing
@@ -77,7 +77,7 @@ async def survey(
     `Journal.names` raises: without the journal nothing may be decided.
     """
     troubles: list[Trouble] = []
-    records = await _records(journal, troubles)
+    records, unread = await _records(journal, troubles)
     projects = {
         settings.name: Project(settings=settings, namespace=namespace)
         for settings in file.providers
@@ -88,33 +88,39 @@ async def survey(
         name: taken_by(file.policies, projects[name], listing, journal_id, _known(records.values()))
         for name, listing in listings.items()
     }
-    found = [
-        *_recorded(file.policies, projects, listings, records, taken, troubles),
-        *_new(taken, records),
-        *_lost(file.policies, projects, listings, records, taken, journal_id),
-    ]
+    for name, some in taken.items():
+        troubles += _unplaced(name, some)
+    found = _without_clashes(
+        [
+            *_recorded(file.policies, projects, listings, records, taken, troubles),
+            *_new(taken, records, unread),
+            *_lost(file.policies, projects, listings, records, taken, journal_id),
+        ]
+    )
     return Fleet(
         listings=listings,
         found=tuple(sorted(found, key=lambda one: one.assignment.lineage.name)),
         excluded={name: some.excluded for name, some in taken.items()},
-        strays=_strays(listings, found, journal_id),
+        strays=_strays(listings, found, unread, journal_id),
         troubles=tuple(troubles),
     )
 
 
-async def _records(journal: Journal, troubles: list[Trouble]) -> dict[str, RecordRead]:
-    """Return all readable records by lineage id."""
+async def _records(journal: Journal, troubles: list[Trouble]) -> tuple[dict[str, RecordRead], frozenset[str]]:
+    """Return all readable records by lineage id, and the lineage ids of those that can't be read."""
     names = await journal.names()
     reads = await asyncio.gather(*(journal.read(name) for name in names), return_exceptions=True)
     records: dict[str, RecordRead] = {}
+    unread = set()
     for name, read in zip(names, reads, strict=True):
         if isinstance(read, PortError):
             troubles.append(Trouble(what=f"record {name}", error=read))
+            unread.add(name.rpartition("-")[2])
         elif isinstance(read, BaseException):
             raise read
         elif read.record is not None:
             records[read.record.lineage.lineage_id] = read
-    return records
+    return records, frozenset(unread)
 
 
 async def _listings(providers: Mapping[str, Provider], troubles: list[Trouble]) -> dict[str, Listing]:
@@ -176,8 +182,13 @@ def _recorded(
         yield Found(assignment=assignment, provider=name, record=read)
 
 
-def _new(taken: Mapping[str, Taken], records: Mapping[str, RecordRead]) -> Iterable[Found]:
-    """Yield the lineages that a policy begins: no record yet."""
+def _new(
+    taken: Mapping[str, Taken], records: Mapping[str, RecordRead], unread: frozenset[str]
+) -> Iterable[Found]:
+    """Yield the lineages that a policy begins: no record yet.
+
+    A record that can't be read may name any of their keys; nothing is taken in meanwhile.
+    """
     elsewhere = frozenset(k for some in _currents(records.values()).values() for k in some.values())
     for some in taken.values():
         for lineage_id, key_ids in some.keys_of.items():
@@ -189,6 +200,8 @@ def _new(taken: Mapping[str, Taken], records: Mapping[str, RecordRead]) -> Itera
                 hold = HoldReason.DESTINATION_CLASH
             elif any(len(some.lineages_of[key_id]) > 1 for key_id in key_ids):
                 hold = HoldReason.MATCHED_TWICE
+            elif unread:
+                hold = HoldReason.RECORD_UNREADABLE
             assignment = Assignment(
                 lineage=lineage,
                 policy=policy,
@@ -216,16 +229,39 @@ def _lost(
                 continue
             for policy in policies:
                 lineage = expected_lineage(policy, projects[name], key)
-                if lineage is not None and lineage.lineage_id == mark.lineage_id:
+                if lineage is not None:
                     met.add(mark.lineage_id)
                     assignment = Assignment(lineage=lineage, policy=policy, matched_key_id=None)
                     yield Found(assignment=assignment, provider=name, record=None)
                     break
 
 
-def _strays(listings: Mapping[str, Listing], found: list[Found], journal_id: str) -> tuple[Stray, ...]:
-    """Return the keys with our mark whose lineage nothing else leads to."""
-    met = {one.assignment.lineage.lineage_id for one in found}
+def _without_clashes(found: list[Found]) -> list[Found]:
+    """Return the lineages, those held that share a place in Vault: keys of two projects can give one path."""
+    places = Counter(one.assignment.lineage.name for one in found)
+    held = []
+    for one in found:
+        assignment = one.assignment
+        if places[assignment.lineage.name] > 1:
+            assignment = replace(assignment, fleet_hold=HoldReason.DESTINATION_CLASH)
+        held.append(replace(one, assignment=assignment))
+    return held
+
+
+def _unplaced(provider: str, some: Taken) -> Iterable[Trouble]:
+    """Yield the keys that have no place in Vault."""
+    for key_id in some.unplaced:
+        error = Rejected(
+            "find a path for", key_id, "its comment or id makes no allowed path; name it under `keys:`"
+        )
+        yield Trouble(what=f"key {key_id} at {provider}", error=error)
+
+
+def _strays(
+    listings: Mapping[str, Listing], found: list[Found], unread: frozenset[str], journal_id: str
+) -> tuple[Stray, ...]:
+    """Return the keys with our mark whose lineage nothing else leads to, not even a record that can't be read."""
+    met = {one.assignment.lineage.lineage_id for one in found} | unread
     return tuple(
         Stray(provider=name, key=key)
         for name, listing in listings.items()

@@ -35,12 +35,17 @@ class Project:
 
 @dataclass(slots=True)
 class Taken:
-    """What the policies take of one project: lineages by id, their keys, and why other keys are not taken."""
+    """What the policies take of one project: lineages by id, their keys, and why other keys are not taken.
+
+    `unplaced` are the ids of keys that a policy takes and that make no allowed path, as one with an overlong
+    comment does.
+    """
 
     lineages: dict[str, tuple[Lineage, Policy]] = field(default_factory=dict)
     keys_of: dict[str, set[str]] = field(default_factory=dict)
     lineages_of: dict[str, list[str]] = field(default_factory=dict)
     excluded: Counter[Exclusion] = field(default_factory=Counter)
+    unplaced: list[str] = field(default_factory=list)
 
 
 def taken_by(
@@ -66,7 +71,11 @@ def taken_by(
             )
             reasons.append(reason)
             if reason is None:
-                lineage = project.lineage(policy, destination_path(policy, project.settings, key))
+                path = _path(policy, project, key)
+                if path is None:
+                    taken.unplaced.append(key.key_id)
+                    continue
+                lineage = project.lineage(policy, path)
                 taken.lineages.setdefault(lineage.lineage_id, (lineage, policy))
                 taken.keys_of.setdefault(lineage.lineage_id, set()).add(key.key_id)
                 taken.lineages_of.setdefault(key.key_id, []).append(lineage.lineage_id)
@@ -109,18 +118,19 @@ def covers_moved(
         return True
     if "key_id" in placeholders_of(policy.destination.path):
         return False
-    return destination_path(policy, project.settings, _as_key(known)) != record.lineage.path
+    return _path(policy, project, _as_key(known)) != record.lineage.path
 
 
 def expected_lineage(policy: Policy, project: Project, key: Key) -> Lineage | None:
-    """Return the lineage that `policy` would give to a key of that comment, None when it would not take it."""
-    if policy.provider != project.settings.name:
+    """Return the lineage that the mark of `key` names, None when `policy` gives no such lineage to such a key."""
+    mark = key.mark
+    if mark is None or policy.provider != project.settings.name:
         return None
-    if policy.select is None:
-        return None
-    if not selects(policy.select, key):
-        return None
-    return project.lineage(policy, destination_path(policy, project.settings, key))
+    paths: list[str | None] = [path for path, _ in policy.keys]
+    if policy.select is not None and selects(policy.select, key):
+        paths = [_path(policy, project, key)]
+    lineages = (project.lineage(policy, path) for path in paths if path is not None)
+    return next((lineage for lineage in lineages if lineage.lineage_id == mark.lineage_id), None)
 
 
 def telling_of(reasons: Sequence[Exclusion | None]) -> Exclusion | None:
@@ -128,6 +138,14 @@ def telling_of(reasons: Sequence[Exclusion | None]) -> Exclusion | None:
     if not reasons or None in reasons:
         return None
     return next((r for r in reasons if r is not Exclusion.NOT_SELECTED), Exclusion.NOT_SELECTED)
+
+
+def _path(policy: Policy, project: Project, key: Key) -> str | None:
+    """Return where the secret of `key` goes, None when the key makes no allowed path."""
+    try:
+        return destination_path(policy, project.settings, key)
+    except ValueError:
+        return None
 
 
 def _as_listed(known: KnownKey, listing: Listing) -> Key:
