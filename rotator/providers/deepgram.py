@@ -58,15 +58,30 @@ class Deepgram:
         self._keys_path = f"/v1/projects/{quote(project_id, safe='')}/keys"
         self._details: dict[str, Key] = {}
         self._management_key_id: str | None = None
+        self._listing = asyncio.Lock()
+        self._next_list: asyncio.Task[Listing] | None = None
 
     async def list_keys(self) -> Listing:
-        """Return every visible key. A key that vanishes between the list and its reading is left out."""
+        """Return every visible key. A key that vanishes between the list and its reading is left out.
+
+        One list is made at a time. All who ask while one is under way share the next, which begins after
+        they asked: so many lineages at once cost few lists, and none gets an answer older than its question.
+        """
+        if self._next_list is None:
+            self._next_list = asyncio.create_task(self._list_in_turn())
+        return await asyncio.shield(self._next_list)
+
+    async def _list_in_turn(self) -> Listing:
+        async with self._listing:
+            self._next_list = None
+            return await self._list()
+
+    async def _list(self) -> Listing:
         management_key_id = await self._own_key_id()
         call = self._call("GET", self._keys_path, "list keys", self._project_id)
         answer = await self._ask(call)
         now = self._clock.now()
         listed = _understood(call, answers.listed, answer.body)
-        # A dictionary of this call: what another call drops meanwhile must not be missing from this answer.
         details = {one.key_id: self._details[one.key_id] for one in listed if one.key_id in self._details}
         await self._learn([one for one in listed if one.key_id not in details], details)
         self._details = details

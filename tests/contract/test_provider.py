@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -50,6 +51,18 @@ class TestListKeys:
         assert key.tags == {"customer-7"}
         assert key.lifetime == DAY
         assert key.member_id == deepgram.owner_id
+
+    async def test_many_who_ask_at_once_share_a_list_that_begins_after_they_asked(
+        self, deepgram: Bench
+    ) -> None:
+        first = asyncio.create_task(deepgram.provider.list_keys())
+        while not deepgram.simulator.count(Operation.LIST):
+            await deepgram.clock.sleep(timedelta(0))
+        late = deepgram.key()
+        others = await asyncio.gather(*(deepgram.provider.list_keys() for _ in range(20)))
+        await first
+        assert all(listing.get(late.key_id) is not None for listing in others)
+        assert deepgram.simulator.count(Operation.LIST) == 2
 
     @pytest.mark.promise("P4")
     async def test_trap_13_says_which_key_and_member_we_are(self, deepgram: Bench) -> None:
