@@ -14,7 +14,10 @@ from rotator.http import HttpClient
 from rotator.inventory.fleet import Fleet, survey
 from rotator.model.lineage import Lineage
 from rotator.model.told import Told
+from rotator.policy.document import Scalar
+from rotator.policy.fields import Refused
 from rotator.policy.settings import PolicyFile, ProviderSettings, RuntimeSettings
+from rotator.policy.settings_reader import read_url
 from rotator.ports import Control, Destinations, Journal, Ports, Provider
 from rotator.providers.deepgram import Deepgram
 from rotator.vault.client import VaultClient
@@ -152,17 +155,25 @@ async def _journal_id(journal: Journal, instance: str, *, found: bool) -> str:
 
 
 def vault_address(file: PolicyFile) -> tuple[str, str, str | None]:
-    """Return address, namespace and CA file, from the policy file or from Vault's own variables."""
-    address = file.vault.address or credentials.variable("VAULT_ADDR")
-    if address is None:
-        problem = Problem(
-            file="vault.address",
-            line=0,
-            column=0,
-            path="",
-            what="no address of Vault",
-            hint="write `vault: {address: https://...}` or set VAULT_ADDR",
-        )
-        raise PolicyError((problem,))
+    """Return address, namespace and CA file, from the policy file or from Vault's own variables.
+
+    Raise PolicyError when there is no address, or when VAULT_ADDR is one that the file could not hold either.
+    """
+    address = file.vault.address or _address_of_environment()
     namespace = file.vault.namespace or credentials.variable("VAULT_NAMESPACE") or ""
     return address, namespace.strip("/"), file.vault.ca_cert or credentials.variable("VAULT_CACERT")
+
+
+def _address_of_environment() -> str:
+    address = credentials.variable("VAULT_ADDR")
+    if address is None:
+        hint = "write `vault: {address: https://...}` or set VAULT_ADDR"
+        raise _unusable("vault.address", "no address of Vault", hint)
+    try:
+        return read_url(Scalar(line=0, column=0, path="", text=address, plain=True))
+    except Refused as refused:
+        raise _unusable("VAULT_ADDR", refused.what, refused.hint) from None
+
+
+def _unusable(where: str, what: str, hint: str) -> PolicyError:
+    return PolicyError((Problem(file=where, line=0, column=0, path="", what=what, hint=hint),))
