@@ -14,7 +14,6 @@ from rotator.cli.times import rfc3339
 from rotator.errors import PortError
 from rotator.inventory.fleet import Stray
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
-from rotator.plan.invariants import may_revoke, overlap_ends, release_ends
 
 FORMAT = 1
 
@@ -54,7 +53,7 @@ def _line(line: Line) -> dict[str, object]:
         "latest_safe_start": _instant(line.latest_safe_start),
         "decision": _decision(line.decision) if line.decision else None,
         "done": [_decision(action) for action in line.done],
-        "awaiting_end": _awaiting_end(line),
+        "awaiting_end": _alive(line),
         "last_failure": _failure(line),
         "error": _error(line.error) if line.error else None,
     }
@@ -83,20 +82,16 @@ def _decision(decision: Decision) -> dict[str, object]:
     return document
 
 
-def _awaiting_end(line: Line) -> list[dict[str, object]]:
-    """Return the keys that still work besides the one in use, and what keeps them alive."""
-    if line.snapshot is None or line.record is None or line.record.current is None:
-        return []
-    alive = [(p.key_id, False, overlap_ends(p)) for p in line.record.previous]
-    alive += [(o.key.key_id, True, release_ends(o)) for o in line.record.originals]
+def _alive(line: Line) -> list[dict[str, object]]:
+    """Return the keys that still work besides the one in use, and what keeps each alive."""
     return [
         {
-            "key_id": key_id,
-            "original": original,
-            "ends_at": _instant(ends_at),
-            "obstacle": may_revoke(line.snapshot, key_id, line.snapshot.seen_at),
+            "key_id": key.key_id,
+            "original": key.original,
+            "ends_at": _instant(key.ends_at),
+            "obstacle": key.obstacle.value if key.obstacle else None,
         }
-        for key_id, original, ends_at in alive
+        for key in line.alive
     ]
 
 

@@ -16,6 +16,7 @@ from rotator.model.record import Failure, KnownKey, Record
 from rotator.model.snapshot import Snapshot
 from rotator.plan import facts
 from rotator.plan.actions import Action, Decision, Hold, Wait
+from rotator.plan.invariants import Obstacle, may_revoke, overlap_ends, release_ends
 from rotator.policy.match import Exclusion
 from rotator.policy.policy import Adopt, Policy
 from rotator.policy.schedule import latest_safe_start
@@ -44,6 +45,19 @@ class Phase(StrEnum):
     """The last try failed; it is repeated."""
     HELD = "held"
     """Nothing automatic is safe: a person must act."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alive:
+    """A key that still works besides the one in use: until when at least, and what stands in the way of its end.
+
+    `ends_at` is on Vault's clock; None: an original that no instant releases.
+    """
+
+    key_id: str
+    original: bool
+    ends_at: datetime | None
+    obstacle: Obstacle | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +103,23 @@ class Line:
         """The last failure, unless the policy entry has changed since."""
         failure = self.record.failure if self.record else None
         return failure if failure and failure.policy_fingerprint == self.policy.fingerprint else None
+
+    @property
+    def alive(self) -> tuple[Alive, ...]:
+        """The keys that await their end."""
+        if self.snapshot is None or self.record is None or self.record.current is None:
+            return ()
+        found = [(p.key_id, False, overlap_ends(p)) for p in self.record.previous]
+        found += [(o.key.key_id, True, release_ends(o)) for o in self.record.originals]
+        return tuple(
+            Alive(
+                key_id=key_id,
+                original=original,
+                ends_at=ends_at,
+                obstacle=may_revoke(self.snapshot, key_id, self.snapshot.seen_at),
+            )
+            for key_id, original, ends_at in found
+        )
 
     @property
     def claimed(self) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fnmatch
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from rotator.bootstrap import Connected, connect, vault_address
 from rotator.cli import failures
 from rotator.cli.lines import Line, Report, strays_of
+from rotator.cli.text import complain
 from rotator.daemon.sweep import named
 from rotator.errors import PortError
 from rotator.inventory.fleet import Fleet, Found
@@ -39,7 +41,17 @@ async def look(file: PolicyFile, globs: tuple[str, ...]) -> Report:
                 return await _line(found, fleet, connection)
 
         lines = await asyncio.gather(*(one(found) for found in named(fleet, globs)))
-        return report_of(fleet, lines, connection)
+        report = report_of(fleet, lines, connection)
+        tell_unmatched(globs, report)
+        return report
+
+
+def tell_unmatched(globs: Iterable[str], report: Report) -> None:
+    """Tell of globs that name nothing: most likely a slip of the keyboard."""
+    names = [line.lineage for line in report.lines]
+    for glob in globs:
+        if not fnmatch.filter(names, glob):
+            complain(f"rotator: no lineage is named {glob}; `rotator status` shows all names")
 
 
 def report_of(fleet: Fleet, lines: Iterable[Line], connection: Connected) -> Report:

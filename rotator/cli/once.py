@@ -12,7 +12,7 @@ from rotator import log
 from rotator.bootstrap import Connected
 from rotator.cli import documents, exits, show
 from rotator.cli.lines import Line, Report
-from rotator.cli.look import connected, report_of
+from rotator.cli.look import connected, report_of, tell_unmatched
 from rotator.cli.options import Options
 from rotator.cli.text import complain
 from rotator.daemon.sweep import named, sweep
@@ -52,7 +52,10 @@ def once(options: Options, globs: tuple[str, ...], limit: int | None) -> int:
     stop = Stop()
     report = asyncio.run(_once(options.load(), globs, limit, stop))
     unfinished = stop.asked and any(line.left or line.decision is None for line in report.lines)
+    tell_unmatched(globs, report)
     options.emit(documents.of_report(report), show.once(report, stopped=stop.asked))
+    if globs and not report.lines and not report.troubles:
+        return exits.USAGE
     return exits.gravest({report.status, exits.TRY_AGAIN if unfinished else exits.FINE})
 
 

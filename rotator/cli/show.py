@@ -12,6 +12,7 @@ from rotator.cli.times import absolute, both, relative
 from rotator.model.key import Key
 from rotator.model.record import KnownKey
 from rotator.plan.actions import Adopt, Hold, Revoke, Rotate
+from rotator.plan.invariants import Obstacle
 from rotator.policy import policy as policies
 from rotator.policy.schedule import due
 
@@ -39,15 +40,14 @@ def plan(report: Report) -> str:
 
 def status(report: Report) -> str:
     """Return where every lineage stands, the most urgent first."""
-    titles = ("LINEAGE", "PHASE", "KEY", "VERSION", "EXPIRES", "NEXT")
+    titles = ("LINEAGE", "PHASE", "KEY IN USE", "EXPIRES", "NEXT")
     rows = [
         (
             line.lineage,
             line.phase.value,
-            _short(line.key),
-            _version(line),
+            _short(line.key) + _version(line),
             _instant(line.expires_at, line.now),
-            "\n".join([_next(line), *_last_error(line)]),
+            "\n".join([_next(line), *_besides(line)]),
         )
         for line in report.lines
     ]
@@ -68,7 +68,7 @@ def _next(line: Line) -> str:
     if line.decision is None:
         return f"unknown: {line.error}" if line.error else "unknown"
     said = words.decision(line.decision, line.now)
-    return f"{said}; {_after_adoption(line)}" if isinstance(line.decision, Adopt) else said
+    return f"{said}, {_after_adoption(line)}" if isinstance(line.decision, Adopt) else said
 
 
 def _after_adoption(line: Line) -> str:
@@ -80,7 +80,7 @@ def _after_adoption(line: Line) -> str:
         return "then rotate it at once"
     first = due(line.policy, line.snapshot.lineage.lineage_id, KnownKey.seen(matched))
     if first is None:
-        return "then never due: it has no expiry, and the policy no `max_age`"
+        return "which is never due: it has no expiry, and the policy no `max_age`"
     if first.at <= line.now:
         return f"then rotate it at once: {words.ROTATE[first.reason]}"
     return f"then rotate {both(first.at, line.now)}"
@@ -96,19 +96,26 @@ def _stands(line: Line, *, stopped: bool) -> str:
     said = _next(line)
     if line.left:
         return f"left for later ({'asked to stop' if stopped else '--limit'}): {said}"
-    return "\n".join([said, *_last_error(line)])
+    return "\n".join([said, *_besides(line)])
 
 
 def _done(line: Line) -> str:
     return "\n".join(words.done(action) for action in line.done) or "-"
 
 
-def _last_error(line: Line) -> list[str]:
+def _besides(line: Line) -> list[str]:
+    """Return what went wrong last, and why old keys whose time is over are still there."""
+    said = []
     failure = line.failure
-    if failure is None:
-        return []
-    times = "once" if failure.count == 1 else f"{failure.count} times in a row"
-    return [f"failed {times}, last {relative(failure.failed_at, line.now)}: {failure.what}"]
+    if failure is not None:
+        times = "once" if failure.count == 1 else f"{failure.count} times in a row"
+        said.append(f"failed {times}, last {relative(failure.failed_at, line.now)}: {failure.what}")
+    said += [
+        f"old key {key.key_id} is kept: {words.OBSTACLE[key.obstacle]}"
+        for key in line.alive
+        if key.obstacle not in (None, Obstacle.OVERLAP, Obstacle.NOT_RELEASED)
+    ]
+    return said
 
 
 def _asides(report: Report) -> list[str]:
@@ -181,7 +188,7 @@ def _short(key: Key | KnownKey | None) -> str:
 
 def _version(line: Line) -> str:
     current = line.record.current if line.record else None
-    return str(current.version) if current else "-"
+    return f"\nversion {current.version}" if current else ""
 
 
 def _instant(at: datetime | None, now: datetime) -> str:

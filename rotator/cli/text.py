@@ -12,8 +12,11 @@ from collections.abc import Sequence
 _WIDTH_ELSEWHERE = 120
 """The width of what is not a terminal."""
 
-_LEAST_LAST = 32
+_LEAST_LAST = 28
 """A last column narrower than this is unreadable: each row becomes a block then."""
+
+_MOST_OTHER = 32
+"""Columns between the first and the last are wrapped at this width. The first holds names, which stay whole."""
 
 _GAP = "  "
 
@@ -47,9 +50,9 @@ def paragraph(text: str, *, indent: str = "") -> str:
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table whose last column is wrapped to fit; blocks of `title: value` where that can't be."""
-    cells = [[_lines(cell) for cell in row] for row in rows]
+    cells = [[[plain(row[0])], *(wrapped(cell, _MOST_OTHER) for cell in row[1:])] for row in rows]
     widths = [
-        max(len(title), *(len(line) for row in cells for line in row[column]))
+        max(len(line) for line in [title, *(line for row in cells for line in row[column])])
         for column, title in enumerate(titles[:-1])
     ]
     left = width() - sum(widths) - len(_GAP) * len(widths)
@@ -77,10 +80,6 @@ def emit(text: str) -> None:
 def complain(text: str) -> None:
     """Write for people to standard error, each line escaped."""
     sys.stderr.write("\n".join(plain(line) for line in text.split("\n")) + "\n")
-
-
-def _lines(cell: str) -> list[str]:
-    return [plain(line) for line in cell.split("\n")]
 
 
 def _row(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> str:

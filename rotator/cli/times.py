@@ -27,13 +27,13 @@ def relative(at: datetime, now: datetime) -> str:
 
 
 def absolute(at: datetime) -> str:
-    """Return an instant to the minute, in UTC."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    """Return an instant to the minute, in UTC (`Z`)."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")
 
 
 def both(at: datetime, now: datetime) -> str:
     """Return an instant in both ways, in one line."""
-    return f"{relative(at, now)}, {absolute(at)}"
+    return f"{relative(at, now)} ({absolute(at)})"
 
 
 def rfc3339(at: datetime) -> str:

@@ -50,7 +50,7 @@ _NEVER: Final[Mapping[WaitReason, str]] = {
 
 HOLD: Final[Mapping[HoldReason, str]] = {
     HoldReason.LOST_RECORD: "there are keys or an entry of ours, but no journal record of them",
-    HoldReason.RECORD_UNREADABLE: "the journal record can't be read by this version",
+    HoldReason.RECORD_UNREADABLE: "a journal record, its own or one that may name this key, can't be read by this version",
     HoldReason.DESTINATION_CLASH: "two keys give this one path",
     HoldReason.MATCHED_TWICE: "two policies match this key",
     HoldReason.MANY_ABSENT: "most keys in use vanished from the provider's list in one look",
@@ -150,9 +150,9 @@ def decision(stands: Decision, now: datetime) -> str:
     """Return what will be done next, why, and when."""
     match stands:
         case Adopt(original=True):
-            return "take the key in: the first rotation leaves it alive until `original` releases it"
+            return "take the key in"
         case Adopt():
-            return "take the key in: Vault serves its secret already"
+            return "take the key in (Vault serves its secret already)"
         case Rotate():
             return f"rotate now: {ROTATE[stands.reason]}"
         case Finish():
@@ -180,9 +180,9 @@ def done(action: Decision) -> str:
         case Finish():
             return "recorded an earlier publish"
         case Inherit():
-            return f"counted unserved key {action.key_id} among the previous ones"
+            return "counted an unserved key among the previous ones"
         case Revoke():
-            return f"deleted key {action.key_id}: {REVOKE[action.reason]}"
+            return f"old key deleted: {REVOKE[action.reason]}"
         case Wait() | Hold():
             return ""
         case _:
