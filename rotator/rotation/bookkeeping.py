@@ -20,6 +20,7 @@ from rotator.model.record import (
     Rotated,
 )
 from rotator.model.snapshot import Snapshot
+from rotator.plan.facts import head
 from rotator.policy.policy import OriginalTerms, Policy
 from rotator.policy.schedule import latest_safe_start, next_try
 
@@ -133,7 +134,7 @@ def failed(
     last = record.failure
     same = last is not None and last.policy_fingerprint == policy.fingerprint and last.tried == tried
     count = (last.count if last is not None and same else 0) + 1
-    expires_at = record.current.key.expires_at if record.current else None
+    in_use = head(record)
     return replace(
         record,
         failure=Failure(
@@ -146,7 +147,7 @@ def failed(
                 record.lineage.lineage_id,
                 failures=count,
                 now=now,
-                safe_until=latest_safe_start(policy, expires_at),
+                safe_until=latest_safe_start(policy, in_use.expires_at if in_use else None),
             ),
             policy_fingerprint=policy.fingerprint,
         ),

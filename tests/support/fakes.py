@@ -1,0 +1,358 @@
+"""Small ports in memory: one provider, one Vault, one lineage. What goes wrong is said call by call.
+
+Records are kept as their text, and scanned for secrets, as is everything that is told.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from rotator.errors import Conflict, NotFound, PortError
+from rotator.inventory.assignment import Assignment
+from rotator.model.entry import ROTATION_ID_FIELD, Entry, EntryState, FieldNames, Publication
+from rotator.model.key import Key, KeyRequest, Listing
+from rotator.model.lineage import Lineage
+from rotator.model.record import Record, decode, encode
+from rotator.model.secret import Secret
+from rotator.model.told import Step, Told
+from rotator.policy.policy import Policy
+from rotator.ports import Control, EntryRead, Minted, Ports, Proof, Published, RecordRead
+from tests.support import builders as a
+from tests.support import canary
+from tests.support.virtual_clock import VirtualClock
+
+CLAIM_TTL = timedelta(minutes=3)
+OTHERS = "key-others"
+"""A key of another member: a list that shows it is whole."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Fault:
+    """How one call goes. `first` happens before it. `done`: it takes effect, and only then fails."""
+
+    error: PortError | None = None
+    done: bool = False
+    first: Callable[[], object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of the destination. `values` None: deleted."""
+
+    values: dict[str, str] | None = field(repr=False)
+    written_at: datetime
+
+
+class World:
+    """Everything outside, and the notes of a test: which calls were made, and what was told."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.calls: list[str] = []
+        self.told: list[Told] = []
+        self.faults: dict[str, deque[Fault]] = {}
+        self.keys: dict[str, Key] = {}
+        self.secret_of: dict[str, Secret] = {}
+        self.hidden: set[str] = set()
+        self.versions: list[Version] = []
+        self.records: list[tuple[str, datetime]] = []
+        self.stopping = False
+        self.says_id = True
+        self.works_after = timedelta(0)
+        self.grant: Callable[[Key], Key] = lambda key: key
+        self.stale_reads = 0
+        self.deletion_at: datetime | None = None
+        self.vault_skew = self.provider_skew = timedelta(0)
+        self.requests: list[KeyRequest] = []
+        self.sent_publish: Callable[[], Published] | None = None
+        self._numbers = itertools.count(1)
+        self.add_key(a.key(a.MANAGEMENT, comment="rotator itself", lifetime=None))
+        self.add_key(replace(a.key(OTHERS), member_id="somebody"))
+
+    def ports(self, holder: str = a.OBSERVER) -> Ports:
+        return Ports(
+            provider=FakeProvider(self),
+            destinations=FakeDestinations(self),
+            journal=FakeJournal(self),
+            clock=self.clock,
+            rotation_ids=FakeRotationIds(self),
+            holder=holder,
+            journal_id=a.JOURNAL,
+            claim_ttl=CLAIM_TTL,
+            stopping=lambda: self.stopping,
+            tell=self._tell,
+        )
+
+    def assignment(self, policy: Policy = a.POLICY, matched_key_id: str | None = None) -> Assignment:
+        return Assignment(lineage=a.LINEAGE, policy=policy, matched_key_id=matched_key_id)
+
+    def fails(self, call: str, *errors: PortError | None, done: bool = False) -> None:
+        """Let the next calls of that name fail, one by one; None lets one pass."""
+        for error in errors:
+            self.faults.setdefault(call, deque()).append(Fault(error, done=done))
+
+    def before(self, call: str, happens: Callable[[], object]) -> None:
+        """Let something happen just before the next call of that name."""
+        self.faults.setdefault(call, deque()).append(Fault(first=happens))
+
+    def add_key(self, key: Key) -> Secret:
+        self.keys[key.key_id] = key
+        self.secret_of[key.key_id] = Secret(canary.secret_text(key.key_id))
+        return self.secret_of[key.key_id]
+
+    def put_record(self, record: Record) -> None:
+        text = encode(record)
+        canary.scan(text, "the journal")
+        self.records.append((text, self.vault_now()))
+
+    def put_entry(self, key_id: str, rotation_id: str | None, *, versions: int = 1) -> None:
+        """Let the destination serve the secret of a key, after so many writes."""
+        values = {"api_key": self.secret_of[key_id].reveal(), "api_key_id": key_id}
+        if rotation_id is not None:
+            values[ROTATION_ID_FIELD] = rotation_id
+        self.versions += [Version(values, self.vault_now())] * versions
+
+    def land_publish(self) -> None:
+        """Carry out, late, the first publish that was sent."""
+        if self.sent_publish is None:
+            raise AssertionError("no publish was sent")
+        self.sent_publish()
+
+    def vault_now(self) -> datetime:
+        return self.clock.now() + self.vault_skew
+
+    def provider_now(self) -> datetime:
+        return self.clock.now() + self.provider_skew
+
+    @property
+    def record(self) -> Record:
+        """The record as it is stored."""
+        return decode(self.records[-1][0])
+
+    @property
+    def served(self) -> str | None:
+        """The id of the key whose secret the destination holds."""
+        values = self.versions[-1].values if self.versions else None
+        secret = Secret(values["api_key"]) if values and "api_key" in values else None
+        return next((k for k, of in self.secret_of.items() if secret and of.matches(secret)), None)
+
+    @property
+    def steps(self) -> list[Step]:
+        return [told.step for told in self.told]
+
+    def next_number(self) -> int:
+        return next(self._numbers)
+
+    async def call(self, name: str, act: Callable[[], T]) -> T:
+        """Carry out one call, as the faults of its name say."""
+        self.calls.append(name)
+        waiting = self.faults.get(name)
+        fault = waiting.popleft() if waiting else Fault()
+        if fault.first is not None:
+            fault.first()
+        if fault.error is None:
+            return act()
+        if fault.done:
+            act()
+        raise fault.error
+
+    def _tell(self, told: Told) -> None:
+        canary.scan(repr(told), "what is told")
+        self.told.append(told)
+
+
+class FakeRotationIds:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def new(self) -> str:
+        return f"{self._world.next_number():016x}"
+
+
+class FakeProvider:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def list_keys(self) -> Listing:
+        return await self._world.call("list_keys", self._list)
+
+    async def get_key(self, key_id: str) -> Key:
+        return await self._world.call("get_key", lambda: self._get(key_id))
+
+    async def create_key(self, request: KeyRequest) -> Minted:
+        return await self._world.call("create_key", lambda: self._create(request))
+
+    async def revoke_key(self, key_id: str) -> None:
+        await self._world.call(f"revoke_key {key_id}", lambda: self._revoke(key_id))
+
+    async def prove(self, secret: Secret) -> Proof:
+        return await self._world.call("prove", lambda: self._prove(secret))
+
+    def _list(self) -> Listing:
+        world = self._world
+        return Listing(
+            keys=tuple(key for key in world.keys.values() if key.key_id not in world.hidden),
+            at=world.provider_now(),
+            seen_at=world.clock.now(),
+            management_key_id=a.MANAGEMENT,
+            management_member_id=a.MEMBER,
+        )
+
+    def _get(self, key_id: str) -> Key:
+        if key_id not in self._world.keys:
+            raise NotFound("get key", key_id)
+        return self._world.keys[key_id]
+
+    def _create(self, request: KeyRequest) -> Minted:
+        world = self._world
+        world.requests.append(request)
+        created_at = world.provider_now()
+        key = Key(
+            key_id=f"key-made-{len(world.requests)}",
+            comment=request.comment,
+            scopes=request.scopes,
+            tags=request.tags,
+            created_at=created_at,
+            expires_at=None if request.lifetime is None else created_at + request.lifetime,
+            member_id=a.MEMBER,
+        )
+        return Minted(key.key_id, world.add_key(world.grant(key)))
+
+    def _revoke(self, key_id: str) -> None:
+        if key_id not in self._world.keys or key_id in self._world.hidden:
+            raise NotFound("revoke key", key_id)
+        del self._world.keys[key_id]
+
+    def _prove(self, secret: Secret) -> Proof:
+        world = self._world
+        for key in world.keys.values():
+            if world.secret_of[key.key_id].matches(secret):
+                since = world.provider_now() - key.created_at
+                works = since >= world.works_after and not key.expired(world.provider_now())
+                return Proof(works, key.key_id if works and world.says_id else None)
+        return Proof(accepted=False, key_id=None)
+
+
+class FakeDestinations:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def read(self, lineage: Lineage, fields: FieldNames, *, at_least: int = 0) -> EntryRead:
+        del lineage, at_least
+        return await self._world.call("read_entry", lambda: self._read(fields))
+
+    async def check_writable(self, lineage: Lineage, fields: FieldNames) -> None:
+        del lineage, fields
+        await self._world.call("check_writable", lambda: None)
+
+    async def publish(
+        self, lineage: Lineage, fields: FieldNames, publication: Publication, *, base: int
+    ) -> Published:
+        def act() -> Published:
+            return self._publish(lineage, fields, publication, base)
+
+        result = self._world.call("publish", act)
+        self._world.sent_publish = self._world.sent_publish or act
+        return await result
+
+    def _read(self, fields: FieldNames) -> EntryRead:
+        world = self._world
+        shown = world.versions
+        if world.stale_reads:
+            world.stale_reads -= 1
+            shown = shown[:-1]
+        if not shown:
+            return EntryRead(a.NO_ENTRY, None, world.vault_now())
+        newest = shown[-1]
+        values = newest.values or {}
+        entry = Entry(
+            state=EntryState.DELETED if newest.values is None else EntryState.PRESENT,
+            version=len(shown),
+            written_at=newest.written_at,
+            rotation_id=values.get(ROTATION_ID_FIELD),
+            key_id=values.get(str(fields.key_id)),
+            has_secret=fields.secret in values,
+        )
+        value = values.get(fields.secret)
+        return EntryRead(entry, Secret(value) if value else None, world.vault_now())
+
+    def _publish(
+        self, lineage: Lineage, fields: FieldNames, publication: Publication, base: int
+    ) -> Published:
+        world = self._world
+        if len(world.versions) != base:
+            raise Conflict("publish", lineage.name)
+        before = world.versions[-1].values if world.versions else None
+        values = {
+            **(before or {}),
+            fields.secret: publication.secret.reveal(),
+            ROTATION_ID_FIELD: publication.rotation_id,
+            str(fields.key_id): publication.key_id,
+            str(fields.previous_key_id): str(publication.previous_key_id),
+        }
+        world.versions.append(Version(values, world.vault_now()))
+        return Published(len(world.versions), world.deletion_at)
+
+
+class FakeJournal:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def control(self) -> Control | None:
+        return await self._world.call("control", lambda: Control(journal_id=a.JOURNAL, instance="test"))
+
+    async def found(self, control: Control) -> None:
+        raise Conflict("write control record", control.instance)
+
+    async def names(self) -> tuple[str, ...]:
+        return await self._world.call("names", lambda: (a.LINEAGE.record_name,))
+
+    async def read(self, name: str) -> RecordRead:
+        del name
+        return await self._world.call("read_record", self._read)
+
+    async def write(self, record: Record, *, base: int) -> int:
+        return await self._world.call("write_record", lambda: self._write(record, base))
+
+    def _read(self) -> RecordRead:
+        world = self._world
+        if not world.records:
+            return RecordRead(None, 0, None, world.vault_now())
+        text, written_at = world.records[-1]
+        return RecordRead(decode(text), len(world.records), written_at, world.vault_now())
+
+    def _write(self, record: Record, base: int) -> int:
+        if len(self._world.records) != base:
+            raise Conflict("write record", record.lineage.name)
+        self._world.put_record(record)
+        return len(self._world.records)
+
+
+def before_first() -> World:
+    """Return a world whose lineage was adopted and never rotated: one original, nothing in the destination."""
+    world = World()
+    record = a.fresh_record()
+    world.add_key(a.known(record)[0])
+    world.put_record(record)
+    return world
+
+
+def settled(record: Record | None = None) -> World:
+    """Return a world that is as the record says: all its keys live, and the destination serves the current one."""
+    record = record or a.record()
+    world = World()
+    for key in a.known(record):
+        world.add_key(key)
+    world.put_record(record)
+    if record.current is not None:
+        world.put_entry(
+            record.current.key.key_id, record.current.rotation_id, versions=record.current.version
+        )
+    return world
