@@ -134,6 +134,8 @@ def recognise(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | N
     record, served = _record(snapshot), snapshot.served
     if record.current is not None or served.verdict is not Verdict.ACCEPTED:
         return None
+    if snapshot.key(served.key_id) is None:
+        return None
     if any(original.key.key_id == served.key_id for original in record.originals):
         return Adopt(str(served.key_id), original=False)
     return None
@@ -165,19 +167,33 @@ def not_as_published(policy: Policy, snapshot: Snapshot, now: datetime) -> Decis
     return None
 
 
+def written_again(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Touch no entry that was written again after our publish, unless its secret is shown to be a working one.
+
+    A person who changes only the secret field leaves our ids in place, and what a person wrote is not overwritten.
+    """
+    del policy
+    entry = snapshot.entry
+    if entry.version == _version_of_ours(_record(snapshot), entry.rotation_id):
+        return None
+    match snapshot.served.verdict:
+        case Verdict.REFUSED:
+            return Hold(HoldReason.ENTRY_CHANGED, f"version {entry.version}")
+        case Verdict.UNKNOWN:
+            return Wait(WaitReason.SERVED_UNPROVEN, now + LOOK_AGAIN)
+        case Verdict.ACCEPTED | Verdict.NOTHING:
+            return None
+
+
 def served_refused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
     """Replace at once a served key that the provider refuses, whatever window, gap or back-off.
 
-    Not when the entry was written again after our publish: nothing proves that the refused secret is ours,
-    and a person's is not overwritten. Only tries that were made for this very reason are spaced: one after
-    another would never end otherwise.
+    Only tries that were made for this very reason are spaced: one after another would never end otherwise.
     """
     record = _record(snapshot)
     replaced = facts.head(record)
     if snapshot.served.verdict is not Verdict.REFUSED or replaced is None:
         return None
-    if snapshot.entry.version != _version_of_ours(record, snapshot.entry.rotation_id):
-        return Hold(HoldReason.ENTRY_CHANGED, f"version {snapshot.entry.version}")
     if policy.adopt is AdoptMode.WATCH:
         return Hold(HoldReason.SERVED_REFUSED)
     minting = _minting_hold(snapshot, now)
@@ -211,21 +227,27 @@ def inherit(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | Non
 
 
 def revoke(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
-    """Delete the first previous key or original that nothing stands in the way of."""
+    """Delete a previous key or original that nothing stands in the way of.
+
+    After a failure it is the next one's turn, so that one that can't be deleted never keeps the others alive.
+    """
     record = _record(snapshot)
     failure = _failure(policy, record)
-    if failure is not None and isinstance(failure.tried, RevokeReason) and failure.next_try_at > now:
+    failures = failure.count if failure is not None and isinstance(failure.tried, RevokeReason) else 0
+    if failures and failure is not None and failure.next_try_at > now:
         return None
-    for previous in record.previous:
-        if may_revoke(snapshot, previous.key_id, now) is None:
-            return Revoke(previous.key_id, RevokeReason.OVERLAP_ENDED)
+    found = [
+        Revoke(previous.key_id, RevokeReason.OVERLAP_ENDED)
+        for previous in record.previous
+        if may_revoke(snapshot, previous.key_id, now) is None
+    ]
     provider_now = snapshot.on_provider_clock(now)
     for original in record.originals:
         if may_revoke(snapshot, original.key.key_id, now) is None:
             expired = original.key.expires_at is not None and original.key.expires_at <= provider_now
             reason = RevokeReason.EXPIRED if expired else RevokeReason.ORIGINAL_RELEASED
-            return Revoke(original.key.key_id, reason)
-    return None
+            found.append(Revoke(original.key.key_id, reason))
+    return found[failures % len(found)] if found else None
 
 
 # 4. Is the key in use due?
@@ -293,6 +315,7 @@ RULES: tuple[Rule, ...] = (
     finish,
     recognise,
     not_as_published,
+    written_again,
     served_refused,
     inherit,
     revoke,
