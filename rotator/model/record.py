@@ -92,7 +92,8 @@ class Current:
 class Previous:
     """A key that awaits revocation, with its terms as they were at the publish.
 
-    `superseded_at` is the confirmed publish that began its overlap, on Vault's clock.
+    `superseded_at` is the confirmed publish that began its overlap, on Vault's clock. `member_id` is the
+    account that owns the key: which lists prove that it is gone depends on it.
     """
 
     key_id: str
@@ -101,6 +102,7 @@ class Previous:
     superseded_at: AwareDatetime
     overlap: timedelta
     expires_at: AwareDatetime | None
+    member_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

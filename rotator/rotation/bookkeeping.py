@@ -76,6 +76,7 @@ def published(
                 superseded_at=at,
                 overlap=attempt.overlap,
                 expires_at=replaced.key.expires_at,
+                member_id=replaced.key.member_id,
             ),
         )
     finished = Rotated(
@@ -113,6 +114,7 @@ def inherited(record: Record, key: Key, overlap: timedelta) -> Record:
         superseded_at=record.current.published_at,
         overlap=overlap,
         expires_at=key.expires_at,
+        member_id=key.member_id,
     )
     return replace(record, previous=(*record.previous, orphan))
 

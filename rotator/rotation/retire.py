@@ -7,10 +7,11 @@ from contextlib import suppress
 from rotator.errors import Conflict, NotFound, Unavailable
 from rotator.inventory.assignment import Assignment
 from rotator.inventory.observe import observe
+from rotator.model.record import Original
 from rotator.model.snapshot import Snapshot
 from rotator.model.told import Step, Told
 from rotator.plan.actions import Revoke
-from rotator.plan.invariants import may_revoke
+from rotator.plan.invariants import may_revoke, terms_of
 from rotator.ports import Ports
 from rotator.rotation.bookkeeping import gone
 from rotator.rotation.claim import ClaimedRecord
@@ -34,9 +35,11 @@ async def retire(
     if obstacle is not None:
         await claimed.give_back(claimed.record)
         raise Conflict("revoke key", action.key_id, f"not any more: {obstacle}")
+    deleted = False
     with suppress(NotFound):  # deleted already, or not shown to us: the list decides
         await ports.provider.revoke_key(action.key_id)
-    await _see_it_gone(action.key_id, fresh, ports)
+        deleted = True
+    await _see_it_gone(action.key_id, fresh, ports, deleted=deleted)
     await claimed.give_back(gone(claimed.record, action.key_id))
     ports.tell(
         Told(
@@ -45,10 +48,21 @@ async def retire(
     )
 
 
-async def _see_it_gone(key_id: str, fresh: Snapshot, ports: Ports) -> None:
-    """Return when several lists that can be believed lack the key. Raise Unavailable when one does not."""
+async def _see_it_gone(key_id: str, fresh: Snapshot, ports: Ports, *, deleted: bool) -> None:
+    """Return when several lists that can be believed lack the key. Raise Unavailable when one does not.
+
+    A demoted management key still sees the keys of its own member, the served one among them. So after a 404,
+    a list without another member's key counts only if it shows some key made by somebody else.
+    """
     served = fresh.record.current.key.key_id if fresh.record and fresh.record.current else None
+    if not deleted and _member_of(key_id, fresh) != fresh.management_member_id:
+        served = None
     for _ in range(LOOKS):
         listing = await ports.provider.list_keys()
         if listing.get(key_id) is not None or not listing.proves_absence(served_key_id=served):
             raise Unavailable("revoke key", key_id, "the provider still lists it, or shows only a part")
+
+
+def _member_of(key_id: str, fresh: Snapshot) -> str | None:
+    terms = terms_of(fresh, key_id)
+    return terms.key.member_id if isinstance(terms, Original) else terms.member_id if terms else None
