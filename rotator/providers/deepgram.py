@@ -69,6 +69,8 @@ class Deepgram:
         """
         if self._next_list is None:
             self._next_list = asyncio.create_task(self._list_in_turn())
+            # Seen, so that asyncio does not report a failure whose askers have all gone.
+            self._next_list.add_done_callback(lambda made: made.cancelled() or made.exception())
         return await asyncio.shield(self._next_list)
 
     async def _list_in_turn(self) -> Listing:

@@ -1,0 +1,78 @@
+"""`rotator demo` as a person runs it: to its end, and interrupted at any moment."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMMAND = (sys.executable, "-m", "rotator", "demo")
+GONE_WITHIN = 20.0
+
+
+def start(scratch: Path) -> subprocess.Popen[str]:
+    """Start the demo as the leader of a process group of its own, as a terminal would."""
+    return subprocess.Popen(
+        COMMAND,
+        env={"PATH": os.defpath, "TMPDIR": str(scratch), "HOME": str(scratch)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def living_children_of(scratch: Path) -> list[str]:
+    """Return the processes that were started with `scratch` as their place for temporary files, or below it."""
+    living = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes()
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(scratch).encode() in environment:
+            living.append(command.replace(b"\0", b" ").decode())
+    return living
+
+
+@pytest.mark.promise("P1", "P3")
+def test_it_ends_by_itself_with_no_failed_call_and_leaves_nothing(tmp_path: Path) -> None:
+    demo = start(tmp_path)
+    shown, _ = demo.communicate(timeout=100)
+    assert demo.returncode == 0, shown
+    for step in ("intent", "created", "proven", "published", "overlap", "revoked"):
+        assert re.search(rf"voice-gateway +{step}", shown), step
+    for kind in ("expired", "temporary", "claimed elsewhere", "not selected"):
+        assert f"left alone: {kind}" in shown
+    consumed = re.search(r"The consumer made (\d+) calls with (\d+) different keys: 0 failed", shown)
+    assert consumed is not None
+    assert int(consumed[1]) > 100
+    assert int(consumed[2]) >= 3
+    assert "voice-gateway: rotated" in shown
+    assert "lives on, as nobody may read Vault yet" in shown
+    assert list(tmp_path.iterdir()) == []
+    assert living_children_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("after", [0.05, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0, 4.0])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_at_any_moment_it_leaves_nothing(
+    tmp_path: Path, after: float, number: signal.Signals
+) -> None:
+    demo = start(tmp_path)
+    time.sleep(after)  # noqa: TID251 (real processes take real time)
+    os.killpg(demo.pid, number)
+    os.killpg(demo.pid, number)
+    shown, _ = demo.communicate(timeout=GONE_WITHIN)
+    assert demo.returncode in (130, -number), shown
+    assert "Traceback" not in shown
+    assert list(tmp_path.iterdir()) == []
+    assert living_children_of(tmp_path) == []
