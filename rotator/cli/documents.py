@@ -53,7 +53,7 @@ def _line(line: Line) -> dict[str, object]:
         "latest_safe_start": _instant(line.latest_safe_start),
         "decision": _decision(line.decision) if line.decision else None,
         "done": [_decision(action) for action in line.done],
-        "awaiting_end": _alive(line),
+        "alive": _alive(line),
         "last_failure": _failure(line),
         "error": _error(line.error) if line.error else None,
     }

@@ -1,0 +1,216 @@
+"""What a person is shown of one lineage: its phase, its urgency, and the status that it gives."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rotator.cli import documents, exits, show
+from rotator.cli.lines import Line, Phase, Report, strays_of
+from rotator.errors import Ambiguous, Denied, PortError, Rejected, Throttled, Unavailable
+from rotator.inventory.fleet import Stray, Trouble
+from rotator.model.key import Mark
+from rotator.model.reason import HoldReason, RevokeReason, RotateReason
+from rotator.model.snapshot import Snapshot
+from rotator.plan.actions import Hold
+from rotator.plan.decide import decide
+from rotator.policy.match import Exclusion
+from rotator.policy.policy import Adopt, Policy
+from tests.support.builders import (
+    BEFORE_FIRST,
+    CURRENT,
+    DAY,
+    HOUR,
+    JOURNAL,
+    LINEAGE,
+    NOW,
+    POLICY,
+    SETTLED,
+    current,
+    failure,
+    key,
+    original,
+    previous,
+    record,
+    snapshot,
+    unrecorded,
+    with_record,
+)
+
+WATCHING = replace(POLICY, adopt=Adopt.WATCH)
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep sentences in one line."""
+    monkeypatch.setenv("COLUMNS", "300")
+
+
+def line(seen: Snapshot, policy: Policy = POLICY, *, error: PortError | None = None) -> Line:
+    return Line(
+        lineage=seen.lineage.name,
+        provider=seen.lineage.provider,
+        policy=policy,
+        now=NOW,
+        snapshot=seen,
+        decision=decide(policy, seen, NOW),
+        error=error,
+    )
+
+
+def unseen(error: PortError | None) -> Line:
+    return replace(line(SETTLED), snapshot=None, decision=None, error=error)
+
+
+def report(*lines: Line, strays: tuple[Stray, ...] = (), troubles: tuple[Trouble, ...] = ()) -> Report:
+    excluded = {"asr": {Exclusion.TEMPORARY: 2}}
+    return Report(now=NOW, lines=lines, excluded=excluded, strays=strays, troubles=troubles)
+
+
+OVERLAPPING = snapshot(record(previous=[previous(superseded=HOUR)]))
+RELEASED_LATER = snapshot(record(originals=[original(superseded=HOUR)]))
+FAILED_REVOKE = with_record(OVERLAPPING, failure=failure(RevokeReason.OVERLAP_ENDED))
+SERVED = current()
+EXPIRING = replace(SERVED, key=replace(SERVED.key, expires_at=NOW + DAY))
+BACKING_OFF = with_record(snapshot(record(serves=EXPIRING)), failure=failure(RotateReason.DUE_BY_EXPIRY))
+HELD = replace(SETTLED, fleet_hold=HoldReason.MATCHED_TWICE)
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize(
+    ("shown", "phase", "status"),
+    [
+        (line(unrecorded(key())), Phase.UNADOPTED, exits.FINE),
+        (line(unrecorded(key()), WATCHING), Phase.WATCHED, exits.FINE),
+        (line(BEFORE_FIRST), Phase.ADOPTED, exits.FINE),
+        (line(SETTLED), Phase.CURRENT, exits.FINE),
+        (line(SETTLED, WATCHING), Phase.WATCHED, exits.FINE),
+        (line(OVERLAPPING), Phase.OVERLAP, exits.FINE),
+        (line(OVERLAPPING, WATCHING), Phase.OVERLAP, exits.FINE),
+        (line(RELEASED_LATER), Phase.AWAITING_RELEASE, exits.FINE),
+        (line(FAILED_REVOKE), Phase.FAILING, exits.FAILED),
+        (line(FAILED_REVOKE, replace(POLICY, fingerprint="another")), Phase.OVERLAP, exits.FINE),
+        (line(BACKING_OFF), Phase.FAILING, exits.FAILED),
+        (line(HELD), Phase.HELD, exits.PERSON_NEEDED),
+        (unseen(Unavailable("read entry", "secret/voice")), Phase.UNKNOWN, exits.TRY_AGAIN),
+        (unseen(Denied("read entry", "secret/voice")), Phase.UNKNOWN, exits.FAILED),
+        (line(SETTLED, error=Throttled("create key", "p")), Phase.FAILING, exits.TRY_AGAIN),
+        (line(SETTLED, error=Ambiguous("create key", "p")), Phase.FAILING, exits.FAILED),
+        (unseen(None), Phase.UNKNOWN, exits.FINE),
+    ],
+)
+def test_each_phase_has_its_status(shown: Line, phase: Phase, status: int) -> None:
+    assert (shown.phase, shown.status) == (phase, status)
+
+
+def test_every_phase_is_reached_above() -> None:
+    (marker,) = [m for m in test_each_phase_has_its_status.pytestmark if m.name == "parametrize"]  # type: ignore[attr-defined]
+
+    assert {case[1] for case in marker.args[1]} == set(Phase)
+
+
+def test_the_gravest_status_wins() -> None:
+    stray = Stray(provider="asr", key=key())
+    down = Trouble(what="provider tts", error=Unavailable("list keys", "p"))
+    odd = Trouble(what="record x", error=Rejected("read record", "x"))
+
+    assert report(line(SETTLED)).status == exits.FINE
+    assert report(line(SETTLED), strays=(stray,)).status == exits.PERSON_NEEDED
+    assert report(line(HELD), troubles=(down,)).status == exits.TRY_AGAIN
+    assert report(line(HELD), strays=(stray,), troubles=(down, odd)).status == exits.FAILED
+
+
+def test_trouble_comes_first_then_work_then_the_time_that_is_left() -> None:
+    due = line(unrecorded(key(age=89 * DAY)), replace(POLICY, adopt=Adopt.NOW))
+    soon = replace(line(SETTLED), lineage="secret/soon", policy=replace(POLICY, overlap=70 * DAY))
+    lines = [line(SETTLED), soon, due, line(HELD)]
+
+    assert sorted(lines, key=lambda one: one.urgency) == [lines[3], due, soon, lines[0]]
+
+
+def test_an_unproven_key_with_the_mark_of_a_lineage_is_a_stray() -> None:
+    copied = key("key-copied", comment=Mark(JOURNAL, LINEAGE.lineage_id, "f" * 16).put_on("voice"))
+    seen = snapshot(record(), also=[copied])
+
+    assert [stray.key.key_id for stray in strays_of([line(seen)])] == ["key-copied"]
+
+
+def test_an_old_key_that_stays_too_long_says_why() -> None:
+    seen = replace(snapshot(record(previous=[previous()])), provider_skew=timedelta(minutes=5))
+
+    assert "old key key-old is kept: our clock" in show.status(report(line(seen)))
+
+
+def test_a_hold_comes_with_its_cure_and_a_stray_with_its_comment_escaped() -> None:
+    hostile = key("key-stray", comment="\x1b[2J\u202e")
+    shown = show.plan(report(line(HELD), strays=(Stray(provider="asr", key=hostile),)))
+
+    assert "held: two policies match this key" in " ".join(shown.split())
+    assert "To do: narrow `select` in one of the two policies" in " ".join(shown.split())
+    assert r"\x1b[2J\u202e" in shown
+    assert all(part.isprintable() for part in shown.split("\n"))
+
+
+def test_what_is_left_out_is_counted_in_words() -> None:
+    assert "2 at asr: temporary: its lifetime is under `temporary_below`" in show.plan(report())
+
+
+@pytest.mark.parametrize(
+    ("seen", "policy", "said"),
+    [
+        (
+            unrecorded(key(age=80 * DAY)),
+            POLICY,
+            "take the key in, then rotate it at once: its expiry comes near",
+        ),
+        (unrecorded(key(lifetime=None)), POLICY, "take the key in, which is never due"),
+        (unrecorded(key()), replace(POLICY, adopt=Adopt.NOW), "take the key in, then rotate it at once"),
+        (unrecorded(key()), POLICY, "take the key in, then rotate in "),
+    ],
+)
+def test_a_plan_looks_past_the_adoption(seen: Snapshot, policy: Policy, said: str) -> None:
+    assert said in " ".join(show.plan(report(line(seen, policy))).split())
+
+
+def test_what_a_sweep_left_is_told_with_its_reason() -> None:
+    due = line(unrecorded(key()))
+
+    assert "left for later (--limit)" in show.once(report(due), stopped=False)
+    assert "left for later (asked to stop)" in show.once(report(due), stopped=True)
+    assert "not looked at: asked to stop" in show.once(report(unseen(None)), stopped=True)
+
+
+def test_the_document_is_json_whatever_is_in_it() -> None:
+    stray = Stray(provider="asr", key=key(comment="\x1b[2J\u202e"))
+    down = Trouble(what="provider tts", error=Unavailable("list keys", "p", "503"))
+    lines = (line(HELD), line(FAILED_REVOKE), line(unrecorded(key())), unseen(down.error), line(BACKING_OFF))
+    text = documents.text_of(documents.of_report(report(*lines, strays=(stray,), troubles=(down,))))
+    document = json.loads(text)
+
+    assert text.isascii()
+    assert document["format"] == 1
+    assert document["now"] == "2026-01-05T12:00:00Z"
+    assert document["excluded"] == {"asr": {"temporary": 2}}
+    assert document["troubles"] == [
+        {"what": "provider tts", "error": "Unavailable", "text": "list keys p: 503"}
+    ]
+    held, failing, new, gone, _ = document["lineages"]
+    assert held["decision"] == {
+        "action": "hold",
+        "reason": "matched_twice",
+        "key_id": None,
+        "until": None,
+        "detail": None,
+    }
+    assert held["key_id"] == CURRENT.key_id
+    assert held["expires_in"] == pytest.approx(80 * 86_400, abs=2)
+    assert failing["alive"] == [
+        {"key_id": "key-old", "original": False, "ends_at": "2026-01-06T11:00:00Z", "obstacle": "overlap"}
+    ]
+    assert failing["last_failure"]["tried"] == "overlap_ended"
+    assert (new["phase"], new["version"], new["decision"]["action"]) == ("unadopted", None, "adopt")
+    assert (gone["phase"], gone["decision"], gone["error"]["error"]) == ("unknown", None, "Unavailable")
+    assert isinstance(line(HELD).decision, Hold)

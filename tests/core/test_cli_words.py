@@ -1,0 +1,97 @@
+"""Every reason has words, and what a person is told to do can be done with this version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from rotator.cli import words
+from rotator.cli.app import rotator
+from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
+from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
+from rotator.plan.invariants import Obstacle
+from rotator.policy.match import Exclusion
+from tests.support.builders import CURRENT, DAY, NOW, current
+
+ALL: tuple[tuple[type[StrEnum], Mapping[Any, str]], ...] = (
+    (RotateReason, words.ROTATE),
+    (RevokeReason, words.REVOKE),
+    (WaitReason, words.WAIT),
+    (HoldReason, words.HOLD),
+    (HoldReason, words.CURE),
+    (Exclusion, words.EXCLUSION),
+    (Obstacle, words.OBSTACLE),
+)
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize(("members", "said"), ALL)
+def test_each_reason_has_words_of_its_own(members: type[StrEnum], said: Mapping[Any, str]) -> None:
+    assert set(said) == set(members)
+    assert len(set(said.values())) == len(said)
+    for text in said.values():
+        assert text == text.strip()
+        assert not text.endswith(".")
+        assert text.isprintable()
+
+
+def test_a_cure_names_no_command_that_does_not_exist() -> None:
+    named = {
+        command
+        for text in (*words.CURE.values(), *words.HOLD.values())
+        for command in re.findall(r"`rotator (\w+)", text)
+    }
+
+    assert named <= set(rotator.commands)
+
+
+DECISIONS: tuple[tuple[Decision, str, str], ...] = (
+    (Adopt("key-1", original=True), "take the key in", "taken in"),
+    (Adopt("key-1", original=False), "take the key in (Vault serves its secret already)", "taken in"),
+    (
+        Rotate(RotateReason.DUE_BY_EXPIRY, current().key),
+        "rotate now: its expiry comes near",
+        "rotated: its expiry comes near",
+    ),
+    (
+        Finish("1" * 16, "key-1"),
+        "record key key-1 as the one in use: an earlier process published it",
+        "recorded an earlier publish",
+    ),
+    (
+        Inherit("key-1"),
+        "count key key-1, which was never served, among the previous ones",
+        "counted an unserved key among the previous ones",
+    ),
+    (
+        Revoke("key-1", RevokeReason.OVERLAP_ENDED),
+        "delete key key-1 now: its overlap with the new key is over",
+        "old key deleted: its overlap with the new key is over",
+    ),
+    (Wait(WaitReason.NOT_DUE, NOW + DAY * 2), "not due; rotate in 2d (2026-01-07 12:00Z)", ""),
+    (Wait(WaitReason.NOT_DUE, None), "never due: the key has no expiry, and the policy no `max_age`", ""),
+    (Wait(WaitReason.WATCHED, None), words.WAIT[WaitReason.WATCHED], ""),
+    (
+        Wait(WaitReason.SERVED_UNPROVEN, NOW + timedelta(minutes=1)),
+        f"{words.WAIT[WaitReason.SERVED_UNPROVEN]}; next look in 1m (2026-01-05 12:01Z)",
+        "",
+    ),
+    (
+        Hold(HoldReason.ENTRY_DELETED, "version 3"),
+        "held: the entry in Vault was deleted (version 3)",
+        "",
+    ),
+    (Hold(HoldReason.ENTRY_DELETED), "held: the entry in Vault was deleted", ""),
+)
+
+
+@pytest.mark.parametrize(("decision", "said", "done"), DECISIONS)
+def test_a_decision_is_told_before_and_after(decision: Decision, said: str, done: str) -> None:
+    assert words.decision(decision, NOW) == said
+    assert words.done(decision) == done
+    assert CURRENT.comment not in said

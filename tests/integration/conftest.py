@@ -1,0 +1,231 @@
+"""An operator's desk: a policy file, a real Vault, a simulated Deepgram, and the command line as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotator.clock import SystemClock
+from rotator.model.secret import Secret
+from rotator.ports import Minted
+from rotator.simulator.deepgram import DeepgramSimulator
+from rotator.simulator.world import World
+from tests.support import canary
+from tests.support.vault_lab import Root
+
+HOUR = timedelta(hours=1)
+
+POLICIES = """
+  - name: standard
+    provider: asr
+    select: {comment: "*"}
+    adopt: when_due
+    overlap: 1s
+    min_gap: 1s
+    destination: {path: "PLACE/{slug}"}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a command ended, and what it said."""
+
+    status: int
+    out: str = field(repr=False)
+    err: str = field(repr=False)
+
+    @property
+    def document(self) -> Any:  # noqa: ANN401 (whatever JSON can hold)
+        """What it wrote as JSON."""
+        return json.loads(self.out)
+
+    def line(self, path: str) -> Any:  # noqa: ANN401 (whatever JSON can hold)
+        """What the document says of the lineage whose path ends so."""
+        (found,) = (one for one in self.document["lineages"] if one["lineage"].endswith(f"/{path}"))
+        return found
+
+
+@dataclass(slots=True)
+class Desk:
+    """Everything that an operator has. `environment` is what the commands see, besides PATH."""
+
+    root: Root
+    world: World
+    simulator: DeepgramSimulator
+    project_id: str
+    owner_id: str
+    folder: Path
+    place: str
+    environment: dict[str, str]
+    head: str
+
+    @property
+    def file(self) -> Path:
+        """The policy file."""
+        return self.folder / "config.yaml"
+
+    @property
+    def entries(self) -> str:
+        """Where this desk's entries are in Vault, below the mount `secret`."""
+        return f"rotated/{self.place}"
+
+    @property
+    def journal(self) -> str:
+        """Where this desk's journal is, below the mount `secret`."""
+        return f"rotator-journal/{self.place}"
+
+    def write(self, policies: str = POLICIES, **replaced: str) -> None:
+        """Write the policy file. `replaced` changes texts in the part before `policies`."""
+        head = self.head
+        for name, text in replaced.items():
+            lines = [line for line in head.splitlines() if f"{name}: " in line]
+            assert len(lines) == 1, name
+            before = lines[0].partition(f"{name}: ")[0]
+            head = head.replace(lines[0], f"{before}{name}: {text}")
+        self.file.write_text(f"{head}policies:{policies.replace('PLACE', self.entries)}")
+        self.file.chmod(0o600)
+
+    def key(
+        self,
+        comment: str,
+        *,
+        age: timedelta = 9 * HOUR,
+        lifetime: timedelta | None = 50 * HOUR,
+        scopes: Iterable[str] = ("usage:write",),
+    ) -> Minted:
+        """Make a key by hand, as somebody did some time ago."""
+        created_at = self.world.clock.now() - age
+        return self.world.add_key(
+            self.project_id,
+            member_id=self.owner_id,
+            comment=comment,
+            scopes=scopes,
+            created_at=created_at,
+            expires_at=None if lifetime is None else created_at + lifetime,
+        )
+
+    def due_key(self, comment: str) -> Minted:
+        """Make a key that lives 50 hours and is due by its expiry, whatever the spread."""
+        return self.key(comment, age=45 * HOUR)
+
+    def put(self, path: str, **fields: str) -> None:
+        """Write an entry by hand, all of it."""
+        self.root.do("POST", f"secret/data/{self.entries}/{path}", {"data": fields})
+
+    def entry(self, path: str) -> Mapping[str, object]:
+        """Return the fields of an entry."""
+        return self.root.data(f"{self.entries}/{path}")
+
+    def serves(self, path: str) -> bool:
+        """Return whether a consumer that reads the entry now can work."""
+        return self.world.accepts(Secret(str(self.entry(path)["api_key"])))
+
+    def alive(self, key_id: str) -> bool:
+        """Return whether the provider still has that key."""
+        return any(key.key_id == key_id for key in self.world.keys(self.project_id))
+
+    def versions(self) -> dict[str, int]:
+        """Return the version of every entry and record of this desk."""
+        return {
+            path: json.loads(self.root.ask("GET", f"secret/metadata/{path}").body)["data"]["current_version"]
+            for folder in (self.entries, self.journal, f"{self.journal}/lineages")
+            for path in self._below(folder)
+        }
+
+    def written(self) -> str:
+        """Return the whole journal as one text."""
+        paths = [*self._below(self.journal), *self._below(f"{self.journal}/lineages")]
+        return json.dumps([self.root.data(path) for path in paths])
+
+    def _below(self, folder: str) -> list[str]:
+        reply = self.root.ask("GET", f"secret/metadata/{folder}?list=true")
+        names = json.loads(reply.body).get("data", {}).get("keys", [])
+        return [f"{folder}/{name}" for name in names if not name.endswith("/")]
+
+    async def start(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
+        """Start the command line as a process of its own."""
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "rotator",
+            *arguments,
+            env={**self.environment, **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async def end(self, process: asyncio.subprocess.Process) -> Ran:
+        """Wait for its end, and see that no secret shows in what it wrote, here or in Vault."""
+        out, err = await asyncio.wait_for(process.communicate(), timeout=30)
+        ran = Ran(int(process.returncode or 0), out.decode(), err.decode())
+        canary.scan(ran.out, "standard output of the command")
+        canary.scan(ran.err, "standard error of the command")
+        canary.scan(self.written(), "the journal")
+        assert "Traceback" not in ran.err
+        return ran
+
+    async def run(self, *arguments: str, **environment: str) -> Ran:
+        """Run the command line to its end."""
+        canary.scan(" ".join(arguments), "the arguments of the command")
+        return await self.end(await self.start(*arguments, **environment))
+
+    async def json(self, *arguments: str) -> Ran:
+        """Run it with its results as JSON."""
+        return await self.run("--output", "json", *arguments)
+
+
+@pytest.fixture
+async def desk(root: Root, token: Secret, place: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    """Return an operator's desk with a policy file that takes every key, and no key yet but the management key."""
+    labels = iter(range(1000))
+    world = World(SystemClock(), secret_factory=lambda: canary.secret_text(f"{place}-{next(labels)}"))
+    project_id = world.add_project()
+    owner_id = world.add_member(project_id)
+    management = world.add_key(project_id, member_id=owner_id, scopes=("owner",), comment="rotator itself")
+    token_file = tmp_path / "token"
+    token_file.touch(mode=0o600)
+    token_file.write_text(token.reveal() + "\n")
+    simulator = DeepgramSimulator(world)
+    async with simulator.serve() as base_url:
+        head = f"""\
+version: 1
+vault:
+  address: {root.address}
+  auth: {{token: {{file: {token_file}}}}}
+  journal: {{mount: secret, prefix: rotator-journal/{place}}}
+runtime: {{claim_ttl: 30s, call_timeout: 5s}}
+providers:
+  asr:
+    type: deepgram
+    project_id: {project_id}
+    base_url: {base_url}
+    credential: {{env: DEEPGRAM_API_KEY}}
+"""
+        made = Desk(
+            root=root,
+            world=world,
+            simulator=simulator,
+            project_id=project_id,
+            owner_id=owner_id,
+            folder=tmp_path,
+            place=place,
+            environment={
+                "DEEPGRAM_API_KEY": management.secret.reveal(),
+                "ROTATOR_CONFIG": str(tmp_path / "config.yaml"),
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+            },
+            head=head,
+        )
+        made.write()
+        yield made
