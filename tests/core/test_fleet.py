@@ -1,0 +1,368 @@
+"""What only a look at all lineages together can show, on a journal and providers made of dictionaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from rotator.errors import Denied, PortError, Rejected, Unavailable
+from rotator.inventory.fleet import Fleet, Found, survey
+from rotator.model.key import Key, KeyRequest, Listing, Mark
+from rotator.model.lineage import Lineage
+from rotator.model.reason import HoldReason
+from rotator.model.record import KnownKey, Record
+from rotator.model.secret import Secret
+from rotator.policy.match import Exclusion
+from rotator.policy.policy import Adopt, DestinationTemplate, Policy, Select
+from rotator.policy.settings import (
+    PolicyFile,
+    ProviderSettings,
+    RuntimeSettings,
+    SecretReference,
+    SecretSource,
+    VaultSettings,
+)
+from rotator.ports import Control, Minted, Proof, RecordRead
+from tests.support.builders import JOURNAL, MANAGEMENT, MEMBER, NOW, current, key, previous, record
+
+REFERENCE = SecretReference(SecretSource.ENV, "NAME")
+
+
+def policy(name: str = "all", *, provider: str = "asr", comment: str = "*", path: str = "{slug}") -> Policy:
+    return Policy(
+        name=name,
+        provider=provider,
+        select=Select(comment=(comment,)),
+        adopt=Adopt.WHEN_DUE,
+        destination=DestinationTemplate(path=path),
+    )
+
+
+def lineage(path: str, *, provider: str = "asr") -> Lineage:
+    return Lineage(
+        provider=provider, project_id=f"project-{provider}", namespace="", mount="secret", path=path
+    )
+
+
+def mark_on(path: str, comment: str, *, journal_id: str = JOURNAL) -> str:
+    return Mark(journal_id, lineage(path).lineage_id, "1" * 16).put_on(comment)
+
+
+def serving(path: str, served: Key, *, provider: str = "asr", old: str | None = None) -> Record:
+    """Return the record of a lineage that serves a key."""
+    of = record(serves=replace(current(), key=KnownKey.seen(served)), previous=[previous(old)] if old else [])
+    return replace(of, lineage=lineage(path, provider=provider))
+
+
+@dataclass
+class FakeProvider:
+    keys: tuple[Key, ...] = ()
+    fails: PortError | None = None
+
+    async def list_keys(self) -> Listing:
+        if self.fails:
+            raise self.fails
+        return Listing(
+            keys=self.keys, at=NOW, seen_at=NOW, management_key_id=MANAGEMENT, management_member_id=MEMBER
+        )
+
+    async def get_key(self, key_id: str) -> Key:
+        raise NotImplementedError
+
+    async def create_key(self, request: KeyRequest) -> Minted:
+        raise NotImplementedError
+
+    async def revoke_key(self, key_id: str) -> None:
+        raise NotImplementedError
+
+    async def prove(self, secret: Secret) -> Proof:
+        raise NotImplementedError
+
+
+@dataclass
+class FakeJournal:
+    records: dict[str, Record | PortError] = field(default_factory=dict)
+    fails: PortError | None = None
+
+    async def names(self) -> tuple[str, ...]:
+        if self.fails:
+            raise self.fails
+        return tuple(self.records)
+
+    async def read(self, name: str) -> RecordRead:
+        found = self.records.get(name)
+        if isinstance(found, PortError):
+            raise found
+        return RecordRead(found, 1, NOW, NOW)
+
+    async def control(self) -> Control | None:
+        raise NotImplementedError
+
+    async def found(self, control: Control) -> None:
+        raise NotImplementedError
+
+    async def write(self, record: Record, *, base: int) -> int:
+        raise NotImplementedError
+
+
+def file(policies: tuple[Policy, ...], *providers: str) -> PolicyFile:
+    return PolicyFile(
+        instance="test",
+        vault=VaultSettings(
+            address=None,
+            namespace=None,
+            ca_cert=None,
+            token=REFERENCE,
+            journal_mount="secret",
+            journal_prefix="r",
+        ),
+        runtime=RuntimeSettings(
+            claim_ttl=timedelta(minutes=1), call_timeout=timedelta(seconds=1), concurrency=1
+        ),
+        providers=tuple(
+            ProviderSettings(
+                name=name,
+                type="deepgram",
+                project_id=f"project-{name}",
+                base_url="https://api.example.com",
+                credential=REFERENCE,
+            )
+            for name in providers
+        ),
+        policies=policies,
+    )
+
+
+async def seen(
+    *records: Record | tuple[str, PortError],
+    keys: tuple[Key, ...] = (),
+    policies: tuple[Policy, ...] = (policy(),),
+    others: dict[str, FakeProvider] | None = None,
+) -> Fleet:
+    """Survey a fleet whose provider `asr` lists `keys`."""
+    providers = {"asr": FakeProvider(keys), **(others or {})}
+    journal = FakeJournal(
+        {r.lineage.record_name: r for r in records if isinstance(r, Record)}
+        | {r[0]: r[1] for r in records if isinstance(r, tuple)}
+    )
+    return await survey(file(policies, *providers), providers, journal, journal_id=JOURNAL, namespace="")
+
+
+def by_path(fleet: Fleet) -> dict[str, Found]:
+    found = {one.assignment.lineage.path: one for one in fleet.found}
+    assert len(found) == len(fleet.found)
+    return found
+
+
+def holds(fleet: Fleet) -> dict[str, HoldReason | None]:
+    return {path: one.assignment.fleet_hold for path, one in by_path(fleet).items()}
+
+
+async def test_a_new_key_becomes_a_lineage_without_a_record() -> None:
+    fleet = await seen(keys=(key("key-1", comment="voice"),))
+
+    (found,) = fleet.found
+    assert found.assignment.lineage == lineage("voice")
+    assert (found.assignment.matched_key_id, found.record, found.provider) == ("key-1", None, "asr")
+    assert found.assignment.fleet_hold is None
+    assert (fleet.strays, fleet.troubles) == ((), ())
+
+
+async def test_a_record_keeps_its_lineage_and_knows_what_others_serve() -> None:
+    one, two = key("key-1", comment="one"), key("key-2", comment="two")
+    fleet = await seen(
+        serving("one", one, old="key-old"), serving("two", two), keys=(one, two, key("key-old"))
+    )
+
+    found = by_path(fleet)["one"]
+    assert found.record is not None
+    assert found.assignment.matched_key_id is None
+    assert found.assignment.policy.name == "all"
+    assert found.assignment.currents_elsewhere == {"key-2"}
+    assert fleet.excluded["asr"] == {Exclusion.NAMED_BY_RECORD: 3}
+    assert holds(fleet) == {"one": None, "two": None}
+
+
+@pytest.mark.promise("P4")
+async def test_a_new_lineage_knows_what_others_serve() -> None:
+    one = key("key-1", comment="one")
+    fleet = await seen(serving("one", one), keys=(one, key("key-2", comment="two")))
+
+    assert by_path(fleet)["two"].assignment.currents_elsewhere == {"key-1"}
+
+
+async def test_a_record_that_no_policy_covers_is_only_watched_by_its_own_terms() -> None:
+    one = key("key-1", comment="one")
+    fleet = await seen(serving("one", one), keys=(one,), policies=(policy(comment="else"),))
+
+    (found,) = fleet.found
+    assert found.assignment.policy.adopt is Adopt.WATCH
+    assert found.record is not None
+    assert found.record.record is not None
+    assert found.assignment.policy.destination.fields == found.record.record.fields
+
+
+async def test_two_keys_of_one_path_are_held() -> None:
+    fleet = await seen(keys=(key("key-1"), key("key-2"), key("key-3", comment="other")))
+
+    assert holds(fleet) == {"voice": HoldReason.DESTINATION_CLASH, "other": None}
+
+
+async def test_a_new_key_with_the_path_of_a_record_holds_it() -> None:
+    one = key("key-1")
+    fleet = await seen(serving("voice", one), keys=(one, key("key-2")))
+
+    assert holds(fleet) == {"voice": HoldReason.DESTINATION_CLASH}
+
+
+@pytest.mark.promise("P4")
+async def test_keys_of_two_projects_that_give_one_path_are_held() -> None:
+    policies = (policy("a"), policy("b", provider="tts"))
+    tts = FakeProvider((key("key-2"), key("key-3", comment="other")))
+    fleet = await seen(keys=(key("key-1"),), policies=policies, others={"tts": tts})
+
+    assert [(f.provider, f.assignment.lineage.path, f.assignment.fleet_hold) for f in fleet.found] == [
+        ("tts", "other", None),
+        ("asr", "voice", HoldReason.DESTINATION_CLASH),
+        ("tts", "voice", HoldReason.DESTINATION_CLASH),
+    ]
+
+
+async def test_a_key_that_two_policies_match_is_held_in_both() -> None:
+    fleet = await seen(
+        keys=(key("key-1"), key("key-2", comment="other")),
+        policies=(policy("a"), policy("b", comment="voice", path="b/{slug}")),
+    )
+
+    assert holds(fleet) == {
+        "voice": HoldReason.MATCHED_TWICE,
+        "b/voice": HoldReason.MATCHED_TWICE,
+        "other": None,
+    }
+
+
+async def test_a_record_that_two_policies_cover_is_held() -> None:
+    one = key("key-1")
+    fleet = await seen(serving("voice", one), keys=(one,), policies=(policy("a"), policy("b")))
+
+    assert holds(fleet) == {"voice": HoldReason.MATCHED_TWICE}
+
+
+async def test_a_changed_path_is_held() -> None:
+    one = key("key-1")
+    fleet = await seen(serving("voice", one), keys=(one,), policies=(policy(path="new/{slug}"),))
+
+    assert holds(fleet) == {"voice": HoldReason.DESTINATION_MOVED}
+
+
+@pytest.mark.promise("P1")
+@pytest.mark.parametrize(
+    ("served", "absent", "held"), [(3, 3, True), (5, 3, True), (2, 2, False), (6, 3, False), (7, 4, True)]
+)
+async def test_when_most_keys_vanish_at_once_nothing_is_believed(
+    served: int,
+    absent: int,
+    held: bool,  # noqa: FBT001 (a parameter of the table)
+) -> None:
+    keys = [key(f"key-{n}", comment=f"c{n}") for n in range(served)]
+    fleet = await seen(*(serving(f"c{n}", k) for n, k in enumerate(keys)), keys=tuple(keys[absent:]))
+
+    assert set(holds(fleet).values()) == {HoldReason.MANY_ABSENT if held else None}
+
+
+@pytest.mark.promise("P8")
+async def test_a_provider_that_cant_be_listed_stops_no_other() -> None:
+    down = FakeProvider(fails=Unavailable("list keys", "project-tts", "503"))
+    one = key("key-1", comment="one")
+    fleet = await seen(
+        serving("one", one), serving("two", key("key-2"), provider="tts"), keys=(one,), others={"tts": down}
+    )
+
+    assert list(holds(fleet)) == ["one"]
+    assert [trouble.what for trouble in fleet.troubles] == ["provider tts"]
+    assert "tts" not in fleet.listings
+
+
+@pytest.mark.promise("P8")
+async def test_a_record_of_a_provider_that_the_file_lost_is_told() -> None:
+    fleet = await seen(serving("two", key("key-2"), provider="gone"))
+
+    assert fleet.found == ()
+    assert [trouble.what for trouble in fleet.troubles] == ["lineage secret/two"]
+
+
+@pytest.mark.promise("P4")
+async def test_nothing_is_taken_in_while_a_record_cant_be_read() -> None:
+    """The record may name any key: one that is taken in twice would be revoked by one for the other."""
+    one = key("key-1", comment="one")
+    unreadable = (lineage("old-place").record_name, Rejected("read record", "x"))
+    fleet = await seen(serving("one", one), unreadable, keys=(one, key("key-2", comment="two")))
+
+    assert holds(fleet) == {"one": None, "two": HoldReason.RECORD_UNREADABLE}
+    assert [trouble.what for trouble in fleet.troubles] == [f"record {unreadable[0]}"]
+
+
+async def test_marked_keys_without_a_record_lead_to_their_lineage() -> None:
+    lost = key("key-1", comment=mark_on("voice", "voice"))
+    fleet = await seen(keys=(lost, replace(lost, key_id="key-2")))
+
+    (found,) = fleet.found
+    assert (found.assignment.lineage, found.assignment.matched_key_id) == (lineage("voice"), None)
+    assert fleet.strays == ()
+
+
+async def test_a_pinned_lineage_that_lost_its_record_is_found_by_its_mark() -> None:
+    lost = key("key-9", comment=mark_on("pinned", "any"))
+    pinned = replace(policy(), select=None, keys=(("pinned", "key-1"),))
+    fleet = await seen(keys=(lost,), policies=(pinned,))
+
+    assert list(by_path(fleet)) == ["pinned"]
+    assert fleet.strays == ()
+
+
+@pytest.mark.promise("P2")
+async def test_a_marked_key_that_nothing_leads_to_is_a_stray() -> None:
+    fleet = await seen(
+        keys=(
+            key("key-1", comment=mark_on("nowhere", "voice")),
+            key("key-2", comment=mark_on("nowhere", "voice", journal_id="f" * 12)),
+        )
+    )
+
+    assert [(stray.provider, stray.key.key_id) for stray in fleet.strays] == [("asr", "key-1")]
+    assert fleet.excluded["asr"] == {Exclusion.MARKED: 1, Exclusion.CLAIMED_ELSEWHERE: 1}
+
+
+@pytest.mark.promise("P4")
+async def test_a_marked_key_of_an_unreadable_record_is_no_stray() -> None:
+    """To tell a person to delete it could break the consumers that it serves."""
+    unreadable = (lineage("by-id").record_name, Rejected("read record", "x"))
+    fleet = await seen(unreadable, keys=(key("key-1", comment=mark_on("by-id", "voice")),))
+
+    assert fleet.strays == ()
+    assert len(fleet.troubles) == 1
+
+
+@pytest.mark.promise("P8")
+async def test_a_key_that_gives_no_path_is_told_and_stops_no_other() -> None:
+    fleet = await seen(keys=(key("key-1", comment="x" * 500), key("key-2")))
+
+    assert list(by_path(fleet)) == ["voice"]
+    assert [trouble.what for trouble in fleet.troubles] == ["key key-1 at asr"]
+
+
+async def test_without_the_journal_nothing_is_decided() -> None:
+    journal = FakeJournal(fails=Denied("list records", "secret/r"))
+    with pytest.raises(Denied):
+        await survey(file((), "asr"), {"asr": FakeProvider()}, journal, journal_id="", namespace="")
+
+
+async def test_a_bug_in_a_provider_is_not_taken_for_trouble() -> None:
+    class Broken(FakeProvider):
+        async def list_keys(self) -> Listing:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await seen(others={"tts": Broken()})

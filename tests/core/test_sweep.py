@@ -1,0 +1,282 @@
+"""The most urgent first, a bounded number at a time, and no lineage stops another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from rotator.daemon.sweep import named, sweep
+from rotator.errors import Unavailable
+from rotator.inventory.assignment import Assignment
+from rotator.inventory.fleet import Fleet, Found
+from rotator.model.entry import FieldNames, Publication
+from rotator.model.key import Key, KeyRequest, Listing
+from rotator.model.lineage import Lineage
+from rotator.model.reason import WaitReason
+from rotator.model.record import KnownKey, Record
+from rotator.model.secret import Secret
+from rotator.plan.actions import Rotate, Wait
+from rotator.policy.policy import Adopt
+from rotator.ports import Control, EntryRead, Minted, Ports, Proof, Published, RecordRead
+from rotator.reconcile import Reconciled
+from tests.support.builders import (
+    JOURNAL,
+    LINEAGE,
+    MANAGEMENT,
+    MEMBER,
+    MINUTE,
+    NO_ENTRY,
+    NOW,
+    POLICY,
+    fresh_record,
+    key,
+    original,
+)
+from tests.support.virtual_clock import VirtualClock
+
+DAY = timedelta(days=1)
+
+
+@dataclass
+class World:
+    """Provider, destinations, journal and rotation ids in one. `reads` are the paths looked at, in order."""
+
+    reads: list[str] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
+    on_read: Callable[[str], None] = lambda _: None
+
+    async def read(self, lineage: Lineage, fields: FieldNames, *, at_least: int = 0) -> EntryRead:
+        del fields, at_least
+        self.reads.append(lineage.path)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(turn.set_result, None)
+        await turn
+        self.at_once -= 1
+        self.on_read(lineage.path)
+        return EntryRead(NO_ENTRY, None, NOW)
+
+    async def check_writable(self, lineage: Lineage, fields: FieldNames) -> None:
+        del fields
+        raise Unavailable("check entry", lineage.name)
+
+    async def publish(
+        self, lineage: Lineage, fields: FieldNames, publication: Publication, *, base: int
+    ) -> Published:
+        raise NotImplementedError
+
+    async def prove(self, secret: Secret) -> Proof:
+        raise NotImplementedError
+
+    async def get_key(self, key_id: str) -> Key:
+        raise NotImplementedError
+
+    async def list_keys(self) -> Listing:
+        raise NotImplementedError
+
+    async def create_key(self, request: KeyRequest) -> Minted:
+        raise NotImplementedError
+
+    async def revoke_key(self, key_id: str) -> None:
+        raise NotImplementedError
+
+
+class NoJournal:
+    async def control(self) -> Control | None:
+        raise NotImplementedError
+
+    async def found(self, control: Control) -> None:
+        raise NotImplementedError
+
+    async def names(self) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    async def read(self, name: str) -> RecordRead:
+        del name
+        return RecordRead(None, 0, None, NOW)
+
+    async def write(self, record: Record, *, base: int) -> int:
+        raise NotImplementedError
+
+
+class NoIds:
+    def new(self) -> str:
+        raise NotImplementedError
+
+
+def found(
+    path: str, *, age: timedelta = DAY, lifetime: timedelta | None = 90 * DAY, new: bool = False
+) -> Found:
+    """Return a lineage whose key is an original, taken in already or (`new`) not yet: then only watched."""
+    lineage = replace(LINEAGE, path=path)
+    own = key(f"key-{path}", comment=path, age=age, lifetime=lifetime)
+    record = replace(
+        fresh_record(replace(original(superseded=None), key=KnownKey.seen(own))), lineage=lineage
+    )
+    return Found(
+        assignment=Assignment(
+            lineage=lineage,
+            policy=replace(POLICY, adopt=Adopt.WATCH) if new else POLICY,
+            matched_key_id=own.key_id if new else None,
+        ),
+        provider="asr",
+        record=None if new else RecordRead(record, 1, NOW, NOW),
+    )
+
+
+def fleet_of(*lineages: Found, listed: tuple[Key, ...] = ()) -> Fleet:
+    keys = [
+        key(one.record.record.originals[0].key.key_id)
+        for one in lineages
+        if one.record is not None and one.record.record is not None
+    ]
+    listing = Listing(
+        keys=(*keys, *listed), at=NOW, seen_at=NOW, management_key_id=MANAGEMENT, management_member_id=MEMBER
+    )
+    return Fleet(listings={"asr": listing}, found=lineages, excluded={}, strays=(), troubles=())
+
+
+async def swept(
+    fleet: Fleet,
+    world: World | None = None,
+    *,
+    globs: tuple[str, ...] = (),
+    concurrency: int = 1,
+    limit: int | None = None,
+    holder: str = "replica-a",
+    stopping: Callable[[], bool] = lambda: False,
+) -> dict[str, Reconciled]:
+    world = world or World()
+    ports = Ports(
+        provider=world,
+        destinations=world,
+        journal=NoJournal(),
+        clock=VirtualClock(),
+        rotation_ids=NoIds(),
+        holder=holder,
+        journal_id=JOURNAL,
+        claim_ttl=MINUTE,
+        stopping=stopping,
+        tell=lambda _: None,
+    )
+    ended = await sweep(fleet, lambda _: ports, globs=globs, concurrency=concurrency, limit=limit)
+    return {one.lineage.removeprefix("secret/"): one for one in ended}
+
+
+async def test_the_key_that_expires_first_comes_first_and_one_that_never_does_last() -> None:
+    world = World()
+    await swept(
+        fleet_of(
+            found("never", lifetime=None), found("late", lifetime=80 * DAY), found("soon", lifetime=30 * DAY)
+        ),
+        world,
+    )
+
+    assert world.reads == ["soon", "late", "never"]
+
+
+async def test_a_key_that_has_no_record_yet_counts_by_what_is_listed() -> None:
+    world = World()
+    new = found("new", new=True)
+    listed = key("key-new", lifetime=2 * DAY, age=DAY)
+    await swept(fleet_of(found("late", lifetime=30 * DAY), new, listed=(listed,)), world, limit=0)
+
+    assert world.reads[0] == "new"
+
+
+async def test_replicas_begin_with_different_ones_among_equals() -> None:
+    lineages = [found(f"voice-{n}") for n in range(8)]
+    orders = []
+    for holder in ("replica-a", "replica-b", "replica-a"):
+        world = World()
+        await swept(fleet_of(*lineages), world, holder=holder)
+        orders.append(world.reads)
+
+    assert sorted(orders[0]) == sorted(orders[1])
+    assert orders[0] != orders[1]
+    assert orders[0] == orders[2]
+
+
+@pytest.mark.parametrize("concurrency", [1, 3, 20])
+async def test_only_so_many_are_worked_on_at_once(concurrency: int) -> None:
+    world = World()
+    await swept(fleet_of(*(found(f"voice-{n}") for n in range(8))), world, concurrency=concurrency)
+
+    assert world.most_at_once == min(concurrency, 8)
+
+
+async def test_a_lineage_that_is_not_due_stands_where_it_is() -> None:
+    stands = (await swept(fleet_of(found("voice"))))["voice"]
+
+    assert (stands.done, stands.error) == ((), None)
+    assert stands.last is not None
+    assert isinstance(stands.last.stands, Wait)
+    assert stands.last.stands.reason is WaitReason.NOT_DUE
+
+
+async def test_no_more_rotations_are_started_than_allowed() -> None:
+    due = [found(f"voice-{n}", age=80 * DAY) for n in range(4)]
+
+    for limit, started in ((None, 4), (0, 0), (1, 1), (3, 3), (9, 4)):
+        ended = await swept(fleet_of(*due), limit=limit)
+        tried = [one for one in ended.values() if one.error is not None]
+        left = [one for one in ended.values() if one.error is None]
+        assert len(tried) == started
+        assert all(one.last is not None and isinstance(one.last.stands, Rotate) for one in left)
+
+
+async def test_globs_name_lineages_by_their_whole_name() -> None:
+    fleet = fleet_of(found("asr/a"), found("asr/b"), found("tts/a"))
+
+    assert set(await swept(fleet, globs=("secret/asr/*",))) == {"asr/a", "asr/b"}
+    assert set(await swept(fleet, globs=("*/a", "secret/asr/b"))) == {"asr/a", "asr/b", "tts/a"}
+    assert set(await swept(fleet)) == {"asr/a", "asr/b", "tts/a"}
+    assert named(fleet, ("asr/*",)) == ()
+    assert named(fleet, ("SECRET/*",)) == ()
+
+
+@pytest.mark.promise("P2")
+async def test_nothing_is_looked_at_any_more_once_asked_to_stop() -> None:
+    world = World()
+    lineages = [found(f"voice-{n}", age=80 * DAY, lifetime=90 * DAY + n * DAY) for n in range(3)]
+    ended = await swept(fleet_of(*lineages), world, stopping=lambda: bool(world.reads))
+
+    assert world.reads == ["voice-0"]
+    assert ended["voice-0"].last is not None
+    assert isinstance(ended["voice-0"].last.stands, Rotate)
+    assert [(one.last, one.done, one.error) for path, one in ended.items() if path != "voice-0"] == [
+        (None, (), None)
+    ] * 2
+
+
+@pytest.mark.promise("P2")
+async def test_a_bug_in_one_lineage_is_raised_when_all_others_have_ended() -> None:
+    def fail(path: str) -> None:
+        if path == "voice-0":
+            raise RuntimeError(path)
+
+    world = World(on_read=fail)
+    lineages = [found(f"voice-{n}", lifetime=30 * DAY + n * DAY) for n in range(4)]
+    with pytest.raises(RuntimeError, match="voice-0"):
+        await swept(fleet_of(*lineages), world)
+
+    assert world.reads == ["voice-0", "voice-1", "voice-2", "voice-3"]
+    assert world.at_once == 0
+
+
+async def test_an_error_of_one_lineage_is_its_own() -> None:
+    def fail(path: str) -> None:
+        if path == "voice-0":
+            raise Unavailable("read entry", path)
+
+    lineages = [found(f"voice-{n}") for n in range(2)]
+    ended = await swept(fleet_of(*lineages), World(on_read=fail))
+
+    assert isinstance(ended["voice-0"].error, Unavailable)
+    assert ended["voice-1"].error is None
