@@ -168,7 +168,11 @@ class Rotated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """All that is remembered of one lineage."""
+    """All that is remembered of one lineage.
+
+    `failure` is the last one. When both rotating and deleting fail, `other_failure` is the last one of the other
+    kind: each is spaced on its own.
+    """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -180,6 +184,7 @@ class Record:
     originals: tuple[Original, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     failure: Failure | None = None
+    other_failure: Failure | None = None
     hold: RecordedHold | None = None
     claim: Claim | None = None
     history: tuple[Rotated, ...] = ()
@@ -187,6 +192,11 @@ class Record:
     def attempt(self, rotation_id: str | None) -> Attempt | None:
         """Return the attempt with that id, if this record issued it."""
         return next((a for a in self.attempts if a.rotation_id == rotation_id), None)
+
+    def failure_of(self, kind: type[RotateReason | RevokeReason]) -> Failure | None:
+        """Return the last failure to rotate, or to delete."""
+        failures = (self.failure, self.other_failure)
+        return next((one for one in failures if one is not None and isinstance(one.tried, kind)), None)
 
     def known_key_ids(self) -> frozenset[str]:
         """Return the ids of all keys that this record names."""

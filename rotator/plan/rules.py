@@ -200,7 +200,7 @@ def served_refused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisio
     if minting is not None:
         return minting
     reason = RotateReason.SERVED_KEY_REFUSED
-    failure = _failure(policy, record)
+    failure = _failure(policy, record, RotateReason)
     if failure is not None and failure.tried is reason and failure.next_try_at > now:
         return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
     last = record.history[-1] if record.history else None
@@ -232,9 +232,8 @@ def revoke(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
     After a failure it is the next one's turn, so that one that can't be deleted never keeps the others alive.
     """
     record = _record(snapshot)
-    failure = _failure(policy, record)
-    failures = failure.count if failure is not None and isinstance(failure.tried, RevokeReason) else 0
-    if failures and failure is not None and failure.next_try_at > now:
+    failure = _failure(policy, record, RevokeReason)
+    if failure is not None and failure.next_try_at > now:
         return None
     found = [
         Revoke(previous.key_id, RevokeReason.OVERLAP_ENDED)
@@ -247,6 +246,7 @@ def revoke(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
             expired = original.key.expires_at is not None and original.key.expires_at <= provider_now
             reason = RevokeReason.EXPIRED if expired else RevokeReason.ORIGINAL_RELEASED
             found.append(Revoke(original.key.key_id, reason))
+    failures = 0 if failure is None else failure.count
     return found[failures % len(found)] if found else None
 
 
@@ -277,8 +277,8 @@ def rotate_when_due(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisi
     minting = _minting_hold(snapshot, now)
     if minting is not None:
         return minting
-    failure = _failure(policy, record)
-    if failure is not None and isinstance(failure.tried, RotateReason) and failure.next_try_at > now:
+    failure = _failure(policy, record, RotateReason)
+    if failure is not None and failure.next_try_at > now:
         return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
     return Rotate(reason, key)
 
@@ -333,9 +333,9 @@ def _record(snapshot: Snapshot) -> Record:
     return snapshot.record
 
 
-def _failure(policy: Policy, record: Record) -> Failure | None:
-    """Return the last failure, unless the policy entry has changed since."""
-    failure = record.failure
+def _failure(policy: Policy, record: Record, kind: type[RotateReason | RevokeReason]) -> Failure | None:
+    """Return the last failure to rotate, or to delete, unless the policy entry has changed since."""
+    failure = record.failure_of(kind)
     return failure if failure and failure.policy_fingerprint == policy.fingerprint else None
 
 

@@ -97,7 +97,8 @@ def published(
         ),
         previous=previous,
         originals=tuple(_superseded(original, at, attempt, policy) for original in record.originals),
-        failure=None,
+        failure=record.failure_of(RevokeReason),
+        other_failure=None,
         hold=None,
         history=(*record.history, finished)[-HISTORY_KEPT:],
     )
@@ -125,7 +126,8 @@ def gone(record: Record, key_id: str) -> Record:
         record,
         previous=tuple(p for p in record.previous if p.key_id != key_id),
         originals=tuple(o for o in record.originals if o.key.key_id != key_id),
-        failure=None,
+        failure=record.failure_of(RotateReason),
+        other_failure=None,
     )
 
 
@@ -133,8 +135,13 @@ def failed(
     record: Record, policy: Policy, tried: RotateReason | RevokeReason, what: str, now: datetime
 ) -> Record:
     """Return the record after one more failure, with when to try next."""
-    last = record.failure
-    same = last is not None and last.policy_fingerprint == policy.fingerprint and last.tried == tried
+    deleting = isinstance(tried, RevokeReason)
+    last = record.failure_of(RevokeReason if deleting else RotateReason)
+    same = (
+        last is not None
+        and last.policy_fingerprint == policy.fingerprint
+        and (deleting or last.tried == tried)
+    )
     count = (last.count if last is not None and same else 0) + 1
     in_use = head(record)
     return replace(
@@ -153,6 +160,7 @@ def failed(
             ),
             policy_fingerprint=policy.fingerprint,
         ),
+        other_failure=record.failure_of(RotateReason if deleting else RevokeReason),
     )
 
 

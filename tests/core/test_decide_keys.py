@@ -99,6 +99,15 @@ REVOKE = [
         a.with_record(a.snapshot(awaiting(2 * DAY)), failure=a.failure(RotateReason.DUE_BY_AGE)),
     ),
     Case(
+        "deleting it failed a moment ago, and then a rotation failed",
+        Wait(WaitReason.OVERLAP, LOOK_AGAIN),
+        a.with_record(
+            a.snapshot(awaiting(2 * DAY)),
+            failure=a.failure(RotateReason.DUE_BY_AGE),
+            other_failure=a.failure(RevokeReason.OVERLAP_ENDED),
+        ),
+    ),
+    Case(
         "an original was released by an order",
         Revoke("key-original", RevokeReason.ORIGINAL_RELEASED),
         a.snapshot(a.record(originals=[a.original(released=True)])),
@@ -193,6 +202,15 @@ ROTATE = [
         "it is due, and a deletion failed a moment ago",
         DUE_NOW,
         a.with_record(DUE, failure=a.failure(RevokeReason.OVERLAP_ENDED)),
+    ),
+    Case(
+        "it is due, the last try failed a moment ago, and then a deletion failed",
+        Wait(WaitReason.BACKING_OFF, NOW + MINUTE),
+        a.with_record(
+            DUE,
+            failure=a.failure(RevokeReason.OVERLAP_ENDED),
+            other_failure=a.failure(RotateReason.DUE_BY_EXPIRY),
+        ),
     ),
     Case(
         "it is due by arithmetic half an hour after the last publish",

@@ -216,6 +216,38 @@ async def test_a_hold_that_an_action_ended_in_is_told_and_ends_the_turns() -> No
     assert world.calls.count("create_key") == 1
 
 
+@pytest.mark.promise("P8")
+async def test_rotating_and_deleting_that_both_fail_are_each_spaced_ever_wider() -> None:
+    world = settled(replace(DUE, previous=(a.previous(superseded=2 * DAY),)))
+    world.fails("create_key", *[Unavailable("create key", "project-1")] * 100)
+    world.fails("revoke_key key-old", *[Rejected("revoke key", "key-old")] * 100)
+
+    for _ in range(60):
+        await run(world, POLICY)
+        world.clock.advance(MINUTE)
+
+    assert 5 <= world.calls.count("create_key") <= 9
+    assert 5 <= world.calls.count("revoke_key key-old") <= 9
+
+
+async def test_a_deletion_that_succeeds_does_not_hasten_a_rotation_that_fails() -> None:
+    world = settled(replace(DUE, previous=(a.previous(superseded=2 * DAY),)))
+    world.fails("create_key", Unavailable("create key", "project-1"))
+    world.fails("revoke_key key-old", Unavailable("revoke key", "key-old"))
+    for _ in range(2):
+        await run(world, POLICY)
+    rotating = world.record.failure_of(RotateReason)
+    assert rotating is not None
+    world.put_record(
+        replace(world.record, failure=replace(rotating, next_try_at=a.NOW + HOUR), other_failure=None)
+    )
+
+    done = await run(world, POLICY)
+
+    assert kinds(done) == [Revoke]
+    assert world.record.failure_of(RotateReason) is not None
+
+
 # What the caller may ask for
 
 

@@ -135,6 +135,7 @@ records = st.builds(
 FULL = replace(
     a.record(previous=[a.previous()], originals=[a.original(released=True)], attempts=[a.attempt(a.LATER)]),
     failure=a.failure(RevokeReason.OVERLAP_ENDED),
+    other_failure=a.failure(RotateReason.DUE_BY_EXPIRY),
     hold=a.hold(HoldReason.PARITY),
     claim=Claim(a.OBSERVER, 10 * a.MINUTE),
 )
@@ -249,6 +250,7 @@ def test_a_text_that_is_no_record_is_refused_without_showing_it(name: str) -> No
         ("attempts", 0, "keep_until"),
         ("failure", "failed_at"),
         ("failure", "next_try_at"),
+        ("other_failure", "next_try_at"),
         ("hold", "since"),
         ("history", 0, "published_at"),
     ],

@@ -289,6 +289,28 @@ async def test_another_policy_entry_tries_a_deletion_again_at_once() -> None:
     assert "key-old" not in world.keys
 
 
+async def test_keys_that_can_not_be_deleted_take_turns_and_are_spaced_together() -> None:
+    world = settled(
+        a.record(previous=[a.previous(superseded=2 * DAY)], originals=[a.original(released=True)])
+    )
+    for call in (REVOKE, "revoke_key key-original"):
+        world.fails(call, *[Rejected("revoke key", "it")] * 2)
+    for count in (1, 2, 3, 4):
+        with pytest.raises(Rejected):
+            await retire(world)
+        failure = world.record.failure
+        assert failure is not None
+        assert failure.count == count
+        world.clock.advance(failure.next_try_at - world.clock.now())
+
+    assert [call for call in world.calls if call.startswith("revoke_key")] == [
+        REVOKE,
+        "revoke_key key-original",
+        REVOKE,
+        "revoke_key key-original",
+    ]
+
+
 async def test_a_released_original_leaves_by_the_same_steps() -> None:
     world = settled(a.record(originals=[a.original(released=True)]))
 
