@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,10 @@ class Desk:
     def entry(self, path: str) -> Mapping[str, object]:
         """Return the fields of an entry."""
         return self.root.data(f"{self.entries}/{path}")
+
+    def exists(self, path: str) -> bool:
+        """Return whether there is such an entry."""
+        return self.root.ask("GET", f"secret/data/{self.entries}/{path}").status == HTTPStatus.OK
 
     def serves(self, path: str) -> bool:
         """Return whether a consumer that reads the entry now can work."""
