@@ -198,6 +198,16 @@ NOT_AS_PUBLISHED = [
         replace(changed(version=4), served=a.accepted("key-9")),
     ),
     Case("a person added fields beside ours", NOT_DUE, changed(version=4)),
+    Case(
+        "the entry was written again after ours, and its secret is refused",
+        Hold(HoldReason.ENTRY_CHANGED, "version 4"),
+        replace(changed(version=4), served=Served(Verdict.REFUSED)),
+    ),
+    Case(
+        "the entry was written again after ours, and whether its secret works is unknown",
+        Wait(WaitReason.SERVED_UNPROVEN, LOOK_AGAIN),
+        replace(changed(version=4), served=Served(Verdict.UNKNOWN)),
+    ),
 ]
 
 REFUSED = replace(SETTLED, served=Served(Verdict.REFUSED))

@@ -90,6 +90,16 @@ async def test_the_policys_duration_of_release_is_copied_at_the_first_publish() 
     assert world.record.originals[0].release_after == 30 * DAY
 
 
+@pytest.mark.promise("P3")
+async def test_a_later_rotation_leaves_the_terms_of_an_original_as_they_were() -> None:
+    waiting = a.original(a.key("key-original", age=100 * DAY, lifetime=None), release_after=30 * DAY)
+    world = settled(replace(DUE, originals=(waiting,)))
+
+    await rotate(world, replace(POLICY, original=DAY))
+
+    assert world.record.originals == (waiting,)
+
+
 @pytest.mark.promise("P5")
 async def test_the_request_repeats_rights_comment_and_whole_lifetime_under_a_new_mark() -> None:
     world = settled(DUE)
