@@ -1,0 +1,206 @@
+"""The command line itself: usage, files, and what it says when it can't begin."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rotator import __version__
+from tests.integration.conftest import Desk, Ran
+from tests.support.canary import CANARY, secret_text
+from tests.support.vault_lab import Root
+
+NEEDS_VAULT = ("plan", "status", "once")
+
+
+def parts(ran: Ran) -> list[str]:
+    """Return what, why and what to do."""
+    (text,) = [ran.err.strip()]
+    found = re.fullmatch(r"rotator: (.+)\n  why: (.+)\n  do:  (.+)", text)
+    assert found, text
+    return list(found.groups())
+
+
+async def test_the_version_and_the_help(desk: Desk) -> None:
+    version, shown = await desk.run("--version"), await desk.run("--help")
+
+    assert __version__ in version.out
+    assert all(f"\n  {command} " in shown.out for command in (*NEEDS_VAULT, "check", "demo"))
+    assert (version.status, shown.status) == (0, 0)
+
+
+async def test_help_does_not_wait_for_the_adapters(desk: Desk) -> None:
+    check = "import sys; from rotator.cli import run\nsys.argv = ['rotator', 'plan', '--help']\n"
+    check += "try: run()\nexcept SystemExit: pass\n"
+    check += "sys.exit(str(sorted({'hvac', 'httpx', 'pydantic', 'structlog', 'yaml'} & set(sys.modules))))"
+    desk.folder.joinpath("check.py").write_text(check)
+    process = await desk.start_python(str(desk.folder / "check.py"))
+
+    assert (await desk.end(process)).err.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("nonsense",),
+        ("plan", "--nonsense"),
+        ("check",),
+        ("plan", "--at", "+7d"),
+        ("plan", "--save", "a", "--snapshot", "b"),
+        ("once", "--limit", "-1"),
+        ("--output", "xml", "plan"),
+    ],
+)
+async def test_a_wrong_command_line_is_2(desk: Desk, arguments: tuple[str, ...]) -> None:
+    ran = await desk.run(*arguments)
+
+    assert ran.status == 2
+    assert ran.out == ""
+    assert "Usage:" in ran.err
+
+
+async def test_a_time_that_is_none_is_2(desk: Desk) -> None:
+    file = desk.folder / "seen.json"
+    await desk.run("plan", "--save", str(file))
+    ran = await desk.run("plan", "--snapshot", str(file), "--at", "tomorrow")
+
+    assert ran.status == 2
+    assert "--at" in ran.err
+
+
+async def test_a_fine_file_is_summed_up(desk: Desk) -> None:
+    shown, document = await desk.run("check", "--offline"), (await desk.json("check", "--offline")).document
+
+    assert shown.status == 0
+    assert f"{desk.file} is fine" in shown.out
+    assert f"journal at secret/{desk.journal}" in shown.out
+    assert document["fine"] is True
+    assert (document["providers"], document["policies"]) == (["asr"], ["standard"])
+    assert not desk.simulator.log
+
+
+@pytest.mark.promise("P7")
+async def test_a_bad_file_is_78_with_every_problem(desk: Desk) -> None:
+    desk.write("\n  - {name: a, provider: nobody, overlap: soon}\n", credential=secret_text())
+    for command in (("check", "--offline"), *((name,) for name in NEEDS_VAULT)):
+        ran = await desk.run(*command)
+        assert (ran.status, ran.out) == (78, "")
+        assert len(ran.err.splitlines()) >= 3
+        assert all(line.startswith(f"{desk.file}:") for line in ran.err.splitlines())
+    as_json = await desk.json("check", "--offline")
+    assert as_json.status == 78
+    assert {problem["path"] for problem in as_json.document["problems"]} >= {"policies[0].overlap"}
+
+
+async def test_a_missing_file_is_78(desk: Desk) -> None:
+    ran = await desk.run("--config", str(desk.folder / "none.yaml"), "plan")
+
+    assert ran.status == 78
+    assert parts(ran)[1] == "No such file or directory"
+    assert "--config" in parts(ran)[2]
+
+
+async def test_the_option_wins_over_the_environment(desk: Desk) -> None:
+    other = desk.folder / "other.yaml"
+    other.write_text(desk.file.read_text())
+    ran = await desk.run("--config", str(other), "check", "--offline")
+
+    assert f"{other} is fine" in ran.out
+
+
+async def test_a_missing_credential_is_78_and_names_its_place(desk: Desk) -> None:
+    del desk.environment["DEEPGRAM_API_KEY"]
+    ran = await desk.run("plan")
+
+    assert ran.status == 78
+    assert "{env: DEEPGRAM_API_KEY}" in ran.err
+
+
+@pytest.mark.parametrize("command", NEEDS_VAULT)
+async def test_a_vault_that_is_not_there_is_75(desk: Desk, command: str) -> None:
+    desk.write(address="http://127.0.0.1:1")
+    ran = await desk.run(command)
+
+    assert (ran.status, ran.out) == (75, "")
+    what, why, cure = parts(ran)
+    assert what == "Vault can't be reached at http://127.0.0.1:1"
+    assert "not reached" in why
+    assert "VAULT_ADDR" in cure
+
+
+@pytest.mark.promise("P7")
+@pytest.mark.parametrize("command", ["plan", "once"])
+async def test_a_token_that_is_refused_is_told_from_one_that_lacks_rights(
+    desk: Desk, root: Root, command: str
+) -> None:
+    token = desk.folder / "token"
+    token.write_text(f"{CANARY}-unknown")
+    unknown = await desk.run(command)
+    token.write_text(root.new_token('path "secret/data/elsewhere" { capabilities = ["read"] }').reveal())
+    poor = await desk.run(command)
+
+    assert (unknown.status, poor.status) == (1, 1)
+    assert parts(unknown)[0].endswith("refuses our token")
+    assert "the token itself is refused" in parts(unknown)[1]
+    assert "do not allow this" in parts(poor)[1]
+
+
+@pytest.mark.parametrize(
+    ("mount", "said"), [("nowhere", "permission denied"), ("cubbyhole", "another type than kv")]
+)
+async def test_a_wrong_mount_is_named(desk: Desk, mount: str, said: str) -> None:
+    desk.write(journal=f"{{mount: {mount}, prefix: rotator-journal/{desk.place}}}")
+    ran = await desk.run("once")
+
+    assert ran.status == 1
+    assert said in parts(ran)[1]
+    assert mount in parts(ran)[1]
+
+
+async def test_a_vault_address_of_the_environment_is_held_to_the_same_rules(desk: Desk) -> None:
+    """The token would go over the line as it is."""
+    address = desk.root.address
+    desk.head = desk.head.replace(f"  address: {address}\n", "")
+    desk.write()
+
+    assert (await desk.run("plan", VAULT_ADDR=f"{address}/")).status == 0
+    for bad in ("http://vault.example.com:8200", "vault.example.com:8200", "https://u:p@vault.example.com"):
+        ran = await desk.run("plan", VAULT_ADDR=bad)
+        assert ran.status == 78
+        assert ran.err.startswith("VAULT_ADDR: ")
+    none = await desk.run("plan")
+    assert none.status == 78
+    assert "set VAULT_ADDR" in none.err
+
+
+async def test_the_demo_names_what_it_lacks(desk: Desk) -> None:
+    folder = desk.folder / "bare"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text("import sys\nsys.modules['uvicorn'] = None\n")
+    ran = await desk.run("demo", PYTHONPATH=f"{folder}:{desk.environment['PYTHONPATH']}")
+
+    assert ran.status == 1
+    assert parts(ran)[2] == "pip install 'rotator-daemon[demo]'"
+
+
+@pytest.mark.promise("P7")
+async def test_a_bug_is_told_in_one_line_and_traced_when_asked(desk: Desk) -> None:
+    folder = desk.folder / "broken"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import rotator.inventory.fleet as fleet\n"
+        "def broken(*_, **__):\n"
+        "    secret = 'CAN' + 'ARY'\n"
+        "    raise KeyError('x')\n"
+        "fleet.survey = broken\n"
+    )
+    path = f"{folder}:{desk.environment['PYTHONPATH']}"
+    short = await desk.run("plan", PYTHONPATH=path)
+    long = await desk.run("--log-level", "debug", "plan", traced=True, PYTHONPATH=path)
+
+    assert (short.status, long.status) == (1, 1)
+    assert "rotator: a bug, please report it: KeyError at broken" in short.err
+    assert len(short.err.splitlines()) == 1
+    assert "Traceback" in long.err
