@@ -11,10 +11,12 @@ the comments of the keys.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from rotator.errors import Conflict, PortError
+from rotator.errors import Conflict, InvariantViolation, RotatorError
 from rotator.inventory.assignment import Assignment
 from rotator.inventory.observe import observe
 from rotator.model.key import Listing
@@ -79,7 +81,7 @@ class Reconciled:
     lineage: str
     last: Turn | None
     done: tuple[Decision, ...]
-    error: PortError | None
+    error: RotatorError | None
 
 
 async def reconcile(
@@ -92,12 +94,12 @@ async def reconcile(
 ) -> Reconciled:
     """Take turns until there is nothing to do for this lineage now, or something stops it.
 
-    `record` and `listing` serve the first turn only. Raises nothing that a port raises: one lineage never
-    stops another.
+    `record` and `listing` serve the first turn only. Raises nothing but what stops the whole process: one
+    lineage never stops another.
     """
     done: list[Decision] = []
     last: Turn | None = None
-    error: PortError | None = None
+    error: RotatorError | None = None
     for _ in range(TURNS):
         try:
             last = await turn(assignment, ports, record=record, listing=listing, may_rotate=may_rotate)
@@ -105,19 +107,30 @@ async def reconcile(
         except Conflict as conflict:
             # Somebody else wrote first. If this was the last turn, it is what is reported.
             error = conflict
-        except PortError as failure:
+        except RotatorError as failure:
             error = failure
-            ports.tell(Told(step=Step.FAILED, lineage=assignment.lineage.name, detail=str(failure)))
+            break
+        except Exception as bug:  # noqa: BLE001 (a bug in one lineage must not stop the others)
+            # Only its class and place: its text is nobody's promise to hold no secret.
+            error = InvariantViolation(f"{type(bug).__name__} at {_place(bug)}")
             break
         else:
             if not last.acted or last.held is not None:
                 break
             done.append(last.decision)
         record = listing = None
-    if last is not None and isinstance(hold := last.stands, Hold):
+    if error is not None:
+        ports.tell(Told(step=Step.FAILED, lineage=assignment.lineage.name, detail=str(error)))
+    elif last is not None and isinstance(hold := last.stands, Hold):
         ports.tell(
             Told(
                 step=Step.HELD, lineage=assignment.lineage.name, reason=hold.reason.value, detail=hold.detail
             )
         )
     return Reconciled(lineage=assignment.lineage.name, last=last, done=tuple(done), error=error)
+
+
+def _place(bug: Exception) -> str:
+    """Return where a bug showed, as `FILE:LINE`."""
+    frames = traceback.extract_tb(bug.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"

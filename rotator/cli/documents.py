@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from rotator.cli.lines import Line, Report, time_left
 from rotator.cli.times import rfc3339
-from rotator.errors import PortError
+from rotator.errors import RotatorError
 from rotator.inventory.fleet import Stray
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 
@@ -118,7 +118,7 @@ def _stray(stray: Stray) -> dict[str, object]:
     }
 
 
-def _error(error: PortError) -> dict[str, object]:
+def _error(error: RotatorError) -> dict[str, object]:
     return {"error": type(error).__name__, "text": str(error)}
 
 

@@ -54,7 +54,7 @@ def of_vault(error: PortError, address: str) -> Failure:
     return Failure(what, why=str(error), cure=cure, status=status_of(error))
 
 
-def cure_of(error: PortError) -> str:
+def cure_of(error: RotatorError) -> str:
     """Return what a person can do about an error that stopped a part of the work."""
     match error:
         case Unavailable():
@@ -69,6 +69,8 @@ def cure_of(error: PortError) -> str:
             return "nothing: the next run looks at what happened and goes on from there"
         case NotFound():
             return "check the project's id and the base URL"
+        case InvariantViolation():
+            return "report it, it is a bug; the other lineages go on"
         case _:
             return "mend what is named; it is looked at again at each run"
 

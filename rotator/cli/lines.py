@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from rotator.cli import exits, failures
-from rotator.errors import PortError
+from rotator.errors import RotatorError
 from rotator.inventory.fleet import Stray, Trouble
 from rotator.model.key import Key
 from rotator.model.reason import WaitReason
@@ -73,7 +73,7 @@ class Line:
     now: datetime
     snapshot: Snapshot | None
     decision: Decision | None
-    error: PortError | None = None
+    error: RotatorError | None = None
     done: tuple[Decision, ...] = ()
 
     @property

@@ -142,6 +142,9 @@ OBSTACLE: Final[Mapping[Obstacle, str]] = {
     Obstacle.PROOF_TOO_OLD: "Vault was read too long ago",
     Obstacle.CLOCKS_DIFFER: "our clock, Vault's and the provider's differ by over 30 s",
     Obstacle.OVERLAP: "its overlap with the new key is not over",
+    Obstacle.CLAIMED_ELSEWHERE: (
+        "a key of the same comment is rotated by another installation: let only one of them do it"
+    ),
     Obstacle.NOT_RELEASED: "it is from before rotator, and `original` has not released it",
 }
 

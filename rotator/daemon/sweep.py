@@ -47,8 +47,7 @@ async def sweep(
     Those whose key expires first come first; among equals the order is shuffled by the name of this
     process, so that several replicas do not all begin with the same one. At most `limit` rotations are
     started. Nothing is started any more once the process is asked to stop; lineages whose turn had not come
-    then have no last turn. An exception that nobody expected is raised when all others have ended: one
-    lineage never interrupts another.
+    then have no last turn.
     """
     allowance = Allowance(limit)
     turns = asyncio.Semaphore(concurrency)
@@ -71,13 +70,7 @@ async def sweep(
     ordered = sorted(
         chosen, key=lambda found: _urgency(found, ports_of(found.assignment.lineage).holder, fleet)
     )
-    ended = await asyncio.gather(*(one(found) for found in ordered), return_exceptions=True)
-    reconciled = []
-    for each in ended:
-        if isinstance(each, BaseException):
-            raise each
-        reconciled.append(each)
-    return tuple(reconciled)
+    return tuple(await asyncio.gather(*(one(found) for found in ordered)))
 
 
 def named(fleet: Fleet, globs: tuple[str, ...]) -> tuple[Found, ...]:

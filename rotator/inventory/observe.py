@@ -84,13 +84,20 @@ async def _try(secret: Secret | None, ports: Ports) -> Served:
 
 
 def _concerned(assignment: Assignment, record: RecordRead, listing: Listing) -> tuple[Key, ...]:
-    """Return the listed keys that concern this lineage: named by the record, marked for it, or matched."""
+    """Return the listed keys that concern this lineage.
+
+    They are named by the record, marked for it, matched, or marked by anybody and named like an original.
+    """
     named = record.record.known_key_ids() if record.record else frozenset[str]()
+    alike = {original.key.comment for original in record.record.originals} if record.record else set()
     lineage_id = assignment.lineage.lineage_id
     return tuple(
         key
         for key in listing.keys
         if key.key_id in named
         or key.key_id == assignment.matched_key_id
-        or ((mark := key.mark) is not None and mark.lineage_id == lineage_id)
+        or (
+            (mark := key.mark) is not None
+            and (mark.lineage_id == lineage_id or key.operator_comment in alike)
+        )
     )

@@ -59,7 +59,8 @@ class Attempt:
     `base` is the destination's version when the intent was written; a publish of this attempt can succeed
     at that version only. `intent_at` is the provider's clock. `overlap` is copied from the policy, so that
     a publish that is found later keeps its terms. `expected_scopes` and `tags` are those of the key that
-    is replaced; `asked_scopes` is what was asked for.
+    is replaced; `asked_scopes` is what was asked for. `key_id` is noted when its key was found unfit and could
+    not be deleted at once: by the answer to our create, that key is ours whatever rights it got.
     """
 
     rotation_id: str
@@ -73,6 +74,7 @@ class Attempt:
     overlap: timedelta
     reason: RotateReason
     keep_until: AwareDatetime
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,11 +170,7 @@ class Rotated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """All that is remembered of one lineage.
-
-    `failure` is the last one. When both rotating and deleting fail, `other_failure` is the last one of the other
-    kind: each is spaced on its own.
-    """
+    """All that is remembered of one lineage. Rotating and deleting fail, and are tried again, each on its own."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -183,8 +181,8 @@ class Record:
     previous: tuple[Previous, ...] = ()
     originals: tuple[Original, ...] = ()
     attempts: tuple[Attempt, ...] = ()
-    failure: Failure | None = None
-    other_failure: Failure | None = None
+    rotate_failure: Failure | None = None
+    revoke_failure: Failure | None = None
     hold: RecordedHold | None = None
     claim: Claim | None = None
     history: tuple[Rotated, ...] = ()
@@ -193,10 +191,11 @@ class Record:
         """Return the attempt with that id, if this record issued it."""
         return next((a for a in self.attempts if a.rotation_id == rotation_id), None)
 
-    def failure_of(self, kind: type[RotateReason | RevokeReason]) -> Failure | None:
-        """Return the last failure to rotate, or to delete."""
-        failures = (self.failure, self.other_failure)
-        return next((one for one in failures if one is not None and isinstance(one.tried, kind)), None)
+    @property
+    def failure(self) -> Failure | None:
+        """The last failure, of either kind."""
+        failures = [one for one in (self.rotate_failure, self.revoke_failure) if one is not None]
+        return max(failures, key=lambda one: one.failed_at, default=None)
 
     def known_key_ids(self) -> frozenset[str]:
         """Return the ids of all keys that this record names."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from rotator.errors import InvariantViolation
 from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Decision
 from rotator.plan.rules import RULES
@@ -19,4 +20,4 @@ def decide(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision:
         decision = rule(policy, snapshot, now)
         if decision is not None:
             return decision
-    raise AssertionError("the last rule always decides")
+    raise InvariantViolation("the last rule always decides")

@@ -62,8 +62,11 @@ def made_by(key: Key, attempt: Attempt, snapshot: Snapshot) -> bool:
     """Return whether `key`, which carries the mark of `attempt`, is the work of that attempt."""
     earliest = attempt.intent_at - CREATED_BEFORE_INTENT
     latest = attempt.intent_at + MADE_WITHIN
+    if attempt.key_id == key.key_id:
+        return True
     return (
         earliest <= key.created_at <= latest
+        and key.member_id is not None
         and key.member_id == snapshot.management_member_id
         and key.scopes in (attempt.asked_scopes, attempt.expected_scopes)
     )
@@ -85,7 +88,9 @@ def head(record: Record) -> KnownKey | None:
 def serves_current(snapshot: Snapshot) -> bool:
     """Return whether the destination serves the current key, as we published it, and the provider accepts it.
 
-    Fields that a person added beside ours make a later version; that changes nothing.
+    Fields that a person added beside ours make a later version; that changes nothing where the provider says
+    whose secret it is. Where it does not, only the very version that we published counts, and its key must be
+    listed as alive.
     """
     record, entry, served = snapshot.record, snapshot.entry, snapshot.served
     if record is None or record.current is None or entry.state is not EntryState.PRESENT:
@@ -97,7 +102,9 @@ def serves_current(snapshot: Snapshot) -> bool:
         return False
     if served.key_id is not None:
         return served.key_id == current.key.key_id
-    return entry.key_id in (None, current.key.key_id) and snapshot.key(current.key.key_id) is not None
+    listed = snapshot.key(current.key.key_id)
+    alive = listed is not None and not listed.expired(snapshot.on_provider_clock(snapshot.seen_at))
+    return alive and entry.version == current.version and entry.key_id in (None, current.key.key_id)
 
 
 def claimed_until(snapshot: Snapshot) -> datetime | None:

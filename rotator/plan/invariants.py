@@ -35,34 +35,51 @@ class Obstacle(StrEnum):
     """The three clocks differ by too much to trust an overlap."""
     OVERLAP = "overlap"
     """The overlap has not run out."""
+    CLAIMED_ELSEWHERE = "claimed_elsewhere"
+    """It is an original, and a key of the same comment carries another journal's mark: two installations rotate it."""
     NOT_RELEASED = "not_released"
     """It is an original that nobody released."""
 
 
 def may_revoke(snapshot: Snapshot, key_id: str, now: datetime) -> Obstacle | None:
     """Return why the key may not be revoked at `now`, None when promises P3 and P4 allow it."""
-    record = snapshot.record
     terms = terms_of(snapshot, key_id)
-    if record is None or record.current is None or terms is None:
+    if terms is None:
+        return Obstacle.NOT_OURS
+    return _not_this_one(snapshot, key_id) or _not_proven(snapshot, now) or _not_yet(terms, snapshot, now)
+
+
+def _not_this_one(snapshot: Snapshot, key_id: str) -> Obstacle | None:
+    """Return why this key is needed or is not for us to touch."""
+    current = snapshot.record.current if snapshot.record else None
+    if current is None:
         return Obstacle.NOT_OURS
     if snapshot.management_key_id in (None, key_id):
         return Obstacle.MANAGEMENT_KEY
     if key_id in snapshot.currents_elsewhere:
         return Obstacle.CURRENT_ELSEWHERE
-    if key_id == record.current.key.key_id:
-        return Obstacle.CURRENT
+    return Obstacle.CURRENT if key_id == current.key.key_id else None
+
+
+def _not_proven(snapshot: Snapshot, now: datetime) -> Obstacle | None:
+    """Return why it is not shown that consumers have a working secret of another key, now."""
     if not serves_current(snapshot):
         return Obstacle.SERVED_UNPROVEN
     if now - snapshot.seen_at > PROOF_LASTS:
         return Obstacle.PROOF_TOO_OLD
-    if not clocks_agree(snapshot):
-        return Obstacle.CLOCKS_DIFFER
+    return None if clocks_agree(snapshot) else Obstacle.CLOCKS_DIFFER
+
+
+def _not_yet(terms: Previous | Original, snapshot: Snapshot, now: datetime) -> Obstacle | None:
+    """Return which of its own terms the key has not met."""
     ends = overlap_ends(terms)
     if ends is None or snapshot.on_vault_clock(now) < ends:
         return Obstacle.OVERLAP
-    if isinstance(terms, Original) and not released(terms, snapshot, now):
-        return Obstacle.NOT_RELEASED
-    return None
+    if isinstance(terms, Previous):
+        return None
+    if claimed_elsewhere(terms, snapshot):
+        return Obstacle.CLAIMED_ELSEWHERE
+    return None if released(terms, snapshot, now) else Obstacle.NOT_RELEASED
 
 
 def terms_of(snapshot: Snapshot, key_id: str) -> Previous | Original | None:
@@ -91,6 +108,16 @@ def released(original: Original, snapshot: Snapshot, now: datetime) -> bool:
         return True
     expires_at = original.key.expires_at
     return expires_at is not None and expires_at <= snapshot.on_provider_clock(now)
+
+
+def claimed_elsewhere(original: Original, snapshot: Snapshot) -> bool:
+    """Return whether another installation has made a key after the same pattern: its consumers may need this one."""
+    return any(
+        (mark := key.mark) is not None
+        and mark.journal_id != snapshot.journal_id
+        and key.operator_comment == original.key.comment
+        for key in snapshot.keys
+    )
 
 
 def release_ends(original: Original) -> datetime | None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from rotator.errors import InvariantViolation
 from rotator.model.entry import EntryState, Verdict
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import Failure, Original, Record
@@ -200,7 +201,7 @@ def served_refused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisio
     if minting is not None:
         return minting
     reason = RotateReason.SERVED_KEY_REFUSED
-    failure = _failure(policy, record, RotateReason)
+    failure = _standing(policy, record.rotate_failure)
     if failure is not None and failure.tried is reason and failure.next_try_at > now:
         return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
     last = record.history[-1] if record.history else None
@@ -232,7 +233,7 @@ def revoke(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
     After a failure it is the next one's turn, so that one that can't be deleted never keeps the others alive.
     """
     record = _record(snapshot)
-    failure = _failure(policy, record, RevokeReason)
+    failure = _standing(policy, record.revoke_failure)
     if failure is not None and failure.next_try_at > now:
         return None
     found = [
@@ -277,7 +278,7 @@ def rotate_when_due(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisi
     minting = _minting_hold(snapshot, now)
     if minting is not None:
         return minting
-    failure = _failure(policy, record, RotateReason)
+    failure = _standing(policy, record.rotate_failure)
     if failure is not None and failure.next_try_at > now:
         return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
     return Rotate(reason, key)
@@ -329,13 +330,12 @@ RULES: tuple[Rule, ...] = (
 def _record(snapshot: Snapshot) -> Record:
     """Return the record; every rule after `without_record` has one."""
     if snapshot.record is None:
-        raise AssertionError("a rule that needs a record was asked without one")
+        raise InvariantViolation("a rule that needs a record was asked without one")
     return snapshot.record
 
 
-def _failure(policy: Policy, record: Record, kind: type[RotateReason | RevokeReason]) -> Failure | None:
-    """Return the last failure to rotate, or to delete, unless the policy entry has changed since."""
-    failure = record.failure_of(kind)
+def _standing(policy: Policy, failure: Failure | None) -> Failure | None:
+    """Return the failure, unless the policy entry has changed since."""
     return failure if failure and failure.policy_fingerprint == policy.fingerprint else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from rotator.errors import InvariantViolation
 from rotator.model.key import Key
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason
 from rotator.model.record import (
@@ -24,6 +25,9 @@ from rotator.plan.facts import head
 from rotator.policy.policy import OriginalTerms, Policy
 from rotator.policy.schedule import latest_safe_start, next_try
 
+REPEATED_CREATES_SHOW_WITHIN = timedelta(days=1)
+"""How long a finished attempt for a key without expiry is remembered."""
+
 
 def adopted(snapshot: Snapshot, policy: Policy, key: Key, *, original: bool) -> Record:
     """Return the record of a lineage that has just taken `key` in, or has found its secret in the destination."""
@@ -34,7 +38,7 @@ def adopted(snapshot: Snapshot, policy: Policy, key: Key, *, original: bool) -> 
     if original:
         return replace(record, originals=(*record.originals, Original(key=known)))
     if snapshot.entry.written_at is None:
-        raise AssertionError("a destination that serves a key has a version")
+        raise InvariantViolation("a destination that serves a key has a version")
     current = Current(
         key=known,
         rotation_id=None,
@@ -48,6 +52,12 @@ def adopted(snapshot: Snapshot, policy: Policy, key: Key, *, original: bool) -> 
 def intended(record: Record, attempt: Attempt) -> Record:
     """Return the record with a new attempt."""
     return replace(record, attempts=(*record.attempts, attempt))
+
+
+def left_alive(record: Record, rotation_id: str, key_id: str) -> Record:
+    """Return the record with the note that the unfit key of an attempt could not be deleted."""
+    noted = (replace(a, key_id=key_id) if a.rotation_id == rotation_id else a for a in record.attempts)
+    return replace(record, attempts=tuple(noted))
 
 
 def withdrawn(record: Record, rotation_id: str) -> Record:
@@ -96,9 +106,9 @@ def published(
             published_at=at,
         ),
         previous=previous,
+        attempts=tuple(_settled(a, attempt, at) for a in record.attempts),
         originals=tuple(_superseded(original, at, attempt, policy) for original in record.originals),
-        failure=record.failure_of(RevokeReason),
-        other_failure=None,
+        rotate_failure=None,
         hold=None,
         history=(*record.history, finished)[-HISTORY_KEPT:],
     )
@@ -107,7 +117,7 @@ def published(
 def inherited(record: Record, key: Key, overlap: timedelta) -> Record:
     """Return the record with an orphan among the previous keys; its overlap runs from the last publish."""
     if record.current is None:
-        raise AssertionError("an orphan is inherited from a publish")
+        raise InvariantViolation("an orphan is inherited from a publish")
     orphan = Previous(
         key_id=key.key_id,
         provider=record.lineage.provider,
@@ -126,42 +136,39 @@ def gone(record: Record, key_id: str) -> Record:
         record,
         previous=tuple(p for p in record.previous if p.key_id != key_id),
         originals=tuple(o for o in record.originals if o.key.key_id != key_id),
-        failure=record.failure_of(RotateReason),
-        other_failure=None,
+        revoke_failure=None,
     )
 
 
 def failed(
     record: Record, policy: Policy, tried: RotateReason | RevokeReason, what: str, now: datetime
 ) -> Record:
-    """Return the record after one more failure, with when to try next."""
+    """Return the record after one more failure, with when to try next.
+
+    Failures to rotate count together while they have one reason; failures to delete always do.
+    """
     deleting = isinstance(tried, RevokeReason)
-    last = record.failure_of(RevokeReason if deleting else RotateReason)
-    same = (
-        last is not None
-        and last.policy_fingerprint == policy.fingerprint
-        and (deleting or last.tried == tried)
-    )
-    count = (last.count if last is not None and same else 0) + 1
+    last = record.revoke_failure if deleting else record.rotate_failure
+    if last is None or last.policy_fingerprint != policy.fingerprint or not (deleting or last.tried == tried):
+        count = 1
+    else:
+        count = last.count + 1
     in_use = head(record)
-    return replace(
-        record,
-        failure=Failure(
-            count=count,
-            tried=tried,
-            what=what,
-            failed_at=now,
-            next_try_at=next_try(
-                policy,
-                record.lineage.lineage_id,
-                failures=count,
-                now=now,
-                safe_until=latest_safe_start(policy, in_use.expires_at if in_use else None),
-            ),
-            policy_fingerprint=policy.fingerprint,
+    failure = Failure(
+        count=count,
+        tried=tried,
+        what=what,
+        failed_at=now,
+        next_try_at=next_try(
+            policy,
+            record.lineage.lineage_id,
+            failures=count,
+            now=now,
+            safe_until=latest_safe_start(policy, in_use.expires_at if in_use else None),
         ),
-        other_failure=record.failure_of(RotateReason if deleting else RevokeReason),
+        policy_fingerprint=policy.fingerprint,
     )
+    return replace(record, revoke_failure=failure) if deleting else replace(record, rotate_failure=failure)
 
 
 def held(record: Record, policy: Policy, reason: HoldReason, detail: str, now: datetime) -> Record:
@@ -176,6 +183,17 @@ def pruned(record: Record, provider_now: datetime, still_seen: frozenset[str]) -
     """Return the record without attempts whose lifetime has passed, except those with a key still listed."""
     kept = tuple(a for a in record.attempts if a.keep_until > provider_now or a.rotation_id in still_seen)
     return replace(record, attempts=kept)
+
+
+def _settled(one: Attempt, finished: Attempt, at: datetime) -> Attempt:
+    """Return the attempt with its end brought near if it is the finished one and its key never expires.
+
+    Such an attempt would else stay open for so long that many good rotations look like many lost ones. What it
+    must still explain, a repeated create, shows itself within a day.
+    """
+    if one.rotation_id != finished.rotation_id or one.lifetime is not None:
+        return one
+    return replace(one, keep_until=min(one.keep_until, at + REPEATED_CREATES_SHOW_WITHIN))
 
 
 def _superseded(original: Original, at: datetime, attempt: Attempt, policy: Policy) -> Original:

@@ -112,18 +112,18 @@ async def prove(
     return found
 
 
-async def revoke_candidate(minted: Minted, attempt: Attempt, record: Record, ports: Ports) -> None:
+async def revoke_candidate(minted: Minted, attempt: Attempt, record: Record, ports: Ports) -> bool:
     """Delete a key that its own minter found unfit and never published.
 
-    Only for the process that holds its secret and never sent its publish: nobody else can know that. If it
-    can't be deleted now, its mark keeps it known, and it leaves with the previous keys.
+    Only for the process that holds its secret and never sent its publish: nobody else can know that. Return
+    False if it can't be deleted now; then it leaves with the previous keys.
     """
     try:
         await ports.provider.revoke_key(minted.key_id)
     except NotFound:
         pass
     except PortError:
-        return
+        return False
     ports.tell(
         Told(
             step=Step.CANDIDATE_REVOKED,
@@ -132,6 +132,7 @@ async def revoke_candidate(minted: Minted, attempt: Attempt, record: Record, por
             rotation_id=attempt.rotation_id,
         )
     )
+    return True
 
 
 async def _look(minted: Minted, attempt: Attempt, ports: Ports) -> Candidate | Unfit:

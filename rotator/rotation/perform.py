@@ -8,6 +8,7 @@ from rotator.errors import (
     Ambiguous,
     Conflict,
     Denied,
+    InvariantViolation,
     NotFound,
     PortError,
     Rejected,
@@ -130,7 +131,8 @@ async def _rotate(action: Rotate, assignment: Assignment, snapshot: Snapshot, po
     found = await mint.prove(minted, attempt, policy, claimed, ports)
     if isinstance(found, mint.Unfit):
         await claimed.keep()
-        await mint.revoke_candidate(minted, attempt, claimed.record, ports)
+        if not await mint.revoke_candidate(minted, attempt, claimed.record, ports):
+            claimed.record = bookkeeping.left_alive(claimed.record, attempt.rotation_id, minted.key_id)
         return await _unfit(found, action, assignment, claimed, ports)
     try:
         await claimed.keep()
@@ -223,5 +225,5 @@ async def _write_down(
 
 def _claimed(ports: Ports, snapshot: Snapshot) -> ClaimedRecord:
     if snapshot.record is None:
-        raise AssertionError("an action on a lineage without a record")
+        raise InvariantViolation("an action on a lineage without a record")
     return ClaimedRecord(ports, snapshot, snapshot.record)

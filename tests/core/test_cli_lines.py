@@ -72,10 +72,12 @@ def report(*lines: Line, strays: tuple[Stray, ...] = (), troubles: tuple[Trouble
 
 OVERLAPPING = snapshot(record(previous=[previous(superseded=HOUR)]))
 RELEASED_LATER = snapshot(record(originals=[original(superseded=HOUR)]))
-FAILED_REVOKE = with_record(OVERLAPPING, failure=failure(RevokeReason.OVERLAP_ENDED))
+FAILED_REVOKE = with_record(OVERLAPPING, revoke_failure=failure(RevokeReason.OVERLAP_ENDED))
 SERVED = current()
 EXPIRING = replace(SERVED, key=replace(SERVED.key, expires_at=NOW + DAY))
-BACKING_OFF = with_record(snapshot(record(serves=EXPIRING)), failure=failure(RotateReason.DUE_BY_EXPIRY))
+BACKING_OFF = with_record(
+    snapshot(record(serves=EXPIRING)), rotate_failure=failure(RotateReason.DUE_BY_EXPIRY)
+)
 HELD = replace(SETTLED, fleet_hold=HoldReason.MATCHED_TWICE)
 
 

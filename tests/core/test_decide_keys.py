@@ -83,28 +83,28 @@ REVOKE = [
     Case(
         "deleting it failed a moment ago",
         Wait(WaitReason.OVERLAP, LOOK_AGAIN),
-        a.with_record(a.snapshot(awaiting(2 * DAY)), failure=a.failure(RevokeReason.OVERLAP_ENDED)),
+        a.with_record(a.snapshot(awaiting(2 * DAY)), revoke_failure=a.failure(RevokeReason.OVERLAP_ENDED)),
     ),
     Case(
         "deleting it failed a while ago",
         Revoke("key-old-0", RevokeReason.OVERLAP_ENDED),
         a.with_record(
             a.snapshot(awaiting(2 * DAY)),
-            failure=a.failure(RevokeReason.OVERLAP_ENDED, tries_in=timedelta(0)),
+            revoke_failure=a.failure(RevokeReason.OVERLAP_ENDED, tries_in=timedelta(0)),
         ),
     ),
     Case(
         "a rotation that failed a moment ago does not keep an old key alive",
         Revoke("key-old-0", RevokeReason.OVERLAP_ENDED),
-        a.with_record(a.snapshot(awaiting(2 * DAY)), failure=a.failure(RotateReason.DUE_BY_AGE)),
+        a.with_record(a.snapshot(awaiting(2 * DAY)), rotate_failure=a.failure(RotateReason.DUE_BY_AGE)),
     ),
     Case(
         "deleting it failed a moment ago, and then a rotation failed",
         Wait(WaitReason.OVERLAP, LOOK_AGAIN),
         a.with_record(
             a.snapshot(awaiting(2 * DAY)),
-            failure=a.failure(RotateReason.DUE_BY_AGE),
-            other_failure=a.failure(RevokeReason.OVERLAP_ENDED),
+            rotate_failure=a.failure(RotateReason.DUE_BY_AGE),
+            revoke_failure=a.failure(RevokeReason.OVERLAP_ENDED),
         ),
     ),
     Case(
@@ -185,31 +185,31 @@ ROTATE = [
     Case(
         "it is due, and the last try failed a moment ago",
         Wait(WaitReason.BACKING_OFF, NOW + MINUTE),
-        a.with_record(DUE, failure=a.failure(RotateReason.DUE_BY_EXPIRY)),
+        a.with_record(DUE, rotate_failure=a.failure(RotateReason.DUE_BY_EXPIRY)),
     ),
     Case(
         "it is due, and the back-off ends now",
         DUE_NOW,
-        a.with_record(DUE, failure=a.failure(RotateReason.DUE_BY_EXPIRY, tries_in=timedelta(0))),
+        a.with_record(DUE, rotate_failure=a.failure(RotateReason.DUE_BY_EXPIRY, tries_in=timedelta(0))),
     ),
     Case(
         "it is due, and the policy entry has changed since the last try",
         DUE_NOW,
-        a.with_record(DUE, failure=a.failure(RotateReason.DUE_BY_EXPIRY)),
+        a.with_record(DUE, rotate_failure=a.failure(RotateReason.DUE_BY_EXPIRY)),
         NO_LONGER_THE_SAME,
     ),
     Case(
         "it is due, and a deletion failed a moment ago",
         DUE_NOW,
-        a.with_record(DUE, failure=a.failure(RevokeReason.OVERLAP_ENDED)),
+        a.with_record(DUE, revoke_failure=a.failure(RevokeReason.OVERLAP_ENDED)),
     ),
     Case(
         "it is due, the last try failed a moment ago, and then a deletion failed",
         Wait(WaitReason.BACKING_OFF, NOW + MINUTE),
         a.with_record(
             DUE,
-            failure=a.failure(RevokeReason.OVERLAP_ENDED),
-            other_failure=a.failure(RotateReason.DUE_BY_EXPIRY),
+            revoke_failure=a.failure(RevokeReason.OVERLAP_ENDED),
+            rotate_failure=a.failure(RotateReason.DUE_BY_EXPIRY),
         ),
     ),
     Case(

@@ -158,6 +158,6 @@ def test_another_process_at_work_is_left_alone_even_when_the_served_key_is_refus
 
 
 def test_what_lies_about_counts_before_a_back_off() -> None:
-    seen = a.with_record(due(a.lying_about(3)), failure=a.failure(RotateReason.DUE_BY_EXPIRY))
+    seen = a.with_record(due(a.lying_about(3)), rotate_failure=a.failure(RotateReason.DUE_BY_EXPIRY))
 
     assert decide(POLICY, seen, NOW) == Hold(HoldReason.TOO_MANY_UNSERVED, a.ORPHANS)

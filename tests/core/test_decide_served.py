@@ -224,17 +224,17 @@ SERVED_REFUSED = [
     Case(
         "the served key is refused, and the last try for that failed a moment ago",
         Wait(WaitReason.BACKING_OFF, NOW + MINUTE),
-        a.with_record(REFUSED, failure=a.failure(RotateReason.SERVED_KEY_REFUSED)),
+        a.with_record(REFUSED, rotate_failure=a.failure(RotateReason.SERVED_KEY_REFUSED)),
     ),
     Case(
         "the served key is refused, and a rotation when due failed a moment ago",
         REPLACE_CURRENT,
-        a.with_record(REFUSED, failure=a.failure(RotateReason.DUE_BY_EXPIRY)),
+        a.with_record(REFUSED, rotate_failure=a.failure(RotateReason.DUE_BY_EXPIRY)),
     ),
     Case(
         "the served key is refused, and a deletion failed a moment ago",
         REPLACE_CURRENT,
-        a.with_record(REFUSED, failure=a.failure(RevokeReason.OVERLAP_ENDED)),
+        a.with_record(REFUSED, revoke_failure=a.failure(RevokeReason.OVERLAP_ENDED)),
     ),
     Case(
         "the served key is refused, and so was its predecessor just now",

@@ -93,7 +93,8 @@ records = st.builds(
     previous=st.lists(previous, max_size=2, unique_by=lambda p: p.key_id).map(tuple),
     originals=st.lists(originals, max_size=2).map(tuple),
     attempts=st.lists(attempts, max_size=3, unique_by=lambda one: one.rotation_id).map(tuple),
-    failure=st.none() | failures,
+    rotate_failure=st.none() | failures.filter(lambda one: isinstance(one.tried, RotateReason)),
+    revoke_failure=st.none() | failures.filter(lambda one: isinstance(one.tried, RevokeReason)),
     hold=st.none() | st.none() | st.none() | st.sampled_from(list(HoldReason)).map(a.hold),
     claim=st.none() | st.none() | st.builds(Claim, st.sampled_from([a.OBSERVER, "replica-b"]), spans),
     history=st.lists(

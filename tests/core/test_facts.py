@@ -217,3 +217,25 @@ def test_a_claim_of_another_ends_its_length_and_a_margin_after_it_was_written() 
     assert facts.claimed_until(replace(theirs, record_written_at=None)) is None
     assert facts.claimed_until(SETTLED) is None
     assert facts.claimed_until(replace(theirs, record=None)) is None
+
+
+# A key that its own minter noted
+
+
+@pytest.mark.promise("P2")
+def test_an_unfit_key_that_could_not_be_deleted_is_ours_by_the_note_of_its_minter() -> None:
+    attempt = a.attempt(a.LATER)
+    unfit = replace(a.made(attempt, "key-unfit"), scopes=frozenset({"admin"}))
+    noted = replace(attempt, key_id="key-unfit")
+
+    assert facts.orphans(a.snapshot(a.record(attempts=[attempt]), also=[unfit])) == ()
+    assert facts.orphans(a.snapshot(a.record(attempts=[noted]), also=[unfit])) == ((unfit, noted),)
+
+
+@pytest.mark.promise("P4")
+def test_nobody_s_key_is_ours_where_the_provider_does_not_say_who_made_it() -> None:
+    attempt = a.attempt(a.LATER)
+    made = replace(a.made(attempt, "key-x"), member_id=None)
+    seen = replace(a.snapshot(a.record(attempts=[attempt]), also=[made]), management_member_id=None)
+
+    assert facts.orphans(seen) == ()

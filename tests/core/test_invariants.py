@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from rotator.model.entry import Served, Verdict
+from rotator.model.key import Mark
 from rotator.model.record import KnownKey, Original
 from rotator.model.snapshot import Snapshot
 from rotator.plan.invariants import Obstacle, may_revoke
@@ -91,8 +92,23 @@ def test_an_original_that_nobody_released_stays() -> None:
     assert of_original(a.original()) is Obstacle.NOT_RELEASED
 
 
+@pytest.mark.promise("P4")
+def test_an_original_stays_while_another_installation_rotates_its_like() -> None:
+    released = a.original(released=True)
+    elsewhere = Mark("0" * 12, "1" * 12, "2" * 16)
+    rival = a.key("key-rival", comment=elsewhere.put_on(released.key.comment))
+    other = a.key("key-other", comment=elsewhere.put_on("another comment"))
+    seen = a.snapshot(a.record(originals=[released]))
+
+    assert may_revoke(replace(seen, keys=(*seen.keys, rival)), "key-original", NOW) is (
+        Obstacle.CLAIMED_ELSEWHERE
+    )
+    assert may_revoke(replace(seen, keys=(*seen.keys, other)), "key-original", NOW) is None
+
+
 def test_each_obstacle_is_met_by_a_test() -> None:
-    assert {expected for _, expected, _ in OBSTACLES} | {Obstacle.NOT_RELEASED} == set(Obstacle)
+    elsewhere = {Obstacle.NOT_RELEASED, Obstacle.CLAIMED_ELSEWHERE}
+    assert {expected for _, expected, _ in OBSTACLES} | elsewhere == set(Obstacle)
 
 
 # Boundaries

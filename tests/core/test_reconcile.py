@@ -8,7 +8,16 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.errors import Ambiguous, Conflict, Denied, PortError, Rejected, Throttled, Unavailable
+from rotator.errors import (
+    Ambiguous,
+    Conflict,
+    Denied,
+    InvariantViolation,
+    PortError,
+    Rejected,
+    Throttled,
+    Unavailable,
+)
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.told import Step
 from rotator.plan.actions import Adopt, Hold, Inherit, Revoke, Rotate, Wait
@@ -17,6 +26,7 @@ from rotator.policy.policy import Policy
 from rotator.reconcile import TURNS, Reconciled, reconcile
 from tests.support import builders as a
 from tests.support.builders import DAY, HOUR, LATER, MINUTE, POLICY
+from tests.support.canary import secret_text
 from tests.support.fakes import World, before_first, settled
 
 AT_ONCE = replace(POLICY, adopt=AdoptMode.NOW)
@@ -236,16 +246,16 @@ async def test_a_deletion_that_succeeds_does_not_hasten_a_rotation_that_fails() 
     world.fails("revoke_key key-old", Unavailable("revoke key", "key-old"))
     for _ in range(2):
         await run(world, POLICY)
-    rotating = world.record.failure_of(RotateReason)
+    rotating = world.record.rotate_failure
     assert rotating is not None
     world.put_record(
-        replace(world.record, failure=replace(rotating, next_try_at=a.NOW + HOUR), other_failure=None)
+        replace(world.record, rotate_failure=replace(rotating, next_try_at=a.NOW + HOUR), revoke_failure=None)
     )
 
     done = await run(world, POLICY)
 
     assert kinds(done) == [Revoke]
-    assert world.record.failure_of(RotateReason) is not None
+    assert world.record.rotate_failure is not None
 
 
 # What the caller may ask for
@@ -382,3 +392,22 @@ async def test_a_look_keeps_the_keys_that_concern_the_lineage_and_no_others() ->
     assert done.last is not None
     assert {key.key_id for key in done.last.snapshot.keys} == {"key-current", "key-old", "key-orphan"}
     assert done.last.snapshot.absence_proven
+
+
+# A bug in one lineage
+
+
+@pytest.mark.promise("P7", "P8")
+async def test_a_bug_is_told_by_its_class_and_place_and_stops_nothing_else() -> None:
+    world = settled(DUE)
+
+    def stumble() -> None:
+        raise ValueError(secret_text("in an odd place"))
+
+    world.before("create_key", stumble)
+
+    done = await run(world, POLICY)
+
+    assert isinstance(done.error, InvariantViolation)
+    assert str(done.error).startswith("ValueError at ")
+    assert world.told[-1].step is Step.FAILED

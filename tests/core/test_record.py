@@ -99,7 +99,17 @@ records = st.builds(
         ),
         max_size=1,
     ).map(tuple),
-    failure=st.none()
+    rotate_failure=st.none()
+    | st.builds(
+        Failure,
+        count=versions,
+        tried=st.sampled_from([*RotateReason, *RevokeReason]),
+        what=texts,
+        failed_at=instants,
+        next_try_at=instants,
+        policy_fingerprint=texts,
+    ),
+    revoke_failure=st.none()
     | st.builds(
         Failure,
         count=versions,
@@ -134,8 +144,8 @@ records = st.builds(
 
 FULL = replace(
     a.record(previous=[a.previous()], originals=[a.original(released=True)], attempts=[a.attempt(a.LATER)]),
-    failure=a.failure(RevokeReason.OVERLAP_ENDED),
-    other_failure=a.failure(RotateReason.DUE_BY_EXPIRY),
+    revoke_failure=a.failure(RevokeReason.OVERLAP_ENDED),
+    rotate_failure=a.failure(RotateReason.DUE_BY_EXPIRY),
     hold=a.hold(HoldReason.PARITY),
     claim=Claim(a.OBSERVER, 10 * a.MINUTE),
 )
@@ -211,7 +221,7 @@ REFUSED: dict[str, Callable[[], str]] = {
     "no word on the current key": lambda: without("current"),
     "a lineage that is a secret": lambda: changed(("lineage",), SECRET),
     "an unknown reason": lambda: changed(("hold", "reason"), SECRET),
-    "a reason to wait as what was tried": lambda: changed(("failure", "tried"), "not_due"),
+    "a reason to wait as what was tried": lambda: changed(("revoke_failure", "tried"), "not_due"),
     "a number for a text": lambda: changed(("hold", "detail"), 7),
     "a list for a text": lambda: changed(("hold", "detail"), [SECRET]),
     "a text for a list": lambda: changed(("previous",), SECRET),
@@ -248,9 +258,9 @@ def test_a_text_that_is_no_record_is_refused_without_showing_it(name: str) -> No
         ("originals", 0, "released_at"),
         ("attempts", 0, "intent_at"),
         ("attempts", 0, "keep_until"),
-        ("failure", "failed_at"),
-        ("failure", "next_try_at"),
-        ("other_failure", "next_try_at"),
+        ("rotate_failure", "failed_at"),
+        ("rotate_failure", "next_try_at"),
+        ("revoke_failure", "next_try_at"),
         ("hold", "since"),
         ("history", 0, "published_at"),
     ],
@@ -282,7 +292,7 @@ def test_any_other_text_is_refused_and_nothing_worse(text: str) -> None:
             ("current", "published_at"),
             ("previous",),
             ("previous", 0, "overlap"),
-            ("failure", "tried"),
+            ("revoke_failure", "tried"),
             ("attempts", 0),
             ("claim", "ttl"),
         ]

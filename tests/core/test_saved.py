@@ -40,7 +40,7 @@ SNAPSHOTS = (
     unrecorded(None),
     lying_about(3),
     snapshot(record(previous=[previous()], originals=[original(released=True)])),
-    with_record(SETTLED, failure=failure(RotateReason.DUE_BY_AGE), hold=hold(HoldReason.PARITY)),
+    with_record(SETTLED, rotate_failure=failure(RotateReason.DUE_BY_AGE), hold=hold(HoldReason.PARITY)),
     replace(SETTLED, vault_skew=timedelta(microseconds=-1), fleet_hold=HoldReason.MANY_ABSENT),
 )
 

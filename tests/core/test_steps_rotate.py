@@ -325,7 +325,7 @@ async def test_a_candidate_that_can_not_be_revoked_is_not_told_as_revoked(error:
 
     assert done.held is not None
     assert world.steps == [Step.INTENT, Step.CREATED]
-    assert [one.rotation_id for one in world.record.attempts] == [f"{1:016x}"]
+    assert [(one.rotation_id, one.key_id) for one in world.record.attempts] == [(f"{1:016x}", "key-made-1")]
 
 
 async def test_a_candidate_that_is_gone_already_counts_as_revoked() -> None:
@@ -525,4 +525,6 @@ async def test_the_back_off_of_a_first_rotation_takes_a_tenth_of_the_time_the_or
         failure = world.record.failure
         assert failure is not None
         assert failure.next_try_at - world.clock.now() <= left / 10
-        world.put_record(replace(world.record, failure=replace(failure, next_try_at=world.clock.now())))
+        world.put_record(
+            replace(world.record, rotate_failure=replace(failure, next_try_at=world.clock.now()))
+        )

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.daemon.sweep import named, sweep
-from rotator.errors import Unavailable
+from rotator.errors import InvariantViolation, Unavailable
 from rotator.inventory.assignment import Assignment
 from rotator.inventory.fleet import Fleet, Found
 from rotator.model.entry import FieldNames, Publication
@@ -255,17 +255,18 @@ async def test_nothing_is_looked_at_any_more_once_asked_to_stop() -> None:
     ] * 2
 
 
-@pytest.mark.promise("P2")
-async def test_a_bug_in_one_lineage_is_raised_when_all_others_have_ended() -> None:
+@pytest.mark.promise("P8")
+async def test_a_bug_in_one_lineage_leaves_the_others_alone() -> None:
     def fail(path: str) -> None:
         if path == "voice-0":
             raise RuntimeError(path)
 
     world = World(on_read=fail)
     lineages = [found(f"voice-{n}", lifetime=30 * DAY + n * DAY) for n in range(4)]
-    with pytest.raises(RuntimeError, match="voice-0"):
-        await swept(fleet_of(*lineages), world)
+    ended = await swept(fleet_of(*lineages), world)
 
+    assert isinstance(ended["voice-0"].error, InvariantViolation)
+    assert [one.error for path, one in ended.items() if path != "voice-0"] == [None] * 3
     assert world.reads == ["voice-0", "voice-1", "voice-2", "voice-3"]
     assert world.at_once == 0
 

@@ -228,6 +228,7 @@ async def test_scopes_that_the_provider_expands_are_compared_as_it_lists_them(
         standard = site.connected.file.policies[0]
         by_id = replace(standard, select=None, keys=((site.lineage("own").path, key.key_id),))
         named = replace(site.connected, file=replace(site.connected.file, policies=(by_id,)))
+        served: str | None = None
         for _ in range(2):
             await site.sweep(connected=named)
             served = (await site.served("own")).entry.key_id
