@@ -15,6 +15,7 @@ from rotator.daemon.sweep import named
 from rotator.errors import PortError
 from rotator.inventory.fleet import Fleet, Found
 from rotator.inventory.observe import observe
+from rotator.plan.actions import Hold
 from rotator.plan.decide import decide
 from rotator.policy.settings import PolicyFile
 
@@ -67,7 +68,10 @@ def report_of(fleet: Fleet, lines: Iterable[Line], connection: Connected) -> Rep
 
 
 async def _line(found: Found, fleet: Fleet, connection: Connected) -> Line:
-    """Observe and decide as a sweep would; what can't be observed is shown with its error."""
+    """Observe and decide as a sweep would; what can't be observed is shown with its error.
+
+    A hold that follows from what the survey read is looked at again: another process may be at work.
+    """
     assignment = found.assignment
     ports = connection.ports(assignment.lineage, stopping=lambda: False, tell=lambda _: None)
     snapshot, error = None, None
@@ -75,6 +79,8 @@ async def _line(found: Found, fleet: Fleet, connection: Connected) -> Line:
         snapshot = await observe(
             assignment, ports, record=found.record, listing=fleet.listings[found.provider]
         )
+        if isinstance(decide(assignment.policy, snapshot, connection.clock.now()), Hold):
+            snapshot = await observe(assignment, ports)
     except PortError as failure:
         error = failure
     now = connection.clock.now()

@@ -27,7 +27,7 @@ REVOKE: Final[Mapping[RevokeReason, str]] = {
 
 WAIT: Final[Mapping[WaitReason, str]] = {
     WaitReason.NOT_DUE: "not due",
-    WaitReason.WATCHED: "only watched: the policy says `adopt: watch`, or none covers it any more",
+    WaitReason.WATCHED: "only watched: no policy says `adopt: when_due` or `adopt: now`",
     WaitReason.OVERLAP: "old and new key both work, so that consumers can read Vault again",
     WaitReason.AWAITING_RELEASE: "the key from before rotator lives on until `original` releases it, or it expires",
     WaitReason.BACKING_OFF: "the last try failed and is repeated",

@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from rotator.inventory.fleet import Fleet, Found
+from rotator.inventory.observe import observe
 from rotator.model.lineage import Lineage
+from rotator.plan.actions import Wait
+from rotator.plan.decide import decide
 from rotator.plan.facts import head
 from rotator.ports import Ports
-from rotator.reconcile import Reconciled, reconcile
+from rotator.reconcile import Reconciled, Turn, reconcile
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -58,19 +61,34 @@ async def sweep(
         async with turns:
             if ports.stopping():
                 return Reconciled(lineage=lineage.name, last=None, done=(), error=None)
-            return await reconcile(
-                found.assignment,
-                ports,
-                record=found.record,
-                listing=fleet.listings[found.provider],
-                may_rotate=allowance.take,
-            )
+            waits = await _left_alone(found, fleet, ports)
+            return waits or await reconcile(found.assignment, ports, may_rotate=allowance.take)
 
     chosen = named(fleet, globs)
     ordered = sorted(
         chosen, key=lambda found: _urgency(found, ports_of(found.assignment.lineage).holder, fleet)
     )
     return tuple(await asyncio.gather(*(one(found) for found in ordered)))
+
+
+async def _left_alone(found: Found, fleet: Fleet, ports: Ports) -> Reconciled | None:
+    """Return where a lineage stands by what the survey read of it, None unless it only waits.
+
+    A survey is good enough to leave a lineage alone, which costs no read of record and list then. To act, or
+    to call a person, it is not: another process may have been at work since, and its publish in an entry
+    that is read now looks like a stranger's beside a record that was read before.
+    """
+    try:
+        snapshot = await observe(
+            found.assignment, ports, record=found.record, listing=fleet.listings[found.provider]
+        )
+        decision = decide(found.assignment.policy, snapshot, ports.clock.now())
+    except Exception:  # noqa: BLE001 (reconcile looks again, and tells what is wrong)
+        return None
+    if not isinstance(decision, Wait):
+        return None
+    last = Turn(snapshot=snapshot, decision=decision, acted=False, held=None)
+    return Reconciled(lineage=found.assignment.lineage.name, last=last, done=(), error=None)
 
 
 def named(fleet: Fleet, globs: tuple[str, ...]) -> tuple[Found, ...]:

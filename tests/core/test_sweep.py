@@ -19,11 +19,13 @@ from rotator.model.lineage import Lineage
 from rotator.model.reason import WaitReason
 from rotator.model.record import KnownKey, Record
 from rotator.model.secret import Secret
+from rotator.model.told import Told
 from rotator.plan.actions import Rotate, Wait
 from rotator.policy.policy import Adopt
 from rotator.ports import Control, EntryRead, Minted, Ports, Proof, Published, RecordRead
 from rotator.reconcile import Reconciled
 from tests.support.builders import (
+    CURRENT,
     JOURNAL,
     LINEAGE,
     MANAGEMENT,
@@ -32,10 +34,13 @@ from tests.support.builders import (
     NO_ENTRY,
     NOW,
     POLICY,
+    entry,
     fresh_record,
     key,
     original,
+    record,
 )
+from tests.support.canary import secret_text
 from tests.support.virtual_clock import VirtualClock
 
 DAY = timedelta(days=1)
@@ -46,6 +51,8 @@ class World:
     """Provider, destinations, journal and rotation ids in one. `reads` are the paths looked at, in order."""
 
     reads: list[str] = field(default_factory=list)
+    keys: tuple[Key, ...] = ()
+    entry: EntryRead = field(default_factory=lambda: EntryRead(NO_ENTRY, None, NOW))
     at_once: int = 0
     most_at_once: int = 0
     on_read: Callable[[str], None] = lambda _: None
@@ -60,7 +67,7 @@ class World:
         await turn
         self.at_once -= 1
         self.on_read(lineage.path)
-        return EntryRead(NO_ENTRY, None, NOW)
+        return self.entry
 
     async def check_writable(self, lineage: Lineage, fields: FieldNames) -> None:
         del fields
@@ -72,13 +79,16 @@ class World:
         raise NotImplementedError
 
     async def prove(self, secret: Secret) -> Proof:
-        raise NotImplementedError
+        del secret
+        return Proof(accepted=True, key_id=CURRENT.key_id)
 
     async def get_key(self, key_id: str) -> Key:
         raise NotImplementedError
 
     async def list_keys(self) -> Listing:
-        raise NotImplementedError
+        return Listing(
+            keys=self.keys, at=NOW, seen_at=NOW, management_key_id=MANAGEMENT, management_member_id=MEMBER
+        )
 
     async def create_key(self, request: KeyRequest) -> Minted:
         raise NotImplementedError
@@ -87,7 +97,13 @@ class World:
         raise NotImplementedError
 
 
-class NoJournal:
+@dataclass
+class Records:
+    """A journal. `reads` are the names of the records that were read."""
+
+    records: dict[str, RecordRead]
+    reads: list[str] = field(default_factory=list)
+
     async def control(self) -> Control | None:
         raise NotImplementedError
 
@@ -98,8 +114,8 @@ class NoJournal:
         raise NotImplementedError
 
     async def read(self, name: str) -> RecordRead:
-        del name
-        return RecordRead(None, 0, None, NOW)
+        self.reads.append(name)
+        return self.records.get(name, RecordRead(None, 0, None, NOW))
 
     async def write(self, record: Record, *, base: int) -> int:
         raise NotImplementedError
@@ -142,28 +158,36 @@ def fleet_of(*lineages: Found, listed: tuple[Key, ...] = ()) -> Fleet:
     return Fleet(listings={"asr": listing}, found=lineages, excluded={}, strays=(), troubles=())
 
 
+def records_of(fleet: Fleet) -> Records:
+    """Return a journal that still is what the survey read."""
+    return Records({one.assignment.lineage.record_name: one.record for one in fleet.found if one.record})
+
+
 async def swept(
     fleet: Fleet,
     world: World | None = None,
+    journal: Records | None = None,
     *,
     globs: tuple[str, ...] = (),
     concurrency: int = 1,
     limit: int | None = None,
     holder: str = "replica-a",
     stopping: Callable[[], bool] = lambda: False,
+    tell: Callable[[Told], None] = lambda _: None,
 ) -> dict[str, Reconciled]:
     world = world or World()
+    world.keys = fleet.listings["asr"].keys
     ports = Ports(
         provider=world,
         destinations=world,
-        journal=NoJournal(),
+        journal=journal or records_of(fleet),
         clock=VirtualClock(),
         rotation_ids=NoIds(),
         holder=holder,
         journal_id=JOURNAL,
         claim_ttl=MINUTE,
         stopping=stopping,
-        tell=lambda _: None,
+        tell=tell,
     )
     ended = await sweep(fleet, lambda _: ports, globs=globs, concurrency=concurrency, limit=limit)
     return {one.lineage.removeprefix("secret/"): one for one in ended}
@@ -247,7 +271,7 @@ async def test_nothing_is_looked_at_any_more_once_asked_to_stop() -> None:
     lineages = [found(f"voice-{n}", age=80 * DAY, lifetime=90 * DAY + n * DAY) for n in range(3)]
     ended = await swept(fleet_of(*lineages), world, stopping=lambda: bool(world.reads))
 
-    assert world.reads == ["voice-0"]
+    assert set(world.reads) == {"voice-0"}
     assert ended["voice-0"].last is not None
     assert isinstance(ended["voice-0"].last.stands, Rotate)
     assert [(one.last, one.done, one.error) for path, one in ended.items() if path != "voice-0"] == [
@@ -267,8 +291,34 @@ async def test_a_bug_in_one_lineage_leaves_the_others_alone() -> None:
 
     assert isinstance(ended["voice-0"].error, InvariantViolation)
     assert [one.error for path, one in ended.items() if path != "voice-0"] == [None] * 3
-    assert world.reads == ["voice-0", "voice-1", "voice-2", "voice-3"]
+    assert list(dict.fromkeys(world.reads)) == ["voice-0", "voice-1", "voice-2", "voice-3"]
     assert world.at_once == 0
+
+
+async def test_a_lineage_that_only_waits_costs_no_read_of_its_record() -> None:
+    fleet = fleet_of(found("voice"))
+    journal = records_of(fleet)
+    await swept(fleet, World(), journal)
+
+    assert journal.reads == []
+
+
+@pytest.mark.promise("P8")
+async def test_a_publish_of_another_process_since_the_survey_calls_no_person() -> None:
+    """Its entry is read now, beside a record that was read before: it looks like a stranger's."""
+    fleet = fleet_of(found("voice", age=80 * DAY), listed=(CURRENT,))
+    (one,) = fleet.found
+    served = EntryRead(entry(), Secret(secret_text()), NOW)
+    now = replace(record(), lineage=one.assignment.lineage)
+    journal = Records({one.assignment.lineage.record_name: RecordRead(now, 2, NOW, NOW)})
+    told: list[Told] = []
+    ended = await swept(fleet, World(entry=served), journal, tell=told.append)
+
+    last = ended["voice"].last
+    assert last is not None
+    assert isinstance(last.stands, Wait)
+    assert last.snapshot.record == now
+    assert told == []
 
 
 async def test_an_error_of_one_lineage_is_its_own() -> None:
