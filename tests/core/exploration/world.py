@@ -1,7 +1,7 @@
 """The world of the exploration: a small model of a provider and of Vault, as one immutable value.
 
 It knows nothing of the program under test but the calls that reach it. Beside what a real provider and a real
-Vault remember, it keeps notes (`maker`, `killer`, `publishes`, ...) for the promises to be judged by.
+Vault remember, it keeps notes (`maker`, `killer`, `publishes`, `intents`, ...) for the promises to be judged by.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ TICK = timedelta(minutes=25)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 US, ORIGINAL, PERSON = "us", "original", "person"
-RIGHTS = "usage:write"
-MANAGEMENT = 0
-"""The number of the management key."""
+OUR_MEMBER, THEIR_MEMBER = "ops", "ann"
+RIGHTS = "#prod usage:write"
+"""What the adopted key may do, and so what every replacement must: scopes, and tags after a `#`."""
+ADOPTED = 1
+"""The number of the key that the lineage begins with."""
+NOBODY = -1
+"""In place of a number: no key at all."""
 
 
 class Key(NamedTuple):
@@ -24,7 +28,7 @@ class Key(NamedTuple):
     n: int
     maker: str
     comment: str
-    scopes: str
+    rights: str
     made: int
     member: str
     killer: str = ""
@@ -35,11 +39,12 @@ class Key(NamedTuple):
 
 
 class Version(NamedTuple):
-    """One version of the destination. `n` 0: its secret is nobody's key."""
+    """One version of the destination: the key whose secret it holds, and the two ids that its fields name."""
 
     number: int
     n: int
     rotation_id: str | None
+    named: int
     written: int
     writer: str
 
@@ -68,18 +73,35 @@ class Publish(NamedTuple):
     tick: int
 
 
+class Intent(NamedTuple):
+    """A note of one rotation id that stood in the journal, with its base and its instant when it first did."""
+
+    rotation_id: str
+    base: int
+    tick: int
+
+
 class World(NamedTuple):
-    """Everything outside the two processes."""
+    """Everything outside the processes.
+
+    `issued` is how many rotation ids each process has used. `demoted` says that our management key sees
+    no keys but those of its own member. `released` says that the adopted key needs no release (any more).
+    `touched` is how often a person changed what the destination serves. The last three are what may still
+    go wrong, be done by a person, and die.
+    """
 
     tick: int
+    management: int
     keys: tuple[Key, ...]
     entry: tuple[Version, ...]
     record: tuple[Filed, ...]
     late: tuple[Late, ...]
     issued: tuple[int, ...]
+    demoted: bool
     released: bool
+    touched: int
     publishes: tuple[Publish, ...]
-    bases: tuple[tuple[str, int], ...]
+    intents: tuple[Intent, ...]
     faults: int
     acts: int
     deaths: int
@@ -87,9 +109,16 @@ class World(NamedTuple):
     def key(self, n: int) -> Key | None:
         return next((key for key in self.keys if key.n == n), None)
 
+    def shows(self, key: Key) -> bool:
+        """Return whether our management key gets to see a key."""
+        return key.alive and not (self.demoted and key.member != OUR_MEMBER)
+
     @property
     def served(self) -> Version | None:
         return self.entry[-1] if self.entry else None
+
+    def intent(self, rotation_id: str) -> Intent | None:
+        return next((intent for intent in self.intents if intent.rotation_id == rotation_id), None)
 
     def put_key(self, key: Key) -> World:
         return self._replace(keys=tuple(sorted((*(k for k in self.keys if k.n != key.n), key))))
@@ -100,4 +129,43 @@ class World(NamedTuple):
 
 def at(tick: int) -> datetime:
     """Return the instant of a tick."""
-    return START + tick * TICK
+    return _INSTANTS[tick] if 0 <= tick < len(_INSTANTS) else START + tick * TICK
+
+
+def tick_of(instant: datetime) -> int:
+    """Return the tick of an instant."""
+    return (instant - START) // TICK
+
+
+_INSTANTS = tuple(START + tick * TICK for tick in range(100))
+
+
+def first_world(kind: str, *, faults: int, acts: int, deaths: int) -> World:
+    """Return the world before anything: a management key, a key to adopt, and in Vault what `kind` says.
+
+    empty: nothing. imported: the secret of the key to adopt. occupied: a secret that is nobody's. own: nothing,
+    and the key to adopt is the management key itself.
+    """
+    adopted = Key(ADOPTED, ORIGINAL, "voice", RIGHTS, -2, THEIR_MEMBER)
+    own = Key(0, PERSON, "rotator", "owner", -99, OUR_MEMBER)
+    entry: tuple[Version, ...] = ()
+    if kind in ("imported", "occupied"):
+        secret_of = ADOPTED if kind == "imported" else NOBODY
+        entry = (Version(1, secret_of, None, NOBODY, -1, PERSON),)
+    return World(
+        tick=0,
+        management=ADOPTED if kind == "own" else own.n,
+        keys=(own, adopted),
+        entry=entry,
+        record=(),
+        late=(),
+        issued=(0, 0, 0),
+        demoted=False,
+        released=kind == "imported",
+        touched=0,
+        publishes=(),
+        intents=(),
+        faults=faults,
+        acts=acts,
+        deaths=deaths,
+    )

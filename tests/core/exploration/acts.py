@@ -1,0 +1,78 @@
+"""What a person can do to the world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from rotator.model.key import mark_of
+from tests.core.exploration.effects import append, file
+from tests.core.exploration.texts import Texts
+from tests.core.exploration.world import (
+    ADOPTED,
+    NOBODY,
+    OUR_MEMBER,
+    PERSON,
+    RIGHTS,
+    THEIR_MEMBER,
+    Key,
+    Version,
+    World,
+    at,
+)
+
+
+def acts(world: World, texts: Texts) -> Iterator[tuple[str, World]]:
+    """Yield every act of a person that is possible in `world`, while there are any left."""
+    if world.acts:
+        acted = world._replace(acts=world.acts - 1)
+        yield from _on_keys(acted)
+        yield from _on_entry(acted)
+        yield from _orders(acted, texts)
+
+
+def _on_keys(world: World) -> Iterator[tuple[str, World]]:
+    served = world.served
+    for key in world.keys:
+        if not key.alive or key.maker == PERSON:
+            continue
+        deleted = world.put_key(key._replace(killer=PERSON))
+        if served is not None and served.n == key.n:
+            deleted = _touched(deleted)
+        yield f"a person deletes k{key.n}", deleted
+        if mark_of(key.comment) is not None:
+            for rights, member in ((RIGHTS, THEIR_MEMBER), (RIGHTS, OUR_MEMBER), ("owner", OUR_MEMBER)):
+                copy = Key(world.next_key(), PERSON, key.comment, rights, world.tick, member)
+                yield f"{member} copies the comment of k{key.n} to a key with '{rights}'", world.put_key(copy)
+    if not world.demoted:
+        yield "our member is demoted", world._replace(demoted=True)
+
+
+def _on_entry(world: World) -> Iterator[tuple[str, World]]:
+    served = world.served
+    number = served.number + 1 if served is not None else 1
+    foreign = Version(number, NOBODY, None, NOBODY, world.tick, PERSON)
+    yield "a person writes an entry of their own", _touched(append(world, foreign))
+    if served is None or (served.writer == PERSON and not world.publishes):
+        imported = _touched(append(world, foreign._replace(n=ADOPTED)))
+        yield "a person writes the adopted key's secret", imported._replace(released=True)
+    if served is None:
+        return
+    yield "a person adds a field", append(world, served._replace(number=number, written=world.tick))
+    patched = served._replace(number=number, n=NOBODY, written=world.tick, writer=PERSON)
+    yield "a person changes the secret field only", _touched(append(world, patched))
+    if len(world.entry) > 1:
+        before = world.entry[-2]._replace(number=number, written=world.tick, writer=PERSON)
+        yield "a person rolls back", _touched(append(world, before))
+
+
+def _orders(world: World, texts: Texts) -> Iterator[tuple[str, World]]:
+    record = texts.record(world.record[-1].text) if world.record else None
+    if record is not None and record.originals and not world.released:
+        originals = tuple(replace(o, released_at=at(world.tick)) for o in record.originals)
+        ordered = file(world, texts.number(replace(record, originals=originals)))
+        yield "a person releases the original", ordered._replace(released=True)
+
+
+def _touched(world: World) -> World:
+    return world._replace(touched=world.touched + 1)

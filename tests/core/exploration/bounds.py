@@ -1,0 +1,58 @@
+"""How far a search goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How many ticks pass, calls go wrong, acts a person does, processes die, turns are interrupted.
+
+    `world` is the kind of world that it begins with (`world.first_world`). A turn is interrupted when
+    anything else happens between two of its calls.
+    """
+
+    ticks: int
+    faults: int = 0
+    acts: int = 0
+    deaths: int = 0
+    switches: int = 0
+    processes: int = 1
+    world: str = "empty"
+
+    def __str__(self) -> str:
+        counts = ("processes", "ticks", "faults", "acts", "deaths", "switches")
+        return f"{self.world} " + " ".join(f"{name}={getattr(self, name)}" for name in counts)
+
+
+QUICK: tuple[Bounds, ...] = (
+    Bounds(ticks=1, faults=2),
+    Bounds(ticks=2, faults=1, deaths=1),
+    Bounds(ticks=2, faults=1, deaths=1, world="imported"),
+    Bounds(ticks=3, faults=1, switches=1),
+    Bounds(ticks=2, acts=2),
+    Bounds(ticks=3, acts=1, switches=1, world="imported"),
+    Bounds(ticks=1, faults=1, acts=1, world="imported"),
+    Bounds(ticks=1, faults=1, acts=1, world="occupied"),
+    Bounds(ticks=2, acts=1, world="own"),
+    Bounds(ticks=1, faults=1, switches=1, processes=2),
+    Bounds(ticks=3, switches=1, processes=2, world="imported"),
+    Bounds(ticks=2, switches=2, processes=2),
+)
+"""What every run of the tests searches: each kind of trouble, and each two kinds together, a short way."""
+
+DEEP: tuple[Bounds, ...] = (
+    Bounds(ticks=2, faults=2),
+    Bounds(ticks=4, faults=1, deaths=1),
+    Bounds(ticks=4, faults=1, switches=1, world="imported"),
+    Bounds(ticks=3, faults=1, acts=1),
+    Bounds(ticks=3, faults=1, acts=1, world="imported"),
+    Bounds(ticks=3, acts=2),
+    Bounds(ticks=2, acts=2, switches=1),
+    Bounds(ticks=2, acts=2, world="own"),
+    Bounds(ticks=2, faults=1, switches=1, processes=2),
+    Bounds(ticks=2, acts=1, switches=1, processes=2),
+    Bounds(ticks=3, deaths=1, switches=2, processes=2, world="imported"),
+)
+"""What `--deep` searches: the same, further."""

@@ -1,0 +1,103 @@
+"""Judge that everything comes to rest: from any world, undisturbed turns and time lead to a sound one."""
+
+from __future__ import annotations
+
+from tests.core.exploration import effects, promises
+from tests.core.exploration.process import DUE_TICKS, OVERLAP_TICKS, Ended, Processes, Start
+from tests.core.exploration.promises import Broken
+from tests.core.exploration.world import ADOPTED, US, World
+
+TURNS = 12
+"""How many turns at one instant must be enough."""
+
+WAITS = (0, DUE_TICKS, *(OVERLAP_TICKS + 1,) * 5)
+"""How time passes: not at all, until the key in use is due once more, then a few times by more than an overlap."""
+
+SOUND_AFTER = 2
+"""After that many waits the world may be sound; only deletions that fail, and so take turns, need all of them."""
+
+AT_REST = ("Wait not_due", "Wait awaiting_release", "Wait not_found", "Hold")
+
+
+class Rest:
+    """Settles worlds, and remembers those that are known to come to rest."""
+
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+        self._rested: set[World] = set()
+
+    def judge(self, world: World) -> Broken | None:
+        """Return the promise that is broken when nothing disturbs `world` any more, by anything or at its end.
+
+        A process that never ran before takes turns alone. What is late never lands (that it does is another
+        world, which is judged as well). The key in use falls due once, because only a later publish makes
+        it certain that an orphan's own can't come any more.
+        """
+        world = world._replace(faults=0, acts=0, deaths=0, late=())
+        passed: list[World] = []
+        ended, broken = Ended(""), None
+        for waited, ticks in enumerate(WAITS):
+            world = world._replace(tick=world.tick + ticks)
+            for _ in range(TURNS):
+                if world in self._rested:
+                    self._rested.update(passed)
+                    return None
+                passed.append(world)
+                broken, after, ended = self._turn(world)
+                if broken is not None:
+                    return broken
+                if after == world:
+                    break
+                world = after
+            else:
+                return Broken("P8", f"no rest after {TURNS} undisturbed turns: {ended.text}")
+            broken = self._sound(world, ended)
+            if broken is None and waited >= SOUND_AFTER:
+                self._rested.update(passed)
+                return None
+        return broken
+
+    def _turn(self, world: World) -> tuple[Broken | None, World, Ended]:
+        """Let one turn run to its end, and judge each of its calls."""
+        processes = self._processes
+        node = processes.start(Start("c", world.tick, world.issued[2], calm=True))
+        while not isinstance(asked := processes.nexts[node], Ended):
+            outcome = next(effects.outcomes(world, asked, processes.texts))
+            learnt = processes.learnt[node]
+            broken = promises.judge_call(
+                world, outcome.world, asked, learnt, world.touched, processes.texts
+            ) or promises.judge_known(outcome.world)
+            if broken is not None:
+                return broken, world, Ended("")
+            world = outcome.world
+            node = processes.answered(node, world.tick, outcome.answer)
+        return (Broken("P8", asked.fault) if asked.fault else None), world, asked
+
+    def _sound(self, world: World, ended: Ended) -> Broken | None:
+        """Judge a world at rest: what Vault serves works, no other key of ours lives, or a person is told."""
+        if not world.record:
+            return None
+        how = f"at rest ({ended.text})"
+        named = self._processes.texts.record(world.record[-1].text).known_key_ids()
+        adopted, served = world.key(ADOPTED), world.served
+        if adopted is not None and adopted.alive and f"k{ADOPTED}" not in named:
+            return Broken("P2", f"{how}, adopted k{ADOPTED} lives on and was forgotten")
+        if ended.text.startswith("Hold"):
+            return None
+        # Nobody can see whether the only key of another member is gone: its deletion is tried for ever, and told.
+        # The management key in use is never deleted.
+        stays = world.management == ADOPTED
+        unseen = adopted is not None and f"k{ADOPTED}" in named and (stays or not world.shows(adopted))
+        if not ended.text.startswith(AT_REST) and not unseen:
+            return Broken("P8", f"time passes and it is neither at rest nor held: {ended.text}")
+        if served is None:
+            return Broken("P8", f"{how}, and nothing was ever published")
+        key = world.key(served.n)
+        if key is None or not key.alive:
+            return Broken("P1", f"{how}, and Vault serves k{served.n}, which does not work")
+        if world.tick - key.made >= DUE_TICKS:
+            return Broken("P8", f"{how}, and k{served.n} was never replaced although it was due")
+        for other in world.keys:
+            if other.maker == US and other.alive and other != key and promises.passes_for_ours(world, other):
+                return Broken("P2", f"{how}, k{other.n} of ours lives on")
+        return None
