@@ -174,7 +174,7 @@ class Desk:
 
     async def end(self, process: asyncio.subprocess.Process, *, traced: bool = False) -> Ran:
         """Wait for its end, and see that no secret shows in what it wrote, here or in Vault."""
-        out, err = await asyncio.wait_for(process.communicate(), timeout=30)
+        out, err = await asyncio.wait_for(process.communicate(), timeout=60)
         ran = Ran(int(process.returncode or 0), out.decode(), err.decode())
         canary.scan(ran.out, "standard output of the command")
         canary.scan(ran.err, "standard error of the command")

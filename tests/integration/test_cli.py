@@ -81,6 +81,15 @@ async def test_a_fine_file_is_summed_up(desk: Desk) -> None:
     assert not desk.simulator.log
 
 
+async def test_a_narrow_encoding_stops_nothing(desk: Desk) -> None:
+    other = desk.folder / "schlüssel.yaml"
+    other.write_text(desk.file.read_text())
+    ran = await desk.run("--config", str(other), "check", "--offline", PYTHONIOENCODING="ascii")
+
+    assert ran.status == 0, ran.err
+    assert r"schl\xfcssel.yaml is fine" in ran.out
+
+
 @pytest.mark.promise("P7")
 async def test_a_bad_file_is_78_with_every_problem(desk: Desk) -> None:
     desk.write("\n  - {name: a, provider: nobody, overlap: soon}\n", credential=secret_text())
