@@ -10,10 +10,14 @@ from tests.core.exploration.world import ADOPTED, US, World
 TURNS = 12
 """How many turns at one instant must be enough."""
 
-WAITS = (0, DUE_TICKS, *(OVERLAP_TICKS + 1,) * 5)
-"""How time passes: not at all, until the key in use is due once more, then a few times by more than an overlap."""
+WAITS = (0, 1, DUE_TICKS, *(OVERLAP_TICKS + 1,) * 5)
+"""How time passes: not at all, until a claim has run out, until the key in use is due once more, and then a few
+times by more than an overlap."""
 
-SOUND_AFTER = 2
+WORKS_AFTER = 1
+"""After that many waits what Vault serves must work."""
+
+SOUND_AFTER = 3
 """After that many waits the world may be sound; only deletions that fail, and so take turns, need all of them."""
 
 AT_REST = ("Wait not_due", "Wait awaiting_release", "Wait not_found", "Hold")
@@ -51,8 +55,9 @@ class Rest:
                 world = after
             else:
                 return Broken("P8", f"no rest after {TURNS} undisturbed turns: {ended.text}")
-            broken = self._sound(world, ended)
-            if broken is None and waited >= SOUND_AFTER:
+            if waited >= WORKS_AFTER and (broken := self._works(world, ended)) is not None:
+                return broken
+            if waited >= SOUND_AFTER and (broken := self._sound(world, ended)) is None:
                 self._rested.update(passed)
                 return None
         return broken
@@ -73,8 +78,18 @@ class Rest:
             node = processes.answered(node, world.tick, outcome.answer)
         return (Broken("P8", asked.fault) if asked.fault else None), world, asked
 
+    def _works(self, world: World, ended: Ended) -> Broken | None:
+        """Judge that what Vault serves works, or a person is told."""
+        served = world.served
+        if served is None or not world.record or ended.text.startswith("Hold"):
+            return None
+        key = world.key(served.n)
+        if key is None or not key.alive:
+            return Broken("P1", f"at rest ({ended.text}), and Vault serves k{served.n}, which does not work")
+        return None
+
     def _sound(self, world: World, ended: Ended) -> Broken | None:
-        """Judge a world at rest: what Vault serves works, no other key of ours lives, or a person is told."""
+        """Judge that the key in use is a new one, and no other key of ours lives, or a person is told."""
         if not world.record:
             return None
         how = f"at rest ({ended.text})"
@@ -90,13 +105,11 @@ class Rest:
         unseen = adopted is not None and f"k{ADOPTED}" in named and (stays or not world.shows(adopted))
         if not ended.text.startswith(AT_REST) and not unseen:
             return Broken("P8", f"time passes and it is neither at rest nor held: {ended.text}")
-        if served is None:
+        key = world.key(served.n) if served is not None else None
+        if key is None:
             return Broken("P8", f"{how}, and nothing was ever published")
-        key = world.key(served.n)
-        if key is None or not key.alive:
-            return Broken("P1", f"{how}, and Vault serves k{served.n}, which does not work")
         if world.tick - key.made >= DUE_TICKS:
-            return Broken("P8", f"{how}, and k{served.n} was never replaced although it was due")
+            return Broken("P8", f"{how}, and k{key.n} was never replaced although it was due")
         for other in world.keys:
             if other.maker == US and other.alive and other != key and promises.passes_for_ours(world, other):
                 return Broken("P2", f"{how}, k{other.n} of ours lives on")

@@ -84,9 +84,25 @@ WORKING_SECRET = (
         edits=(Edit(INVARIANTS, "if not serves_current(snapshot):", "if False:"),),
         bounds=Bounds(ticks=2, acts=1, switches=1, world="imported"),
     ),
+    Seed(
+        name="refused_secret_left_in_vault",
+        promise="P1",
+        what="A served secret that the provider refuses is replaced only when its key is due.",
+        edits=(Edit(RULES, "    served_refused,\n", ""),),
+        bounds=Bounds(ticks=0, acts=1),
+    ),
 )
 
 NOTHING_LOST = (
+    Seed(
+        name="unanswered_create_taken_for_refused",
+        promise="P2",
+        what="After a create that was not answered its attempt is withdrawn, although its key may exist.",
+        edits=(
+            Edit(PERFORM, "except (Unavailable, Throttled,", "except (Unavailable, Ambiguous, Throttled,"),
+        ),
+        bounds=Bounds(ticks=0, faults=1),
+    ),
     Seed(
         name="no_intent",
         promise="P2",
