@@ -99,8 +99,6 @@ class Previous:
     """
 
     key_id: str
-    provider: str
-    project_id: str
     superseded_at: AwareDatetime
     overlap: timedelta
     expires_at: AwareDatetime | None
@@ -170,12 +168,16 @@ class Rotated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """All that is remembered of one lineage. Rotating and deleting fail, and are tried again, each on its own."""
+    """All that is remembered of one lineage. Rotating and deleting fail, and are tried again, each on its own.
+
+    `first_key_id` is the key that the lineage began with: policies name lineages, and paths are made, by it.
+    """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     format: Literal[1] = 1
     lineage: Lineage
+    first_key_id: str
     fields: FieldNames
     current: Current | None
     previous: tuple[Previous, ...] = ()

@@ -33,7 +33,7 @@ def adopted(snapshot: Snapshot, policy: Policy, key: Key, *, original: bool) -> 
     """Return the record of a lineage that has just taken `key` in, or has found its secret in the destination."""
     known = KnownKey.seen(key)
     record = snapshot.record or Record(
-        lineage=snapshot.lineage, fields=policy.destination.fields, current=None
+        lineage=snapshot.lineage, first_key_id=key.key_id, fields=policy.destination.fields, current=None
     )
     if original:
         return replace(record, originals=(*record.originals, Original(key=known)))
@@ -76,13 +76,10 @@ def published(
     replaced = record.current
     previous = record.previous
     if replaced is not None:
-        lineage = record.lineage
         previous = (
             *previous,
             Previous(
                 key_id=replaced.key.key_id,
-                provider=lineage.provider,
-                project_id=lineage.project_id,
                 superseded_at=at,
                 overlap=attempt.overlap,
                 expires_at=replaced.key.expires_at,
@@ -120,8 +117,6 @@ def inherited(record: Record, key: Key, overlap: timedelta) -> Record:
         raise InvariantViolation("an orphan is inherited from a publish")
     orphan = Previous(
         key_id=key.key_id,
-        provider=record.lineage.provider,
-        project_id=record.lineage.project_id,
         superseded_at=record.current.published_at,
         overlap=overlap,
         expires_at=key.expires_at,

@@ -48,6 +48,7 @@ def record(holder: str = "h", lineage: Lineage = LINEAGE) -> Record:
     )
     return Record(
         lineage=lineage,
+        first_key_id="key-1",
         fields=FieldNames(),
         current=Current(key=key, rotation_id="0" * 16, version=2**53 + 1, published_at=key.created_at),
         claim=Claim(holder, timedelta(seconds=90.123456)),
@@ -234,6 +235,7 @@ async def test_a_long_record_is_no_problem_for_limits_on_the_number_of_strings(j
     )
     long = Record(
         lineage=LINEAGE,
+        first_key_id="key-1",
         fields=FieldNames(),
         current=Current(key=key, rotation_id=None, version=1, published_at=key.created_at),
     )

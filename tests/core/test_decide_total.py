@@ -88,6 +88,7 @@ failures = st.builds(
 records = st.builds(
     Record,
     lineage=st.just(LINEAGE),
+    first_key_id=st.just("key-1"),
     fields=st.just(FieldNames()),
     current=st.none() | currents | currents,
     previous=st.lists(previous, max_size=2, unique_by=lambda p: p.key_id).map(tuple),

@@ -54,6 +54,7 @@ known_keys = st.builds(
 records = st.builds(
     Record,
     lineage=st.builds(Lineage, provider=texts, project_id=texts, namespace=texts, mount=texts, path=texts),
+    first_key_id=texts,
     fields=st.builds(FieldNames, secret=texts, key_id=st.none() | texts),
     current=st.none()
     | st.builds(
@@ -63,8 +64,6 @@ records = st.builds(
         st.builds(
             Previous,
             key_id=texts,
-            provider=texts,
-            project_id=texts,
             superseded_at=instants,
             overlap=spans,
             expires_at=st.none() | instants,

@@ -115,8 +115,6 @@ def previous(key_id: str = "key-old", *, superseded: timedelta = 10 * DAY) -> Pr
     """Return a previous key that was superseded so long ago, with one day of overlap."""
     return Previous(
         key_id=key_id,
-        provider=LINEAGE.provider,
-        project_id=LINEAGE.project_id,
         superseded_at=NOW - superseded,
         overlap=DAY,
         expires_at=None,
@@ -186,6 +184,7 @@ def record(
     """Return the record of a lineage that was rotated once; `attempts` come on top of that first one."""
     return Record(
         lineage=LINEAGE,
+        first_key_id="key-1",
         fields=FieldNames(),
         current=serves or current(),
         previous=tuple(previous),
@@ -199,6 +198,7 @@ def fresh_record(*originals: Original, attempts: Iterable[Attempt] = ()) -> Reco
     """Return the record of a lineage that was adopted and never rotated, by default of one original."""
     return Record(
         lineage=LINEAGE,
+        first_key_id="key-1",
         fields=FieldNames(),
         current=None,
         originals=originals or (original(superseded=None),),
