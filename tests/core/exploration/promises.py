@@ -5,13 +5,16 @@ Each function returns the promise that is broken, with what happened, None when 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
-from rotator.model.key import mark_of
+from rotator.model.key import Mark, mark_of
 from tests.core.exploration.process import OVERLAP_TICKS, Learnt
 from tests.core.exploration.seat import JOURNAL_ID, LINEAGE, Effect
 from tests.core.exploration.texts import Texts
 from tests.core.exploration.world import ADOPTED, NOBODY, OUR_MEMBER, PERSON, RIGHTS, US, Key, Late, World
+
+LINEAGE_ID = LINEAGE.lineage_id
 
 HOUR_TICKS = 2
 """A key that appears more ticks after its intent is not taken for ours."""
@@ -92,8 +95,8 @@ def judge_known(world: World) -> Broken | None:
     for key in world.keys:
         if key.maker != US:
             continue
-        mark = mark_of(key.comment)
-        if mark is None or (mark.journal_id, mark.lineage_id) != (JOURNAL_ID, LINEAGE.lineage_id):
+        mark = _mark(key.comment)
+        if mark is None or (mark.journal_id, mark.lineage_id) != (JOURNAL_ID, LINEAGE_ID):
             return Broken("P2", f"k{key.n} was made and nothing leads to it")
         if world.intent(mark.rotation_id) is None:
             return Broken("P2", f"k{key.n} was made and no intent ever named its rotation id")
@@ -102,7 +105,7 @@ def judge_known(world: World) -> Broken | None:
 
 def passes_for_ours(world: World, key: Key) -> bool:
     """Return whether all that P4 asks of a key that is known by its mark holds, whoever made it."""
-    mark = mark_of(key.comment)
+    mark = _mark(key.comment)
     intent = world.intent(mark.rotation_id) if mark is not None else None
     return (
         intent is not None
@@ -141,7 +144,7 @@ def _judge_time(before: World, key: Key, learnt: Learnt) -> Broken | None:
     successor = before.key(before.served.n) if before.served is not None else None
     if successor is None or not successor.alive:
         return Broken("P3", f"k{key.n} was revoked while Vault serves no living key")
-    mark = mark_of(key.comment)
+    mark = _mark(key.comment)
     intent = before.intent(mark.rotation_id) if mark is not None else None
     return _judge_overlap(before, key, intent.base if intent is not None else 0)
 
@@ -175,3 +178,8 @@ def _named(world: World, texts: Texts) -> frozenset[int]:
         return frozenset()
     ids = texts.record(world.record[-1].text).known_key_ids()
     return frozenset(int(key_id.removeprefix("k")) for key_id in ids)
+
+
+@cache
+def _mark(comment: str) -> Mark | None:
+    return mark_of(comment)
