@@ -6,10 +6,11 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from rotator import credentials
 from rotator.clock import Clock, SystemClock
-from rotator.errors import Conflict, PolicyError, Problem, Rejected
+from rotator.errors import Conflict, PolicyError, Problem, Rejected, Unavailable
 from rotator.http import HttpClient
 from rotator.inventory.fleet import Fleet, survey
 from rotator.model.lineage import Lineage
@@ -23,6 +24,10 @@ from rotator.providers.deepgram import Deepgram
 from rotator.vault.client import VaultClient
 from rotator.vault.destinations import VaultDestinations
 from rotator.vault.journal import VaultJournal
+
+CONTROL_LOOK_AFTER = timedelta(milliseconds=200)
+CONTROL_LOOKS = 25
+"""So often, after such a pause each, a control record that must be there is looked for: a standby lags behind."""
 
 
 class RandomRotationIds:
@@ -75,7 +80,7 @@ async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Con
 
     With `found_journal`, a journal that does not exist yet is begun; a command that touches nothing leaves
     it. Raise PolicyError when a credential or an address is missing, Rejected when the journal belongs to
-    another instance, else what `Journal.control` raises.
+    another instance or lost its control record, else what `Journal` raises.
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
@@ -106,7 +111,7 @@ async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Con
             providers=providers,
             namespace=namespace,
             holder=f"rotator-{secrets.token_hex(4)}",
-            journal_id=await _journal_id(journal, file.instance, found=found_journal),
+            journal_id=await _journal_id(journal, file.instance, clock, found=found_journal),
         )
 
 
@@ -133,18 +138,25 @@ async def _provider(
     return await _PROVIDERS[settings.type](settings, runtime, clock, stack)
 
 
-async def _journal_id(journal: Journal, instance: str, *, found: bool) -> str:
-    """Return the id of the journal, "" when there is none and none is to be begun."""
+async def _journal_id(journal: Journal, instance: str, clock: Clock, *, found: bool) -> str:
+    """Return the id of the journal, "" when there is none and none is to be begun.
+
+    Raise Rejected when it belongs to another instance, or when it lost its control record.
+    """
     control = await journal.control()
-    if control is None and found:
-        control = Control(journal_id=secrets.token_hex(6), instance=instance)
-        try:
-            await journal.found(control)
-        except Conflict:
-            # Another process began it a moment ago.
-            control = await journal.control()
+    if control is None and await journal.names():
+        control = await _shown(journal, clock)
+        if control is None:
+            raise Rejected(
+                "open journal",
+                instance,
+                "it has records of lineages but no control record; bring `control` back from a backup of Vault (its "
+                "`journal_id` is the first of the three ids in the marks that end the comments of our keys)",
+            )
     if control is None:
-        return ""
+        if not found:
+            return ""
+        control = await _found(journal, instance, clock)
     if control.instance != instance:
         raise Rejected(
             "open journal",
@@ -152,6 +164,32 @@ async def _journal_id(journal: Journal, instance: str, *, found: bool) -> str:
             f"it belongs to instance {control.instance}; give this one another `instance` or `vault.journal.prefix`",
         )
     return control.journal_id
+
+
+async def _found(journal: Journal, instance: str, clock: Clock) -> Control:
+    """Begin a journal, or return the one that another process began a moment ago."""
+    ours = Control(journal_id=secrets.token_hex(6), instance=instance)
+    try:
+        await journal.found(ours)
+    except Conflict:
+        theirs = await _shown(journal, clock)
+    else:
+        return ours
+    if theirs is None:
+        raise Unavailable(
+            "open journal", instance, "another process began it, and Vault does not show it yet"
+        )
+    return theirs
+
+
+async def _shown(journal: Journal, clock: Clock) -> Control | None:
+    """Return the control record once a lagging standby shows it, None when that takes too long."""
+    for _ in range(CONTROL_LOOKS):
+        await clock.sleep(CONTROL_LOOK_AFTER)
+        control = await journal.control()
+        if control is not None:
+            return control
+    return None
 
 
 def vault_address(file: PolicyFile) -> tuple[str, str, str | None]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 _MARK = re.compile(r" ?\[rotator:1:([0-9a-f]{12}):([0-9a-f]{12}):([0-9a-f]{16})\]\Z")
+_ROTATION_ID = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +16,16 @@ class Mark:
 
     Marks at a provider can't be edited later, so their form is versioned (`:1:`) and never changes. A mark
     finds a key; it does not prove that the key is ours (a person can copy a comment): see `plan.facts`.
+    Raise ValueError when it could not be found again.
     """
 
     journal_id: str
     lineage_id: str
     rotation_id: str
+
+    def __post_init__(self) -> None:
+        if not _MARK.fullmatch(str(self)):
+            raise ValueError("a mark is made of 12, 12 and 16 lower-case hexadecimal digits")
 
     def __str__(self) -> str:
         """Return the exact text that ends a marked comment."""
@@ -29,6 +35,11 @@ class Mark:
         """Return `comment` with this mark in place of any it ends with."""
         own = without_mark(comment)
         return f"{own} {self}" if own else str(self)
+
+
+def is_rotation_id(text: str) -> bool:
+    """Return whether `text` has the form of a rotation id."""
+    return _ROTATION_ID.fullmatch(text) is not None
 
 
 def mark_of(comment: str) -> Mark | None:

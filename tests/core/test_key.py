@@ -31,6 +31,21 @@ def test_the_form_of_a_mark_never_changes_because_old_keys_carry_it() -> None:
     assert MARK.put_on("") == WRITTEN
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("", "ba9876543210", "0123456789abcdef"),
+        ("0123456789ab", "ba987654321", "0123456789abcdef"),
+        ("0123456789ab", "ba9876543210", "0123456789abcdef\n"),
+        ("0123456789AB", "ba9876543210", "0123456789abcdef"),
+        ("0123456789ab", "ba9876543210", "0123456789abcdef]"),
+    ],
+)
+def test_a_mark_that_could_not_be_found_again_is_never_made(fields: tuple[str, str, str]) -> None:
+    with pytest.raises(ValueError, match="hexadecimal"):
+        Mark(*fields)
+
+
 @given(comments, marks)
 def test_a_mark_is_found_again_and_leaves_the_comment_as_it_was(comment: str, mark: Mark) -> None:
     marked = mark.put_on(comment)
