@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rotator.model.key import Key, Listing
 from rotator.model.lineage import Lineage
 from rotator.model.record import KnownKey, Record
 from rotator.plan.facts import head
-from rotator.policy.match import Exclusion, destination_path, placeholders_of, selects, takes
+from rotator.policy.match import Exclusion, destination_path, selects, takes
 from rotator.policy.policy import Policy
 from rotator.policy.settings import ProviderSettings
 
@@ -106,19 +106,23 @@ def covering(
 def covers_moved(
     policies: tuple[Policy, ...], project: Project, record: Record, covered: tuple[Policy, ...]
 ) -> bool:
-    """Return whether the file now names another mount or path for a lineage than its record."""
-    ever = record.known_key_ids() | {r.replaced_key_id for r in record.history if r.replaced_key_id}
-    if not covered:
-        mine = (policy for policy in policies if policy.provider == project.settings.name)
-        return any(key_id in ever for policy in mine for _, key_id in policy.keys)
-    policy, known = covered[0], head(record)
-    if policy.select is None or known is None:
-        return False
-    if policy.destination.mount != record.lineage.mount:
+    """Return whether the file now names another mount or path for a lineage than its record.
+
+    Paths are made, and named under `keys:`, by the key that the lineage began with.
+    """
+    place = (record.lineage.mount, record.lineage.path)
+    ever = record.known_key_ids() | {record.first_key_id}
+    mine = [policy for policy in policies if policy.provider == project.settings.name]
+    named = {
+        (policy.destination.mount, path) for policy in mine for path, key_id in policy.keys if key_id in ever
+    }
+    if named - {place}:
         return True
-    if "key_id" in placeholders_of(policy.destination.path):
+    known = head(record)
+    if not covered or covered[0].select is None or known is None:
         return False
-    return _path(policy, project, _as_key(known)) != record.lineage.path
+    policy, first = covered[0], replace(_as_key(known), key_id=record.first_key_id)
+    return (policy.destination.mount, _path(policy, project, first)) != place
 
 
 def expected_lineage(policy: Policy, project: Project, key: Key) -> Lineage | None:

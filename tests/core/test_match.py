@@ -148,21 +148,43 @@ def test_another_mount_or_path_is_a_move() -> None:
     assert moved(recorded("asr/voice", mount="kv"), ALL)
 
 
-def test_a_key_pinned_to_another_path_is_a_move_even_after_it_was_replaced() -> None:
-    first = original(key("key-1"), superseded=None)
-    pinned_elsewhere = replace(PINNED, keys=(("voice/new", "key-1"),))
-    replaced = recorded("voice/gateway")
-    replaced = replace(replaced, history=(replace(replaced.history[0], replaced_key_id="key-1"),))
+def test_a_key_pinned_to_another_place_is_a_move_however_often_it_was_replaced() -> None:
+    elsewhere = replace(PINNED, keys=(("voice/new", "key-1"),))
+    other_mount = replace(PINNED, destination=DestinationTemplate(mount="kv"))
+    by_current = replace(PINNED, keys=(("voice/new", CURRENT.key_id),))
+    adopted = recorded("voice/gateway", fresh_record(original(key("key-1"), superseded=None)))
 
-    assert moved(recorded("voice/gateway", fresh_record(first)), pinned_elsewhere)
-    assert moved(replaced, pinned_elsewhere)
-    assert not moved(recorded("voice/gateway"), pinned_elsewhere)
+    for of in (adopted, recorded("voice/gateway")):
+        assert moved(of, elsewhere)
+        assert moved(of, other_mount)
+    assert moved(recorded("voice/gateway"), by_current)
+    assert not moved(replace(recorded("voice/gateway"), first_key_id="key-2"), elsewhere)
+
+
+def test_two_pinned_keys_whose_paths_were_exchanged_have_both_moved() -> None:
+    exchanged = replace(PINNED, keys=(("voice/gateway", "key-2"), ("voice/ivr", "key-1")))
+
+    assert moved(recorded("voice/gateway"), exchanged)
+    assert moved(replace(recorded("voice/ivr"), first_key_id="key-2"), exchanged)
+
+
+def test_a_key_pinned_elsewhere_has_moved_though_a_selector_still_takes_it() -> None:
+    assert moved(recorded("asr/voice"), ALL, PINNED)
 
 
 def test_a_path_made_of_the_first_keys_id_does_not_move_with_each_rotation() -> None:
     by_id = replace(ALL, destination=DestinationTemplate(path="{key_id}"))
 
     assert not moved(recorded("key-1"), by_id)
+    assert moved(recorded(CURRENT.key_id), by_id)
+
+
+def test_a_comment_that_gives_no_slug_does_not_move_with_each_rotation() -> None:
+    nameless = KnownKey.seen(replace(CURRENT, comment="\u20ac \u2026"))
+    of = replace(record(), current=replace(current(), key=nameless), first_key_id="0123456789")
+
+    assert not moved(recorded("asr/key-01234567", of), ALL)
+    assert moved(recorded("asr/key-current", of), ALL)
 
 
 def test_a_comment_that_gives_no_path_any_more_is_a_move() -> None:
