@@ -137,7 +137,7 @@ async def test_a_signal_lets_what_is_under_way_end_and_starts_nothing_new(
         desk.due_key(f"voice {n}")
     desk.simulator.latency = timedelta(milliseconds=100)
     process = await desk.start("once")
-    while not desk.simulator.count(Operation.CREATE):
+    while process.returncode is None and not desk.simulator.count(Operation.CREATE):
         await desk.world.clock.sleep(timedelta(milliseconds=10))
     process.send_signal(number)
     ran = await desk.end(process)
@@ -162,7 +162,7 @@ async def test_a_second_signal_ends_at_once(desk: Desk) -> None:
     desk.due_key("voice")
     desk.simulator.latency = timedelta(milliseconds=500)
     process = await desk.start("once")
-    while not desk.simulator.log:
+    while process.returncode is None and not desk.simulator.log:
         await desk.world.clock.sleep(timedelta(milliseconds=10))
     process.send_signal(signal.SIGTERM)
     await desk.world.clock.sleep(timedelta(milliseconds=100))
