@@ -23,3 +23,4 @@ class Assignment:
     matched_key_id: str | None
     currents_elsewhere: frozenset[str] = frozenset()
     fleet_hold: HoldReason | None = None
+    fleet_hold_detail: str = ""

@@ -198,7 +198,7 @@ def _new(
             hold = None
             if len(key_ids) > 1:
                 hold = HoldReason.DESTINATION_CLASH
-            elif any(len(some.lineages_of[key_id]) > 1 for key_id in key_ids):
+            elif any(len(some.policies_of[key_id]) > 1 for key_id in key_ids):
                 hold = HoldReason.MATCHED_TWICE
             elif unread:
                 hold = HoldReason.RECORD_UNREADABLE

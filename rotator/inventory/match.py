@@ -37,13 +37,15 @@ class Project:
 class Taken:
     """What the policies take of one project: lineages by id, their keys, and why other keys are not taken.
 
+    `policies_of` are the names of the policies that take a key, by its id.
+
     `unplaced` are the ids of keys that a policy takes and that make no allowed path, as one with an overlong
     comment does.
     """
 
     lineages: dict[str, tuple[Lineage, Policy]] = field(default_factory=dict)
     keys_of: dict[str, set[str]] = field(default_factory=dict)
-    lineages_of: dict[str, list[str]] = field(default_factory=dict)
+    policies_of: dict[str, list[str]] = field(default_factory=dict)
     excluded: Counter[Exclusion] = field(default_factory=Counter)
     unplaced: list[str] = field(default_factory=list)
 
@@ -78,7 +80,7 @@ def taken_by(
                 lineage = project.lineage(policy, path)
                 taken.lineages.setdefault(lineage.lineage_id, (lineage, policy))
                 taken.keys_of.setdefault(lineage.lineage_id, set()).add(key.key_id)
-                taken.lineages_of.setdefault(key.key_id, []).append(lineage.lineage_id)
+                taken.policies_of.setdefault(key.key_id, []).append(policy.name)
         excluded = telling_of(reasons)
         if excluded is not None:
             taken.excluded[excluded] += 1

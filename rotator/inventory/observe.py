@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from rotator.errors import PortError, Rejected
 from rotator.inventory.assignment import Assignment
-from rotator.model.entry import Served, Verdict
-from rotator.model.key import Key, Listing
+from rotator.model.entry import Entry, Served, Verdict
+from rotator.model.key import Key, Listing, is_rotation_id
 from rotator.model.reason import HoldReason
 from rotator.model.secret import Secret
 from rotator.model.snapshot import Snapshot
@@ -15,6 +16,10 @@ from rotator.ports import Ports, RecordRead
 
 REFUSED_AGAIN_AFTER = timedelta(seconds=1)
 """A refusal counts only when it is repeated after this pause."""
+
+
+NOT_AN_ID = "(not one of ours)"
+"""What a snapshot shows in place of a text that is the id of no key, or no rotation id."""
 
 
 async def observe(
@@ -31,12 +36,13 @@ async def observe(
     fresh as `seen_at` says. Raise what the ports raise; only an unreadable record is an answer (a hold).
     """
     lineage, clock = assignment.lineage, ports.clock
-    fleet_hold = assignment.fleet_hold
+    fleet_hold, fleet_hold_detail = assignment.fleet_hold, assignment.fleet_hold_detail
     if record is None:
         try:
             record = await ports.journal.read(lineage.record_name)
-        except Rejected:
-            record, fleet_hold = RecordRead(None, 0, None, clock.now()), HoldReason.RECORD_UNREADABLE
+        except Rejected as error:
+            record = RecordRead(None, 0, None, clock.now())
+            fleet_hold, fleet_hold_detail = HoldReason.RECORD_UNREADABLE, error.detail
     if listing is None:
         listing = await ports.provider.list_keys()
     provider_skew = listing.at - listing.seen_at
@@ -57,7 +63,7 @@ async def observe(
         record=record.record,
         record_version=record.version,
         record_written_at=record.written_at,
-        entry=read.entry,
+        entry=_without_texts(read.entry, record, listing),
         served=served,
         keys=_concerned(assignment, record, listing),
         absence_proven=listing.proves_absence(served_key_id=current.key.key_id if current else None),
@@ -66,7 +72,19 @@ async def observe(
         matched=listing.get(assignment.matched_key_id) if assignment.matched_key_id else None,
         currents_elsewhere=assignment.currents_elsewhere,
         fleet_hold=fleet_hold,
+        fleet_hold_detail=fleet_hold_detail,
     )
+
+
+def _without_texts(entry: Entry, record: RecordRead, listing: Listing) -> Entry:
+    """Return the entry without what only stands where an id should: if field names were exchanged, it is a secret."""
+    named = record.record.known_key_ids() if record.record else frozenset[str]()
+    key_id, rotation_id = entry.key_id, entry.rotation_id
+    if key_id is not None and key_id not in named and listing.get(key_id) is None:
+        key_id = NOT_AN_ID
+    if rotation_id is not None and not is_rotation_id(rotation_id):
+        rotation_id = NOT_AN_ID
+    return replace(entry, key_id=key_id, rotation_id=rotation_id)
 
 
 async def _try(secret: Secret | None, ports: Ports) -> Served:

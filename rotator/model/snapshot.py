@@ -21,7 +21,8 @@ class Snapshot:
     project that concern this lineage: named by its record, marked for it, or matched by its policy.
     `absence_proven` says whether a key missing from `keys` is really gone. `matched` is the key that a
     policy gives to this lineage while it has no record. `currents_elsewhere` are the keys that records of
-    other lineages name as current. `fleet_hold` is a hold that follows from looking at all lineages.
+    other lineages name as current. `fleet_hold` is a hold that follows from looking at all lineages,
+    `fleet_hold_detail` names what clashes: keys, policies, never a secret.
     """
 
     lineage: Lineage
@@ -42,6 +43,7 @@ class Snapshot:
     matched: Key | None
     currents_elsewhere: Names
     fleet_hold: HoldReason | None
+    fleet_hold_detail: str = ""
 
     def key(self, key_id: str | None) -> Key | None:
         """Return the listed key with that id, None when it was not seen."""

@@ -49,7 +49,7 @@ LOOK_AGAIN = timedelta(minutes=1)
 def fleet_hold(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
     """Hold what looking at all lineages together showed to be unsafe."""
     del policy, now
-    return None if snapshot.fleet_hold is None else Hold(snapshot.fleet_hold)
+    return None if snapshot.fleet_hold is None else Hold(snapshot.fleet_hold, snapshot.fleet_hold_detail)
 
 
 def claimed(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:

@@ -34,7 +34,11 @@ NO_LONGER_THE_SAME = replace(POLICY, fingerprint="edited")
 LOOK_AGAIN = NOW + MINUTE
 
 FLEET = [
-    Case(f"looking at all lineages showed {reason}", Hold(reason), replace(SETTLED, fleet_hold=reason))
+    Case(
+        f"looking at all lineages showed {reason}",
+        Hold(reason, "key-1 and key-2"),
+        replace(SETTLED, fleet_hold=reason, fleet_hold_detail="key-1 and key-2"),
+    )
     for reason in (
         HoldReason.RECORD_UNREADABLE,
         HoldReason.DESTINATION_CLASH,

@@ -83,7 +83,7 @@ def test_a_key_that_two_policies_take_is_in_two_lineages() -> None:
     found = taken(key("key-1"), policies=(ALL, PINNED))
 
     assert paths(found) == {"asr/voice": {"key-1"}, "voice/gateway": {"key-1"}}
-    assert len(found.lineages_of["key-1"]) == 2
+    assert found.policies_of == {"key-1": ["all", "pinned"]}
 
 
 def test_policies_of_other_providers_take_nothing_and_exclude_nothing() -> None:

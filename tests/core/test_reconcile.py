@@ -18,6 +18,8 @@ from rotator.errors import (
     Throttled,
     Unavailable,
 )
+from rotator.inventory.observe import NOT_AN_ID
+from rotator.model.entry import ROTATION_ID_FIELD
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.told import Step
 from rotator.plan.actions import Adopt, Hold, Inherit, Revoke, Rotate, Wait
@@ -26,8 +28,8 @@ from rotator.policy.policy import Policy
 from rotator.reconcile import TURNS, Reconciled, reconcile
 from tests.support import builders as a
 from tests.support.builders import DAY, HOUR, LATER, MINUTE, POLICY
-from tests.support.canary import secret_text
-from tests.support.fakes import World, before_first, settled
+from tests.support.canary import scan, secret_text
+from tests.support.fakes import Version, World, before_first, settled
 
 AT_ONCE = replace(POLICY, adopt=AdoptMode.NOW)
 OLD = a.key("key-1", age=70 * DAY)
@@ -411,3 +413,28 @@ async def test_a_bug_is_told_by_its_class_and_place_and_stops_nothing_else() -> 
     assert isinstance(done.error, InvariantViolation)
     assert str(done.error).startswith("ValueError at ")
     assert world.told[-1].step is Step.FAILED
+
+
+@pytest.mark.promise("P7")
+async def test_with_exchanged_fields_the_secret_is_no_part_of_what_was_seen() -> None:
+    """Where a field is named for the id and holds the secret, the snapshot shows neither."""
+    world = settled()
+    secret = world.secret_of[a.CURRENT.key_id].reveal()
+    values = {"api_key": a.CURRENT.key_id, "api_key_id": secret, ROTATION_ID_FIELD: secret}
+    world.versions.append(Version(values, world.vault_now()))
+    done = await run(world, POLICY)
+
+    assert done.last is not None
+    scan(repr(done), "what was seen")
+    assert done.last.snapshot.entry.key_id == NOT_AN_ID
+    assert done.last.snapshot.entry.rotation_id == NOT_AN_ID
+    assert done.last.decision == Hold(HoldReason.ENTRY_CHANGED, "version 4")
+
+
+async def test_ids_of_keys_and_rotations_are_seen_as_they_stand() -> None:
+    world = settled()
+    done = await run(world, POLICY)
+
+    assert done.last is not None
+    entry = done.last.snapshot.entry
+    assert (entry.key_id, entry.rotation_id) == (a.CURRENT.key_id, a.ISSUED)
