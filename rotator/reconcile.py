@@ -19,13 +19,13 @@ from pathlib import Path
 from rotator.errors import Conflict, InvariantViolation, RotatorError
 from rotator.inventory.assignment import Assignment
 from rotator.inventory.observe import observe
-from rotator.model.key import Listing
 from rotator.model.snapshot import Snapshot
 from rotator.model.told import Step, Told
 from rotator.plan.actions import Decision, Hold, Rotate, Wait
 from rotator.plan.decide import decide
-from rotator.ports import Ports, RecordRead
+from rotator.ports import Ports
 from rotator.rotation.perform import perform
+from rotator.rotation.rotate import refusal
 
 TURNS = 20
 """After so many turns in one go the rest is left to the next sweep."""
@@ -50,22 +50,21 @@ async def turn(
     assignment: Assignment,
     ports: Ports,
     *,
-    record: RecordRead | None = None,
-    listing: Listing | None = None,
     may_rotate: Callable[[], bool] = lambda: True,
 ) -> Turn:
     """Observe, decide, act once.
 
-    `record` and `listing` are what a sweep saw a moment ago, instead of a read of their own. `may_rotate` is
-    asked just before a rotation is started; after a no, the rotation is left alone. Raise what the
-    ports raise; Conflict means that somebody else wrote first, and that another look will tell.
+    `may_rotate` is asked just before a rotation is started; after a no, the rotation is left alone. Raise what
+    the ports raise; Conflict means that somebody else wrote first, and that another look will tell.
     """
-    snapshot = await observe(assignment, ports, record=record, listing=listing)
+    snapshot = await observe(assignment, ports)
     decision = decide(assignment.policy, snapshot, ports.clock.now())
     if isinstance(decision, Wait | Hold) or ports.stopping():
         return Turn(snapshot=snapshot, decision=decision, acted=False, held=None)
-    if isinstance(decision, Rotate) and not may_rotate():
-        return Turn(snapshot=snapshot, decision=decision, acted=False, held=None)
+    if isinstance(decision, Rotate):
+        refused = await refusal(decision, assignment.policy, snapshot, ports)
+        if refused is not None or not may_rotate():
+            return Turn(snapshot=snapshot, decision=decision, acted=False, held=refused)
     held = await perform(decision, assignment, snapshot, ports)
     return Turn(snapshot=snapshot, decision=decision, acted=True, held=held)
 
@@ -88,21 +87,18 @@ async def reconcile(
     assignment: Assignment,
     ports: Ports,
     *,
-    record: RecordRead | None = None,
-    listing: Listing | None = None,
     may_rotate: Callable[[], bool] = lambda: True,
 ) -> Reconciled:
     """Take turns until there is nothing to do for this lineage now, or something stops it.
 
-    `record` and `listing` serve the first turn only. Raises nothing but what stops the whole process: one
-    lineage never stops another.
+    Raises nothing but what stops the whole process: one lineage never stops another.
     """
     done: list[Decision] = []
     last: Turn | None = None
     error: RotatorError | None = None
     for _ in range(TURNS):
         try:
-            last = await turn(assignment, ports, record=record, listing=listing, may_rotate=may_rotate)
+            last = await turn(assignment, ports, may_rotate=may_rotate)
             error = None
         except Conflict as conflict:
             # Somebody else wrote first. If this was the last turn, it is what is reported.
@@ -118,7 +114,6 @@ async def reconcile(
             if not last.acted or last.held is not None:
                 break
             done.append(last.decision)
-        record = listing = None
     if error is not None:
         ports.tell(Told(step=Step.FAILED, lineage=assignment.lineage.name, detail=str(error)))
     elif last is not None and isinstance(hold := last.stands, Hold):

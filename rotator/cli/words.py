@@ -33,6 +33,10 @@ WAIT: Final[Mapping[WaitReason, str]] = {
     WaitReason.BACKING_OFF: "the last try failed and is repeated",
     WaitReason.CLAIMED: "another process works on it",
     WaitReason.SERVED_UNPROVEN: "whether the provider accepts the secret in Vault could not be learnt",
+    WaitReason.CLOCKS_DIFFER: (
+        "our clock, Vault's and the provider's differ by over 30 s, so nothing is deleted: mend the clocks"
+    ),
+    WaitReason.LOOK_TOO_SLOW: "answers take over 5 s, so that no proof is fresh enough to delete an old key",
     WaitReason.NOT_FOUND: "no key matches, and no record names one",
 }
 

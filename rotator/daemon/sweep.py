@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
@@ -49,15 +49,17 @@ async def sweep(
 
     Those whose key expires first come first; among equals the order is shuffled by the name of this
     process, so that several replicas do not all begin with the same one. At most `limit` rotations are
-    started. Nothing is started any more once the process is asked to stop; lineages whose turn had not come
-    then have no last turn.
+    started. Nothing is started any more once the process is asked to stop, or the sweep is cancelled; lineages
+    whose turn had not come then have no last turn. What is under way is always brought to a safe end first.
     """
     allowance = Allowance(limit)
+    cancelled = asyncio.Event()
     turns = asyncio.Semaphore(concurrency)
 
     async def one(found: Found) -> Reconciled:
         lineage = found.assignment.lineage
-        ports = ports_of(lineage)
+        given = ports_of(lineage)
+        ports = replace(given, stopping=lambda: cancelled.is_set() or given.stopping())
         async with turns:
             if ports.stopping():
                 return Reconciled(lineage=lineage.name, last=None, done=(), error=None)
@@ -68,7 +70,15 @@ async def sweep(
     ordered = sorted(
         chosen, key=lambda found: _urgency(found, ports_of(found.assignment.lineage).holder, fleet)
     )
-    return tuple(await asyncio.gather(*(one(found) for found in ordered)))
+    tasks = [asyncio.create_task(one(found)) for found in ordered]
+    try:
+        for task in tasks:
+            await asyncio.shield(task)
+    except asyncio.CancelledError:
+        cancelled.set()
+        await asyncio.wait(tasks)
+        raise
+    return tuple(task.result() for task in tasks)
 
 
 async def _left_alone(found: Found, fleet: Fleet, ports: Ports) -> Reconciled | None:

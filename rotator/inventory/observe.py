@@ -88,7 +88,11 @@ def _without_texts(entry: Entry, record: RecordRead, listing: Listing) -> Entry:
 
 
 async def _try(secret: Secret | None, ports: Ports) -> Served:
-    """Return what the provider says of the served secret. A refusal must be repeated to count."""
+    """Return what the provider says of the served secret.
+
+    A refusal counts only when it is repeated, and when our own key is accepted after it: else it is the
+    provider's authentication that fails, not the secret.
+    """
     if secret is None:
         return Served(Verdict.NOTHING)
     try:
@@ -96,6 +100,8 @@ async def _try(secret: Secret | None, ports: Ports) -> Served:
         if not proof.accepted:
             await ports.clock.sleep(REFUSED_AGAIN_AFTER)
             proof = await ports.provider.prove(secret)
+        if not proof.accepted:
+            await ports.provider.list_keys()
     except PortError:
         return Served(Verdict.UNKNOWN)
     return Served(Verdict.ACCEPTED if proof.accepted else Verdict.REFUSED, proof.key_id)

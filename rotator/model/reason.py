@@ -49,6 +49,10 @@ class WaitReason(StrEnum):
     """Another process works on this lineage."""
     SERVED_UNPROVEN = "served_unproven"
     """Whether the provider accepts the secret in Vault could not be learnt just now."""
+    CLOCKS_DIFFER = "clocks_differ"
+    """Our clock, Vault's and the provider's differ by too much to revoke by them."""
+    LOOK_TOO_SLOW = "look_too_slow"
+    """The answers take so long that a proof is old before it can be used; nothing is revoked."""
     NOT_FOUND = "not_found"
     """No key of the provider matches, and no record names one."""
 

@@ -193,6 +193,10 @@ class Record:
         """Return the attempt with that id, if this record issued it."""
         return next((a for a in self.attempts if a.rotation_id == rotation_id), None)
 
+    def closed(self, attempt: Attempt) -> bool:
+        """Return whether a publish above the attempt's base is recorded: its own can't succeed any more."""
+        return self.current is not None and attempt.base < self.current.version
+
     @property
     def failure(self) -> Failure | None:
         """The last failure, of either kind."""

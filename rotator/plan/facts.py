@@ -60,10 +60,10 @@ def strays(snapshot: Snapshot) -> tuple[Key, ...]:
 
 def made_by(key: Key, attempt: Attempt, snapshot: Snapshot) -> bool:
     """Return whether `key`, which carries the mark of `attempt`, is the work of that attempt."""
-    earliest = attempt.intent_at - CREATED_BEFORE_INTENT
-    latest = attempt.intent_at + MADE_WITHIN
     if attempt.key_id == key.key_id:
         return True
+    earliest = attempt.intent_at - CREATED_BEFORE_INTENT
+    latest = attempt.intent_at + MADE_WITHIN
     return (
         earliest <= key.created_at <= latest
         and key.member_id is not None

@@ -26,7 +26,8 @@ from rotator.model.record import Failure, Original, Record
 from rotator.model.snapshot import Snapshot
 from rotator.plan import facts
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
-from rotator.plan.invariants import may_revoke, overlap_ends, release_ends
+from rotator.plan.invariants import Obstacle, may_revoke, overlap_ends, release_ends
+from rotator.policy.duration import LONGEST
 from rotator.policy.policy import Adopt as AdoptMode
 from rotator.policy.policy import Policy
 from rotator.policy.schedule import due
@@ -37,7 +38,10 @@ UNSERVED_ALLOWED = 2
 """With more keys of ours alive that nobody serves, nothing is minted until somebody looks."""
 
 ATTEMPTS_ALLOWED = 49
-"""With more attempts open, nothing is minted until somebody looks."""
+"""With more attempts open, whose publish can still succeed, nothing is minted until somebody looks."""
+
+HOLDS_OF_MINTING = frozenset({HoldReason.PARITY, HoldReason.WRITE_REFUSED})
+"""Recorded holds that stop what is new, and nothing else: old keys still leave when their time has come."""
 
 LOOK_AGAIN = timedelta(minutes=1)
 """When to look again at something that may be different soon."""
@@ -86,10 +90,8 @@ def without_record(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisio
 def recorded_hold(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
     """Keep a hold that was found while acting, until the policy entry is another one."""
     del now
-    hold = _record(snapshot).hold
-    if hold is None or hold.policy_fingerprint != policy.fingerprint:
-        return None
-    return Hold(hold.reason, hold.detail)
+    hold = _recorded_hold(policy, snapshot)
+    return None if hold is None or hold.reason in HOLDS_OF_MINTING else hold
 
 
 def fields_changed(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
@@ -197,7 +199,7 @@ def served_refused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisio
         return None
     if policy.adopt is AdoptMode.WATCH:
         return Hold(HoldReason.SERVED_REFUSED)
-    minting = _minting_hold(snapshot, now)
+    minting = _minting_hold(policy, snapshot, now)
     if minting is not None:
         return minting
     reason = RotateReason.SERVED_KEY_REFUSED
@@ -216,13 +218,13 @@ def served_refused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisio
 
 
 def inherit(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
-    """Count an orphan as previous once its own publish can't succeed any more."""
+    """Count an orphan as previous once its own publish can't succeed any more, or was never sent."""
     del policy, now
-    current = _record(snapshot).current
-    if current is None:
+    record = _record(snapshot)
+    if record.current is None:
         return None
     for key, attempt in facts.orphans(snapshot):
-        if attempt.base < current.version:
+        if record.closed(attempt) or attempt.key_id == key.key_id:
             return Inherit(key.key_id)
     return None
 
@@ -275,7 +277,7 @@ def rotate_when_due(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisi
     reason = _due_reason(policy, snapshot, now)
     if reason is None:
         return None
-    minting = _minting_hold(snapshot, now)
+    minting = _minting_hold(policy, snapshot, now)
     if minting is not None:
         return minting
     failure = _standing(policy, record.rotate_failure)
@@ -286,8 +288,7 @@ def rotate_when_due(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisi
 
 def too_many(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
     """Show a lineage that may not mint any more, before it is due."""
-    del policy
-    return _minting_hold(snapshot, now)
+    return _minting_hold(policy, snapshot, now)
 
 
 def wait(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision:
@@ -297,6 +298,9 @@ def wait(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision:
         return Wait(WaitReason.SERVED_UNPROVEN, now + LOOK_AGAIN)
     next_due = _next_due(policy, snapshot)
     if record.previous:
+        stopped = _stopped(snapshot, now)
+        if stopped is not None:
+            return Wait(stopped, now + LOOK_AGAIN)
         ends = [end for p in record.previous if (end := overlap_ends(p)) is not None]
         return _until(WaitReason.OVERLAP, [*_ours(ends, snapshot), next_due], now)
     if record.current is not None and record.originals:
@@ -354,13 +358,24 @@ def _version_of_ours(record: Record, rotation_id: str | None) -> int | None:
     return None if attempt is None else attempt.base + 1
 
 
-def _minting_hold(snapshot: Snapshot, now: datetime) -> Hold | None:
+def _recorded_hold(policy: Policy, snapshot: Snapshot) -> Hold | None:
+    """Return the hold that was written down, unless the policy entry has changed since."""
+    hold = _record(snapshot).hold
+    if hold is None or hold.policy_fingerprint != policy.fingerprint:
+        return None
+    return Hold(hold.reason, hold.detail)
+
+
+def _minting_hold(policy: Policy, snapshot: Snapshot, now: datetime) -> Hold | None:
     """Return why nothing new may be minted, whatever is due."""
+    recorded = _recorded_hold(policy, snapshot)
+    if recorded is not None:
+        return recorded
     unserved = facts.unserved(snapshot, now)
     if len(unserved) > UNSERVED_ALLOWED:
         return Hold(HoldReason.TOO_MANY_UNSERVED, ", ".join(key.key_id for key in unserved))
-    provider_now = snapshot.on_provider_clock(now)
-    still_open = [a for a in _record(snapshot).attempts if a.keep_until > provider_now]
+    record, provider_now = _record(snapshot), snapshot.on_provider_clock(now)
+    still_open = [a for a in record.attempts if a.keep_until > provider_now and not record.closed(a)]
     if len(still_open) > ATTEMPTS_ALLOWED:
         return Hold(HoldReason.TOO_MANY_ATTEMPTS, f"{len(still_open)} attempts")
     return None
@@ -393,6 +408,14 @@ def _next_due(policy: Policy, snapshot: Snapshot) -> datetime | None:
     return at
 
 
+def _stopped(snapshot: Snapshot, now: datetime) -> WaitReason | None:
+    """Return what alone keeps a previous key alive after its overlap, where that must be told."""
+    obstacles = {may_revoke(snapshot, previous.key_id, now) for previous in _record(snapshot).previous}
+    if Obstacle.CLOCKS_DIFFER in obstacles:
+        return WaitReason.CLOCKS_DIFFER
+    return WaitReason.LOOK_TOO_SLOW if Obstacle.PROOF_TOO_OLD in obstacles else None
+
+
 def _original_ends(original: Original) -> list[datetime]:
     ends = [release_ends(original), original.key.expires_at]
     overlap = overlap_ends(original)
@@ -400,8 +423,9 @@ def _original_ends(original: Original) -> list[datetime]:
 
 
 def _ours(instants: list[datetime], snapshot: Snapshot) -> list[datetime]:
-    """Return instants of Vault's clock on ours."""
-    return [instant - snapshot.vault_skew for instant in instants]
+    """Return instants of Vault's clock on ours. Some write the end of the calendar for "never": that is far enough."""
+    never = snapshot.seen_at + LONGEST
+    return [min(instant, never) - snapshot.vault_skew for instant in instants]
 
 
 def _until(reason: WaitReason, instants: list[datetime | None], now: datetime) -> Wait:

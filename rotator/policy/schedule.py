@@ -21,6 +21,9 @@ SPREAD = 10
 MADE_WITHIN = timedelta(hours=1)
 """A key that appears longer after its intent is not taken for ours."""
 
+HURRIED = timedelta(minutes=1)
+"""How long a lineage waits between tries at least when its time runs out."""
+
 KEPT_WITHOUT_EXPIRY = timedelta(days=90)
 """How long an attempt for a key that never expires is remembered."""
 
@@ -85,12 +88,13 @@ def next_try(
     """Return when to try again after `failures` (at least 1) failures in a row.
 
     Doubles from `retry.initial` to `retry.max`, takes at most a tenth of the time left to `safe_until`
-    (the latest safe start), never less than half of `retry.initial`, and is spread by a hash.
+    (the latest safe start), though never less than the shorter of `retry.initial` and a minute, and is spread
+    by a hash over the second half.
     """
     most = policy.retry_max / policy.retry_initial
     delay = min(policy.retry_initial * min(2.0 ** min(failures - 1, 30), most), policy.retry_max)
     if safe_until is not None:
-        delay = max(min(delay, (safe_until - now) / 10), policy.retry_initial)
+        delay = max(min(delay, (safe_until - now) / 10), min(policy.retry_initial, HURRIED))
     return now + delay - _hashed(lineage_id, str(failures)) * delay / 2
 
 

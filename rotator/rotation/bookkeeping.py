@@ -25,8 +25,8 @@ from rotator.plan.facts import head
 from rotator.policy.policy import OriginalTerms, Policy
 from rotator.policy.schedule import latest_safe_start, next_try
 
-REPEATED_CREATES_SHOW_WITHIN = timedelta(days=1)
-"""How long a finished attempt for a key without expiry is remembered."""
+CLOSED_KEPT = 50
+"""How many attempts are remembered whose publish can't succeed any more."""
 
 
 def adopted(snapshot: Snapshot, policy: Policy, key: Key, *, original: bool) -> Record:
@@ -103,7 +103,6 @@ def published(
             published_at=at,
         ),
         previous=previous,
-        attempts=tuple(_settled(a, attempt, at) for a in record.attempts),
         originals=tuple(_superseded(original, at, attempt, policy) for original in record.originals),
         rotate_failure=None,
         hold=None,
@@ -136,9 +135,15 @@ def gone(record: Record, key_id: str) -> Record:
 
 
 def failed(
-    record: Record, policy: Policy, tried: RotateReason | RevokeReason, what: str, now: datetime
+    record: Record,
+    policy: Policy,
+    tried: RotateReason | RevokeReason,
+    what: str,
+    now: datetime,
+    *,
+    not_before: datetime,
 ) -> Record:
-    """Return the record after one more failure, with when to try next.
+    """Return the record after one more failure, with when to try next, at `not_before` or later.
 
     Failures to rotate count together while they have one reason; failures to delete always do.
     """
@@ -149,18 +154,19 @@ def failed(
     else:
         count = last.count + 1
     in_use = head(record)
+    next_at = next_try(
+        policy,
+        record.lineage.lineage_id,
+        failures=count,
+        now=now,
+        safe_until=latest_safe_start(policy, in_use.expires_at if in_use else None),
+    )
     failure = Failure(
         count=count,
         tried=tried,
         what=what,
         failed_at=now,
-        next_try_at=next_try(
-            policy,
-            record.lineage.lineage_id,
-            failures=count,
-            now=now,
-            safe_until=latest_safe_start(policy, in_use.expires_at if in_use else None),
-        ),
+        next_try_at=max(next_at, not_before),
         policy_fingerprint=policy.fingerprint,
     )
     return replace(record, revoke_failure=failure) if deleting else replace(record, rotate_failure=failure)
@@ -175,20 +181,15 @@ def held(record: Record, policy: Policy, reason: HoldReason, detail: str, now: d
 
 
 def pruned(record: Record, provider_now: datetime, still_seen: frozenset[str]) -> Record:
-    """Return the record without attempts whose lifetime has passed, except those with a key still listed."""
-    kept = tuple(a for a in record.attempts if a.keep_until > provider_now or a.rotation_id in still_seen)
-    return replace(record, attempts=kept)
+    """Return the record without attempts whose lifetime has passed, except those with a key still listed.
 
-
-def _settled(one: Attempt, finished: Attempt, at: datetime) -> Attempt:
-    """Return the attempt with its end brought near if it is the finished one and its key never expires.
-
-    Such an attempt would else stay open for so long that many good rotations look like many lost ones. What it
-    must still explain, a repeated create, shows itself within a day.
+    Of attempts whose publish can't succeed any more, only the newest are kept: a key of an older one that shows
+    itself after so many rotations is a stray.
     """
-    if one.rotation_id != finished.rotation_id or one.lifetime is not None:
-        return one
-    return replace(one, keep_until=min(one.keep_until, at + REPEATED_CREATES_SHOW_WITHIN))
+    kept = [a for a in record.attempts if a.keep_until > provider_now or a.rotation_id in still_seen]
+    closed = [a for a in kept if record.closed(a) and a.rotation_id not in still_seen]
+    dropped = {a.rotation_id for a in closed[:-CLOSED_KEPT]}
+    return replace(record, attempts=tuple(a for a in kept if a.rotation_id not in dropped))
 
 
 def _superseded(original: Original, at: datetime, attempt: Attempt, policy: Policy) -> Original:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator.errors import Ambiguous, Conflict, Throttled, Unavailable
+from rotator.errors import Ambiguous, Conflict, PortError, Throttled, Unavailable
 from rotator.model.entry import FieldNames, Publication
 from rotator.model.lineage import Lineage
 from rotator.ports import EntryRead, Ports
@@ -46,23 +46,25 @@ async def publish(
         expires_at=candidate.key.expires_at,
     )
     deletion_at = None
+    last: PortError = Ambiguous("publish", lineage.name, "not tried")
     for _ in range(SENDS):
         version = attempt.base + 1
         try:
             published = await ports.destinations.publish(lineage, fields, publication, base=attempt.base)
             version, deletion_at = published.version, published.deletion_at
-        except (Unavailable, Throttled):
+        except (Unavailable, Throttled) as error:
+            last = error
             await ports.clock.sleep(SEND_AGAIN_AFTER)
             continue
-        except (Ambiguous, Conflict):
+        except (Ambiguous, Conflict) as error:
             # Ours may be the write that won: the entry tells.
-            pass
+            last = error
         read = await ports.destinations.read(lineage, fields, at_least=version)
         if _is_ours(read, candidate) and read.entry.written_at is not None:
             return Confirmed(version=read.entry.version, at=read.entry.written_at, deletion_at=deletion_at)
         if read.entry.version != attempt.base:
             raise Conflict("publish", lineage.name, f"the entry is at version {read.entry.version}")
-    raise Ambiguous("publish", lineage.name, f"still at version {attempt.base} after {SENDS} tries")
+    raise last
 
 
 def _is_ours(read: EntryRead, candidate: Candidate) -> bool:

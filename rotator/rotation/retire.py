@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from rotator.errors import Conflict, NotFound, Unavailable
+from rotator.errors import Conflict, NotFound, PortError, Unavailable
 from rotator.inventory.assignment import Assignment
 from rotator.inventory.observe import observe
 from rotator.model.record import Original
 from rotator.model.snapshot import Snapshot
 from rotator.model.told import Step, Told
 from rotator.plan.actions import Revoke
-from rotator.plan.invariants import may_revoke, terms_of
+from rotator.plan.invariants import Obstacle, may_revoke, terms_of
 from rotator.ports import Ports
 from rotator.rotation.bookkeeping import gone
 from rotator.rotation.claim import ClaimedRecord
@@ -20,32 +20,46 @@ LOOKS = 2
 """How many lists must lack a key before it counts as gone."""
 
 
-async def retire(
-    action: Revoke, assignment: Assignment, snapshot: Snapshot, claimed: ClaimedRecord, ports: Ports
-) -> None:
+async def retire(action: Revoke, assignment: Assignment, claimed: ClaimedRecord, ports: Ports) -> None:
     """Revoke one key, see that it is gone, and record that.
 
     The claim is written first: if that succeeds, the record that this was decided from is the newest one,
     even if it came from a lagging standby. Then provider and destination are read afresh and the planner's
-    own predicate is asked again. Raise Conflict when it now says no, else what the ports raise.
+    own predicate is asked again. Raise as `perform`; Conflict when it now says no, so that another look tells
+    why, Unavailable when the answers were too slow to rely on.
     """
     await claimed.write(claimed.record)
-    fresh = await observe(assignment, ports, record=claimed.as_read())
-    obstacle = may_revoke(fresh, action.key_id, ports.clock.now())
-    if obstacle is not None:
-        await claimed.give_back(claimed.record)
-        raise Conflict("revoke key", action.key_id, f"not any more: {obstacle}")
-    deleted = False
-    with suppress(NotFound):  # deleted already, or not shown to us: the list decides
-        await ports.provider.revoke_key(action.key_id)
-        deleted = True
-    await _see_it_gone(action.key_id, fresh, ports, deleted=deleted)
+    try:
+        await _revoke_and_look(action.key_id, assignment, claimed, ports)
+    except Conflict:
+        raise
+    except PortError as error:
+        await claimed.fail(action.reason, error, assignment.policy)
+        raise
     await claimed.give_back(gone(claimed.record, action.key_id))
     ports.tell(
         Told(
-            step=Step.REVOKED, lineage=snapshot.lineage.name, key_id=action.key_id, reason=action.reason.value
+            step=Step.REVOKED,
+            lineage=assignment.lineage.name,
+            key_id=action.key_id,
+            reason=action.reason.value,
         )
     )
+
+
+async def _revoke_and_look(key_id: str, assignment: Assignment, claimed: ClaimedRecord, ports: Ports) -> None:
+    fresh = await observe(assignment, ports, record=claimed.as_read())
+    obstacle = may_revoke(fresh, key_id, ports.clock.now())
+    if obstacle is Obstacle.PROOF_TOO_OLD:
+        raise Unavailable("revoke key", key_id, "the answers were too slow for a fresh proof")
+    if obstacle is not None:
+        await claimed.give_back(claimed.record)
+        raise Conflict("revoke key", key_id, f"not any more: {obstacle}")
+    deleted = False
+    with suppress(NotFound):  # deleted already, or not shown to us: the list decides
+        await ports.provider.revoke_key(key_id)
+        deleted = True
+    await _see_it_gone(key_id, fresh, ports, deleted=deleted)
 
 
 async def _see_it_gone(key_id: str, fresh: Snapshot, ports: Ports, *, deleted: bool) -> None:

@@ -81,6 +81,21 @@ REVOKE = [
         WATCH,
     ),
     Case(
+        "the overlap has ended while nothing may be minted",
+        Revoke("key-old-0", RevokeReason.OVERLAP_ENDED),
+        a.with_record(a.snapshot(awaiting(2 * DAY)), hold=a.hold(HoldReason.PARITY)),
+    ),
+    Case(
+        "the overlap has ended, and the clocks differ",
+        Wait(WaitReason.CLOCKS_DIFFER, LOOK_AGAIN),
+        replace(a.snapshot(awaiting(2 * DAY)), vault_skew=timedelta(seconds=31)),
+    ),
+    Case(
+        "the overlap has ended, and the look took too long",
+        Wait(WaitReason.LOOK_TOO_SLOW, LOOK_AGAIN),
+        replace(a.snapshot(awaiting(2 * DAY)), seen_at=NOW - timedelta(seconds=6)),
+    ),
+    Case(
         "deleting it failed a moment ago",
         Wait(WaitReason.OVERLAP, LOOK_AGAIN),
         a.with_record(a.snapshot(awaiting(2 * DAY)), revoke_failure=a.failure(RevokeReason.OVERLAP_ENDED)),
@@ -227,12 +242,12 @@ ROTATE = [
     ),
 ]
 
-OPEN = [replace(a.attempt(f"{n:016x}", base=2, age=DAY), keep_until=NOW + TICK) for n in range(49)]
+OPEN = [replace(a.attempt(f"{n:016x}", base=3, age=DAY), keep_until=NOW + TICK) for n in range(50)]
 
 
 def with_open(count: int, of: Snapshot) -> Snapshot:
     assert of.record is not None
-    return a.with_record(of, attempts=(a.attempt(), *OPEN)[-count:])
+    return a.with_record(of, attempts=(a.attempt(), *OPEN[:count]))
 
 
 TOO_MANY = [
@@ -246,7 +261,12 @@ TOO_MANY = [
     Case(
         "fifty attempts are known, one is over",
         NOT_DUE,
-        a.with_record(SETTLED, attempts=(a.attempt(), replace(OPEN[0], keep_until=NOW), *OPEN[1:])),
+        a.with_record(SETTLED, attempts=(replace(OPEN[0], keep_until=NOW), *OPEN[1:])),
+    ),
+    Case(
+        "fifty attempts are known, a later publish closed one",
+        NOT_DUE,
+        a.with_record(SETTLED, attempts=(replace(OPEN[0], base=2), *OPEN[1:])),
     ),
     Case(
         "it is due, and fifty attempts are open",

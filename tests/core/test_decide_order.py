@@ -36,7 +36,7 @@ def claimed(seen: Snapshot) -> Snapshot:
 
 
 def held(seen: Snapshot) -> Snapshot:
-    return a.with_record(seen, hold=a.hold(HoldReason.PARITY))
+    return a.with_record(seen, hold=a.hold(HoldReason.UNSAFE))
 
 
 def other_fields(seen: Snapshot) -> Snapshot:
@@ -85,7 +85,7 @@ def with_attempt(seen: Snapshot, attempt: object) -> Snapshot:
 ORDER: dict[Change, Decision | type[Decision]] = {
     vanished_in_one_look: Hold(HoldReason.MANY_ABSENT),
     claimed: Wait,
-    held: Hold(HoldReason.PARITY, "why"),
+    held: Hold(HoldReason.UNSAFE, "why"),
     other_fields: Hold(HoldReason.FIELDS_CHANGED),
     unrecorded_publish: Finish(LATER, "key-new"),
     rolled_back: Hold(HoldReason.ENTRY_BEHIND, "version 2, published 3"),

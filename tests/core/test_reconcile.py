@@ -311,32 +311,6 @@ async def test_nothing_is_begun_once_the_process_was_asked_to_stop(world: Callab
     assert stopped.told == []
 
 
-async def test_what_a_sweep_saw_serves_the_first_turn_only() -> None:
-    world = settled(DUE)
-    ports = world.ports()
-    record = await ports.journal.read(a.LINEAGE.record_name)
-    listing = await ports.provider.list_keys()
-    world.calls.clear()
-
-    await reconcile(world.assignment(), ports, record=record, listing=listing)
-
-    assert world.calls[0] == "read_entry"
-    assert world.calls.count("read_record") == 1
-
-
-@pytest.mark.promise("P3")
-async def test_a_list_that_a_sweep_has_long_since_asked_for_does_not_look_like_a_clock_that_is_wrong() -> (
-    None
-):
-    world = settled(a.record(previous=[a.previous(superseded=2 * DAY)]))
-    listing = await world.ports().provider.list_keys()
-    world.clock.advance(5 * MINUTE)
-
-    done = await reconcile(world.assignment(), world.ports(), listing=listing)
-
-    assert kinds(done) == [Revoke]
-
-
 # What a look says
 
 
@@ -413,6 +387,28 @@ async def test_a_bug_is_told_by_its_class_and_place_and_stops_nothing_else() -> 
     assert isinstance(done.error, InvariantViolation)
     assert str(done.error).startswith("ValueError at ")
     assert world.told[-1].step is Step.FAILED
+    again = await run(world, POLICY)
+    assert again.last is not None
+    assert again.last.stands == Hold(HoldReason.UNSAFE, "ValueError")
+    assert world.calls.count("create_key") == 1
+
+
+# A refusal of the served secret
+
+
+@pytest.mark.promise("P1")
+async def test_a_refusal_counts_only_while_our_own_key_is_accepted() -> None:
+    """The provider's authentication fails for everybody: nothing is minted because of it."""
+    world = settled(a.record())
+    world.keys.pop(a.CURRENT.key_id)
+    world.fails("list_keys", None, Denied("list keys", "project-1"))
+
+    done = await run(world, POLICY)
+
+    assert done.last is not None
+    assert isinstance(done.last.stands, Wait)
+    assert done.last.stands.reason is WaitReason.SERVED_UNPROVEN
+    assert "create_key" not in world.calls
 
 
 @pytest.mark.promise("P7")

@@ -148,7 +148,11 @@ async def test_a_destination_that_can_not_be_written_holds_before_anything_is_ma
 
     assert done.held == Hold(HoldReason.WRITE_REFUSED, str(error))
     assert "create_key" not in world.calls
-    assert "write_record" not in world.calls
+    assert world.record.attempts == ()
+    assert world.record.rotate_failure is not None
+    assert world.record.rotate_failure.what == str(error)
+    world.clock.advance(a.DAY)
+    assert (await rotate(world)).held is None
 
 
 @pytest.mark.promise("P6")

@@ -70,8 +70,7 @@ class World:
         return self.entry
 
     async def check_writable(self, lineage: Lineage, fields: FieldNames) -> None:
-        del fields
-        raise Unavailable("check entry", lineage.name)
+        del lineage, fields
 
     async def publish(
         self, lineage: Lineage, fields: FieldNames, publication: Publication, *, base: int
@@ -118,12 +117,13 @@ class Records:
         return self.records.get(name, RecordRead(None, 0, None, NOW))
 
     async def write(self, record: Record, *, base: int) -> int:
-        raise NotImplementedError
+        del base
+        raise Unavailable("write record", record.lineage.name)
 
 
 class NoIds:
     def new(self) -> str:
-        raise NotImplementedError
+        return "0" * 16
 
 
 def found(
@@ -277,6 +277,23 @@ async def test_nothing_is_looked_at_any_more_once_asked_to_stop() -> None:
     assert [(one.last, one.done, one.error) for path, one in ended.items() if path != "voice-0"] == [
         (None, (), None)
     ] * 2
+
+
+@pytest.mark.promise("P2")
+async def test_a_cancelled_sweep_brings_what_is_under_way_to_an_end_and_starts_nothing() -> None:
+    world = World()
+    lineages = [found(f"voice-{n}", age=80 * DAY, lifetime=90 * DAY + n * DAY) for n in range(3)]
+    task = asyncio.create_task(swept(fleet_of(*lineages), world))
+    while not world.reads:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(turn.set_result, None)
+        await turn
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert set(world.reads) == {"voice-0"}
+    assert world.at_once == 0
 
 
 @pytest.mark.promise("P8")

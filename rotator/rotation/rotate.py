@@ -1,0 +1,145 @@
+"""One rotation: intent, create, prove, publish, record. One action, because the secret is in memory only."""
+
+from __future__ import annotations
+
+from rotator.errors import (
+    Ambiguous,
+    Denied,
+    PortError,
+    Rejected,
+    Unavailable,
+)
+from rotator.model.reason import HoldReason
+from rotator.model.record import Attempt
+from rotator.model.snapshot import Snapshot
+from rotator.model.told import Step, Told
+from rotator.plan.actions import Hold, Rotate
+from rotator.policy.policy import Policy
+from rotator.ports import Minted, Ports
+from rotator.rotation import bookkeeping, mint
+from rotator.rotation.claim import ClaimedRecord
+from rotator.rotation.mint import Candidate, Unfit
+from rotator.rotation.publish import Confirmed, publish
+
+
+async def refusal(action: Rotate, policy: Policy, snapshot: Snapshot, ports: Ports) -> Hold | None:
+    """Return why nothing may be minted now, although a rotation is due: Vault would refuse its publish.
+
+    Asked before each rotation. A refusal is written down as a failure, so that it is shown and not asked at
+    every look, and ends by itself once Vault allows the write. Raise Unavailable or Throttled.
+    """
+    try:
+        await ports.destinations.check_writable(snapshot.lineage, policy.destination.fields)
+    except (Rejected, Denied) as error:
+        await ClaimedRecord(ports, snapshot).fail(action.reason, error, policy)
+        return Hold(HoldReason.WRITE_REFUSED, str(error))
+    return None
+
+
+async def rotate(
+    action: Rotate, policy: Policy, snapshot: Snapshot, claimed: ClaimedRecord, ports: Ports
+) -> Hold | None:
+    """Replace one key. Return the hold it ended in, None when it was done. Raise as `perform`."""
+    attempt = mint.attempt_for(action, policy, snapshot, ports)
+    await claimed.write(bookkeeping.intended(claimed.record, attempt))
+    told = Told(
+        step=Step.INTENT,
+        lineage=snapshot.lineage.name,
+        reason=action.reason.value,
+        rotation_id=attempt.rotation_id,
+    )
+    ports.tell(told)
+    minted = await _create(attempt, action, policy, claimed, ports)
+    try:
+        found = await mint.prove(minted, attempt, policy, claimed, ports)
+        if isinstance(found, Unfit):
+            return await _unfit(found, minted, attempt, policy, claimed, ports)
+        await claimed.keep()
+        confirmed = await publish(
+            found, snapshot.lineage, policy.destination.fields, action.replaces.key_id, ports
+        )
+    except (Rejected, Denied) as refused:
+        # Vault refuses for good what it said it would allow. Another key would fare no better.
+        hold = Hold(HoldReason.WRITE_REFUSED, str(refused))
+        await claimed.hold(hold, policy)
+        return hold
+    except PortError as error:
+        await claimed.fail(action.reason, error, policy)
+        raise
+    return await _record(found, confirmed, policy, claimed, ports)
+
+
+async def _create(
+    attempt: Attempt, action: Rotate, policy: Policy, claimed: ClaimedRecord, ports: Ports
+) -> Minted:
+    try:
+        return await mint.create(attempt, claimed.record, ports)
+    except Ambiguous as error:
+        await claimed.fail(action.reason, error, policy)
+        raise
+    except PortError as error:
+        # A clear refusal: nothing was created, and nothing of this attempt can appear later.
+        claimed.record = bookkeeping.withdrawn(claimed.record, attempt.rotation_id)
+        await claimed.fail(action.reason, error, policy)
+        raise
+
+
+async def _unfit(
+    unfit: Unfit, minted: Minted, attempt: Attempt, policy: Policy, claimed: ClaimedRecord, ports: Ports
+) -> Hold:
+    """Delete the candidate, and hold the lineage if another one would be unfit too; else raise Unavailable."""
+    await claimed.keep()
+    if not await mint.revoke_candidate(minted, attempt, claimed.record, ports):
+        claimed.record = bookkeeping.left_alive(claimed.record, attempt.rotation_id, minted.key_id)
+    if unfit.hold is None:
+        raise Unavailable("prove key", minted.key_id, unfit.what)
+    hold = Hold(unfit.hold, unfit.what)
+    await claimed.hold(hold, policy)
+    return hold
+
+
+async def _record(
+    candidate: Candidate, confirmed: Confirmed, policy: Policy, claimed: ClaimedRecord, ports: Ports
+) -> Hold | None:
+    """Write the confirmed publish down and give the claim back."""
+    attempt, key = candidate.attempt, candidate.key
+    lineage = claimed.record.lineage.name
+    ports.tell(
+        Told(
+            step=Step.PUBLISHED,
+            lineage=lineage,
+            key_id=key.key_id,
+            rotation_id=attempt.rotation_id,
+            version=confirmed.version,
+        )
+    )
+    record = bookkeeping.published(
+        claimed.record,
+        attempt,
+        key,
+        policy,
+        version=confirmed.version,
+        at=confirmed.at,
+        holder=ports.holder,
+    )
+    hold = _vanishes(confirmed, candidate)
+    if hold is not None:
+        record = bookkeeping.held(record, policy, hold.reason, hold.detail, ports.clock.now())
+    await claimed.give_back(record)
+    ports.tell(
+        Told(
+            step=Step.OVERLAP,
+            lineage=lineage,
+            key_id=record.previous[-1].key_id if record.previous else None,
+            until=confirmed.at + attempt.overlap,
+        )
+    )
+    return hold
+
+
+def _vanishes(confirmed: Confirmed, candidate: Candidate) -> Hold | None:
+    """Return a hold when Vault will delete the published version before its key expires."""
+    deletion_at, expires_at = confirmed.deletion_at, candidate.key.expires_at
+    if deletion_at is None or (expires_at is not None and deletion_at >= expires_at):
+        return None
+    return Hold(HoldReason.ENTRY_EXPIRES, f"version {confirmed.version} is deleted at {deletion_at}")
