@@ -82,7 +82,7 @@ class Call:
     """One request. `operation` and `target` name it in errors; a `body` is sent as JSON.
 
     `path` is appended to the base URL as it is: whoever builds it encodes what goes into it. Every method
-    but GET counts as a write.
+    but GET counts as a write. A call whose turn comes later than `starts_within` is not sent at all.
     """
 
     method: str
@@ -91,6 +91,7 @@ class Call:
     target: str
     authorization: Secret
     body: Mapping[str, object] | None = None
+    starts_within: timedelta | None = None
 
     @property
     def writes(self) -> bool:
@@ -138,11 +139,17 @@ class HttpClient:
     async def call(self, call: Call) -> Answer:
         """Send `call` once and return the answer, whatever its status.
 
-        Unavailable: it was never sent, or it reads and no complete answer came. Ambiguous: it writes, and
+        Unavailable: it was never sent, as when its turn came too late, or it reads and no complete answer came. Ambiguous: it writes, and
         may have arrived. Rejected: it reads, and the answer is larger than `LARGEST_ANSWER`. When the
         caller is cancelled, the request goes on by itself until it has an answer or times out.
         """
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
         await self._turns.acquire()
+        waited = timedelta(seconds=loop.time() - asked_at)
+        if call.starts_within is not None and waited > call.starts_within:
+            self._turns.release()
+            raise _failure(call, Sent.NEVER, "its turn came too late")
         task = asyncio.create_task(self._exchange(call))
         self._running.add(task)
         task.add_done_callback(self._ended)

@@ -63,6 +63,7 @@ class Provider(Protocol):
     async def revoke_key(self, key_id: str) -> None:
         """Delete a key for good. NotFound: the provider knows no such key, or does not show it to us.
 
+        Not sent when it would have to wait for more than 5 s: what was checked before it may be otherwise then.
         Unavailable, Throttled, Denied, Rejected: not deleted. Ambiguous: it may be deleted, now or later.
         """
         ...

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -32,6 +34,9 @@ from rotator.providers.deepgram_answers import Listed
 
 _DETAILS_AT_ONCE = 4
 """How many keys are read at once after a list: few, so that a large project leaves turns to urgent calls."""
+
+_DELETE_STARTS_WITHIN = timedelta(seconds=5)
+"""A later DELETE is not sent: what was checked before it may not be so any more."""
 
 _READ = (200,)
 _DONE = range(200, 300)
@@ -123,7 +128,8 @@ class Deepgram:
         path = self._key_path("revoke key", key_id)
         if key_id == await self._own_key_id():
             raise Rejected("revoke key", key_id, "it is the management key in use")
-        await self._ask(self._call("DELETE", path, "revoke key", key_id), names_a_key=True)
+        call = replace(self._call("DELETE", path, "revoke key", key_id), starts_within=_DELETE_STARTS_WITHIN)
+        await self._ask(call, names_a_key=True)
 
     async def prove(self, secret: Secret) -> Proof:
         """Say whether `secret` is valid. A valid key that lacks a right is accepted: the rights are not asked."""

@@ -7,6 +7,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -172,6 +173,22 @@ async def test_no_more_than_so_many_calls_run_at_once() -> None:
         assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
     assert gate.most <= 3
     assert gate.total == 10
+
+
+@pytest.mark.promise("P3")
+async def test_a_call_whose_turn_comes_too_late_is_never_sent() -> None:
+    gate = Gate()
+    async with client(gate, concurrency=1) as http:
+        first = asyncio.create_task(http.call(call()))
+        await gate.entered.wait()
+        late = asyncio.create_task(http.call(replace(call("DELETE"), starts_within=timedelta(0))))
+        patient = asyncio.create_task(http.call(replace(call("DELETE"), starts_within=LONG)))
+        await asyncio.wait({late}, timeout=0.01)
+        gate.opened.set()
+        with pytest.raises(Unavailable, match="too late"):
+            await late
+        assert {(await first).status, (await patient).status} == {200}
+    assert gate.total == 2
 
 
 @pytest.mark.promise("P2")

@@ -8,14 +8,28 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import Denied, NotFound, Rejected
+from rotator.http import Answer, Call, HttpClient
 from rotator.model.key import Mark
+from rotator.providers.deepgram import Deepgram
 from rotator.simulator.faults import Operation
 from rotator.simulator.rights import Role
 from rotator.simulator.world import Quirks
-from tests.contract.provider_bench import Bench, bench, request
+from tests.contract.provider_bench import CALL_TIMEOUT, Bench, bench, request
 from tests.support.canary import CANARY
 
 DAY = timedelta(days=1)
+
+
+class Noting(HttpClient):
+    """Keeps every call that it was asked to make."""
+
+    def __init__(self, base_url: str, *, call_timeout: timedelta, concurrency: int) -> None:
+        super().__init__(base_url, call_timeout=call_timeout, concurrency=concurrency)
+        self.calls: list[Call] = []
+
+    async def call(self, call: Call) -> Answer:
+        self.calls.append(call)
+        return await super().call(call)
 
 
 @pytest.fixture
@@ -107,3 +121,17 @@ class TestRevokeKey:
         with pytest.raises(Denied, match="403 INSUFFICIENT_PERMISSIONS"):
             await admin.revoke_key(made.key_id)
         assert deepgram.world.accepts(made.secret)
+
+    @pytest.mark.promise("P3")
+    async def test_a_delete_that_would_have_to_wait_is_not_sent(self, deepgram: Bench) -> None:
+        """It was checked for now, not for when a busy provider has a turn to give."""
+        made = deepgram.key()
+        http = Noting(deepgram.base_url, call_timeout=CALL_TIMEOUT, concurrency=1)
+        provider = Deepgram(
+            http, project_id=deepgram.project_id, management=deepgram.management.secret, clock=deepgram.clock
+        )
+        await provider.revoke_key(made.key_id)
+        await http.aclose()
+        assert [call.starts_within for call in http.calls if call.method == "DELETE"] == [
+            timedelta(seconds=5)
+        ]
