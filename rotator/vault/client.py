@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -20,7 +21,7 @@ from hvac.api.auth_methods import Token
 from hvac.api.secrets_engines.kv_v2 import KvV2
 from hvac.api.system_backend import SystemBackend
 
-from rotator.errors import Denied, PortError, Rejected, Unavailable
+from rotator.errors import Denied, PortError, Rejected
 from rotator.model.secret import Secret
 from rotator.vault import answers, paths, translate, wire
 from rotator.vault.answers import Answer, Stored, Written
@@ -30,8 +31,8 @@ from rotator.vault.translate import Call
 class VaultClient:
     """The calls that rotator makes to Vault, each translated into `rotator.errors`.
 
-    Every KV call first makes sure that the mount is KV version 2. `call_timeout` bounds one call, waiting
-    for a free thread included. A call whose await is cancelled or timed out goes on in its thread if it has
+    Every KV call first makes sure that the mount is KV version 2. `call_timeout` bounds one call from
+    the moment it has its turn: a bounded number run at a time. A call whose await is cancelled or timed out goes on in its thread if it has
     been sent, and is never sent if it has not. `ca_cert` is a file of certificates to trust instead of the
     usual ones; there is no way to switch verification off. Safe to share between tasks of one event loop.
     """
@@ -49,6 +50,7 @@ class VaultClient:
             _check_path(Call(operation="use", target=f"namespace {self.namespace}"), self.namespace)
         self._timeout = call_timeout
         self._pool = ThreadPoolExecutor(wire.THREADS, thread_name_prefix="vault")
+        self._turns = asyncio.Semaphore(wire.THREADS)
         self._adapter = wire.adapter(
             address=address,
             token=token,
@@ -196,21 +198,25 @@ class VaultClient:
         return "whether the token is still good could not be asked"
 
     async def _ask(self, call: Call, send: Callable[[], object]) -> Answer:
-        """Run `send` in a thread and return the answer, whatever its status."""
+        """Run `send` in a thread, once one is free, and return the answer, whatever its status."""
+        await self._turns.acquire()
         future = self._pool.submit(wire.exchange, call, send)
+        future.add_done_callback(partial(_give_back, asyncio.get_running_loop(), self._turns))
         outcome: Answer | PortError
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 outcome = await asyncio.wrap_future(future)
         except TimeoutError:
-            if future.cancel():
-                outcome = Unavailable(call.operation, call.target, "no thread was free in time; never sent")
-            else:
-                outcome = translate.lost(call, "no answer in time")
+            outcome = translate.lost(call, "no answer in time")
         # Raised here, outside of any except block, so that no vendor's exception comes along as its context.
         if isinstance(outcome, PortError):
             raise outcome
         return outcome
+
+
+def _give_back(loop: asyncio.AbstractEventLoop, turns: asyncio.Semaphore, _ended: Future[object]) -> None:
+    """Let the next call have its turn, as soon as the thread of this one is free: a caller may have left before."""
+    loop.call_soon_threadsafe(turns.release)
 
 
 def _nothing_there(answer: Answer) -> bool:

@@ -99,7 +99,21 @@ async def test_no_answer_in_time(
             patience.set()
 
 
-async def test_a_call_that_found_no_thread_was_never_sent(
+@pytest.mark.promise("P8")
+async def test_many_calls_at_once_all_have_their_turn(server: VaultServer, token: Secret, place: str) -> None:
+    """The time that a call waits for the others before it is none of its own."""
+
+    def slow(_request: Seen, forward: Callable[[], Reply]) -> Reply | None:
+        threading.Event().wait(0.1)
+        return forward()
+
+    with between(slow, server.address) as lab:
+        async with connected(lab.address, token, seconds=0.5) as client:
+            reads = (client.read("read", "secret", f"rotated/{place}/{n}") for n in range(80))
+            assert {read.version for read in await asyncio.gather(*reads)} == {0}
+
+
+async def test_a_call_that_is_cancelled_before_its_turn_is_never_sent(
     server: VaultServer, token: Secret, place: str, patience: threading.Event
 ) -> None:
     with between(hanging("GET", patience), server.address) as lab:
@@ -109,11 +123,12 @@ async def test_a_call_that_found_no_thread_was_never_sent(
                 asyncio.create_task(client.read("read", "secret", f"rotated/{place}/{n}")) for n in range(8)
             ]
             await reached(lambda: len(lab.seen) == 9)
-            client._timeout = timedelta(milliseconds=50)
-            with pytest.raises(Unavailable, match="never sent"):
-                await client.write("write", "secret", f"rotated/{place}/late", DATA, base=0)
+            late = asyncio.create_task(client.write("write", "secret", f"rotated/{place}/late", DATA, base=0))
+            await SystemClock().sleep(timedelta(milliseconds=20))
+            late.cancel()
             patience.set()
             await asyncio.gather(*reads)
+            assert (await client.read("read", "secret", f"rotated/{place}/late")).version == 0
         assert not any(request.method == "POST" for request in lab.seen)
 
 
