@@ -19,6 +19,7 @@ from rotator.model.key import Key, Listing
 from rotator.model.lineage import Lineage
 from rotator.model.reason import HoldReason
 from rotator.model.record import Record
+from rotator.plan.facts import head
 from rotator.policy.match import Exclusion
 from rotator.policy.policy import Adopt, DestinationTemplate, Policy
 from rotator.policy.settings import PolicyFile
@@ -59,11 +60,16 @@ class Stray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """All that one look showed. `excluded` counts, by provider, why policies did not take keys."""
+    """All that one look showed.
+
+    `excluded` counts, by provider, why policies did not take keys. `idle` are the names of the policies whose
+    selector takes no key and covers no lineage.
+    """
 
     listings: Mapping[str, Listing]
     found: tuple[Found, ...]
     excluded: Mapping[str, Counter[Exclusion]]
+    idle: tuple[str, ...]
     strays: tuple[Stray, ...]
     troubles: tuple[Trouble, ...]
 
@@ -77,7 +83,8 @@ async def survey(
     `Journal.names` raises: without the journal nothing may be decided.
     """
     troubles: list[Trouble] = []
-    records, unread = await _records(journal, troubles)
+    read = await _read(journal, troubles)
+    records = read.records
     projects = {
         settings.name: Project(settings=settings, namespace=namespace)
         for settings in file.providers
@@ -90,37 +97,51 @@ async def survey(
     }
     for name, some in taken.items():
         troubles += _unplaced(name, some)
-    found = _without_clashes(
-        [
-            *_recorded(file.policies, projects, listings, records, taken, troubles),
-            *_new(taken, records, unread),
-            *_lost(file.policies, projects, listings, records, taken, journal_id),
-        ]
-    )
+    absent = _many_absent(projects, listings, _currents(records.values()))
+    found = [
+        *_recorded(file.policies, projects, listings, records, taken, absent, troubles),
+        *_new(taken, read, absent),
+        *_lost(file.policies, projects, listings, read, taken, journal_id),
+    ]
+    found = _without_clashes([*found, *_missing(file.policies, projects, listings, read, found)])
     return Fleet(
         listings=listings,
         found=tuple(sorted(found, key=lambda one: one.assignment.lineage.name)),
         excluded={name: some.excluded for name, some in taken.items()},
-        strays=_strays(listings, found, unread, journal_id),
+        idle=_idle(file.policies, projects, listings, taken, found),
+        strays=_strays(listings, found, read.refused | read.waiting, journal_id),
         troubles=tuple(troubles),
     )
 
 
-async def _records(journal: Journal, troubles: list[Trouble]) -> tuple[dict[str, RecordRead], frozenset[str]]:
-    """Return all readable records by lineage id, and the lineage ids of those that can't be read."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What reading all records gave, by lineage id: those that could be read, those that can't be, the others.
+
+    `refused` stay unreadable until a person acts; `waiting` could not be asked for just now.
+    """
+
+    records: Mapping[str, RecordRead]
+    refused: frozenset[str]
+    waiting: frozenset[str]
+
+
+async def _read(journal: Journal, troubles: list[Trouble]) -> _Read:
+    """Read all records."""
     names = await journal.names()
     reads = await asyncio.gather(*(journal.read(name) for name in names), return_exceptions=True)
     records: dict[str, RecordRead] = {}
-    unread = set()
+    refused: set[str] = set()
+    waiting: set[str] = set()
     for name, read in zip(names, reads, strict=True):
         if isinstance(read, PortError):
             troubles.append(Trouble(what=f"record {name}", error=read))
-            unread.add(name.rpartition("-")[2])
+            (refused if isinstance(read, Rejected) else waiting).add(name.rpartition("-")[2])
         elif isinstance(read, BaseException):
             raise read
         elif read.record is not None:
             records[read.record.lineage.lineage_id] = read
-    return records, frozenset(unread)
+    return _Read(records=records, refused=frozenset(refused), waiting=frozenset(waiting))
 
 
 async def _listings(providers: Mapping[str, Provider], troubles: list[Trouble]) -> dict[str, Listing]:
@@ -142,12 +163,13 @@ def _recorded(
     listings: Mapping[str, Listing],
     records: Mapping[str, RecordRead],
     taken: Mapping[str, Taken],
+    absent: Mapping[str, str],
     troubles: list[Trouble],
 ) -> Iterable[Found]:
     """Yield the lineages that have a record, covered by a policy or not."""
     currents = _currents(records.values())
     by_project = {project.settings.project_id: name for name, project in projects.items()}
-    clashing = {lineage_id for some in taken.values() for lineage_id in some.keys_of}
+    clashing = {lineage_id: ids for some in taken.values() for lineage_id, ids in some.keys_of.items()}
     for lineage_id, read in records.items():
         record = read.record
         if record is None:
@@ -160,15 +182,16 @@ def _recorded(
                 troubles.append(Trouble(what=what, error=error))
             continue
         covered = covering(policies, projects[name], record, listings[name])
-        hold = None
+        hold, detail = None, ""
         if lineage_id in clashing:
             hold = HoldReason.DESTINATION_CLASH
+            detail = _named("keys", clashing[lineage_id] | {_begun_or_served(record)})
         elif len(covered) > 1:
-            hold = HoldReason.MATCHED_TWICE
+            hold, detail = HoldReason.MATCHED_TWICE, _named("policies", [policy.name for policy in covered])
         elif covers_moved(policies, projects[name], record, covered):
             hold = HoldReason.DESTINATION_MOVED
-        elif _many_absent(listings[name], currents.get(record.lineage.project_id, {})):
-            hold = HoldReason.MANY_ABSENT
+        elif name in absent:
+            hold, detail = HoldReason.MANY_ABSENT, absent[name]
         elsewhere = frozenset(
             key_id for some in currents.values() for other, key_id in some.items() if other != lineage_id
         )
@@ -178,36 +201,42 @@ def _recorded(
             matched_key_id=None,
             currents_elsewhere=elsewhere,
             fleet_hold=hold,
+            fleet_hold_detail=detail,
         )
         yield Found(assignment=assignment, provider=name, record=read)
 
 
-def _new(
-    taken: Mapping[str, Taken], records: Mapping[str, RecordRead], unread: frozenset[str]
-) -> Iterable[Found]:
+def _new(taken: Mapping[str, Taken], read: _Read, absent: Mapping[str, str]) -> Iterable[Found]:
     """Yield the lineages that a policy begins: no record yet.
 
-    A record that can't be read may name any of their keys; nothing is taken in meanwhile.
+    A record that can't be read may name any of their keys; nothing is taken in meanwhile. While one could only
+    not be asked for, they wait unseen: the trouble tells.
     """
-    elsewhere = frozenset(k for some in _currents(records.values()).values() for k in some.values())
-    for some in taken.values():
+    if read.waiting and not read.refused:
+        return
+    elsewhere = frozenset(k for some in _currents(read.records.values()).values() for k in some.values())
+    for name, some in taken.items():
         for lineage_id, key_ids in some.keys_of.items():
-            if lineage_id in records:
+            if lineage_id in read.records:
                 continue
             lineage, policy = some.lineages[lineage_id]
-            hold = None
+            takers = {name for key_id in key_ids for name in some.policies_of[key_id]}
+            hold, detail = None, ""
             if len(key_ids) > 1:
-                hold = HoldReason.DESTINATION_CLASH
+                hold, detail = HoldReason.DESTINATION_CLASH, _named("keys", key_ids)
             elif any(len(some.policies_of[key_id]) > 1 for key_id in key_ids):
-                hold = HoldReason.MATCHED_TWICE
-            elif unread:
-                hold = HoldReason.RECORD_UNREADABLE
+                hold, detail = HoldReason.MATCHED_TWICE, _named("policies", takers)
+            elif read.refused:
+                hold, detail = HoldReason.RECORD_UNREADABLE, "the record of another lineage"
+            elif name in absent:
+                hold, detail = HoldReason.MANY_ABSENT, absent[name]
             assignment = Assignment(
                 lineage=lineage,
                 policy=policy,
                 matched_key_id=min(key_ids),
                 currents_elsewhere=elsewhere,
                 fleet_hold=hold,
+                fleet_hold_detail=detail,
             )
             yield Found(assignment=assignment, provider=lineage.provider, record=None)
 
@@ -216,12 +245,16 @@ def _lost(
     policies: tuple[Policy, ...],
     projects: Mapping[str, Project],
     listings: Mapping[str, Listing],
-    records: Mapping[str, RecordRead],
+    read: _Read,
     taken: Mapping[str, Taken],
     journal_id: str,
 ) -> Iterable[Found]:
     """Yield the lineages that only marked keys lead to: their record was lost."""
-    met = set(records) | {lineage_id for some in taken.values() for lineage_id in some.keys_of}
+    met = (
+        read.waiting
+        | set(read.records)
+        | {lineage_id for some in taken.values() for lineage_id in some.keys_of}
+    )
     for name, listing in listings.items():
         for key in listing.keys:
             mark = key.mark
@@ -230,22 +263,76 @@ def _lost(
             for policy in policies:
                 lineage = expected_lineage(policy, projects[name], key)
                 if lineage is not None:
-                    met.add(mark.lineage_id)
+                    met |= {mark.lineage_id}
                     assignment = Assignment(lineage=lineage, policy=policy, matched_key_id=None)
                     yield Found(assignment=assignment, provider=name, record=None)
                     break
 
 
+def _missing(
+    policies: tuple[Policy, ...],
+    projects: Mapping[str, Project],
+    listings: Mapping[str, Listing],
+    read: _Read,
+    found: list[Found],
+) -> Iterable[Found]:
+    """Yield the lineages that a policy names under `keys:`, where the provider has no such key and nobody knows it."""
+    if read.waiting:
+        return
+    met = {one.assignment.lineage.lineage_id for one in found} | read.refused
+    ever = {one.record.first_key_id for one in read.records.values() if one.record} | _known(
+        read.records.values()
+    )
+    for policy in policies:
+        listing = listings.get(policy.provider)
+        if listing is None:
+            continue
+        for path, key_id in policy.keys:
+            lineage = projects[policy.provider].lineage(policy, path)
+            if key_id in ever or listing.get(key_id) is not None or lineage.lineage_id in met:
+                continue
+            assignment = Assignment(lineage=lineage, policy=policy, matched_key_id=key_id)
+            yield Found(assignment=assignment, provider=policy.provider, record=None)
+
+
 def _without_clashes(found: list[Found]) -> list[Found]:
     """Return the lineages, those held that share a place in Vault: keys of two projects can give one path."""
-    places = Counter(one.assignment.lineage.name for one in found)
+    places: dict[str, list[Found]] = {}
+    for one in found:
+        places.setdefault(one.assignment.lineage.name, []).append(one)
     held = []
     for one in found:
-        assignment = one.assignment
-        if places[assignment.lineage.name] > 1:
-            assignment = replace(assignment, fleet_hold=HoldReason.DESTINATION_CLASH)
-        held.append(replace(one, assignment=assignment))
+        sharing = places[one.assignment.lineage.name]
+        if len(sharing) > 1:
+            detail = " and ".join(sorted(f"{_key_id(each)} at {each.provider}" for each in sharing))
+            assignment = replace(
+                one.assignment, fleet_hold=HoldReason.DESTINATION_CLASH, fleet_hold_detail=f"keys {detail}"
+            )
+            held.append(replace(one, assignment=assignment))
+        else:
+            held.append(one)
     return held
+
+
+def _idle(
+    policies: tuple[Policy, ...],
+    projects: Mapping[str, Project],
+    listings: Mapping[str, Listing],
+    taken: Mapping[str, Taken],
+    found: list[Found],
+) -> tuple[str, ...]:
+    """Return the policies that select nothing. Of a provider that could not be listed nothing is known."""
+    busy = {name for some in taken.values() for names in some.policies_of.values() for name in names}
+    for one in found:
+        if one.record is not None and one.record.record is not None:
+            listing = listings[one.provider]
+            covered = covering(policies, projects[one.provider], one.record.record, listing)
+            busy |= {policy.name for policy in covered}
+    return tuple(
+        policy.name
+        for policy in policies
+        if policy.select is not None and policy.provider in listings and policy.name not in busy
+    )
 
 
 def _unplaced(provider: str, some: Taken) -> Iterable[Trouble]:
@@ -285,9 +372,34 @@ def _currents(records: Iterable[RecordRead]) -> dict[str, dict[str, str]]:
     return currents
 
 
-def _many_absent(listing: Listing, currents: Mapping[str, str]) -> bool:
-    absent = sum(listing.get(key_id) is None for key_id in currents.values())
-    return absent >= ABSENT_AT_LEAST and absent * 2 > len(currents)
+def _many_absent(
+    projects: Mapping[str, Project],
+    listings: Mapping[str, Listing],
+    currents: Mapping[str, Mapping[str, str]],
+) -> dict[str, str]:
+    """Return the providers whose list lacks most of the keys in use, each with how many."""
+    found = {}
+    for name, listing in listings.items():
+        served = currents.get(projects[name].settings.project_id, {}).values()
+        absent = sum(listing.get(key_id) is None for key_id in served)
+        if absent >= ABSENT_AT_LEAST and absent * 2 > len(served):
+            found[name] = f"{absent} of {len(served)}"
+    return found
+
+
+def _named(what: str, names: Iterable[str]) -> str:
+    return f"{what} {' and '.join(sorted(set(names)))}"
+
+
+def _begun_or_served(record: Record) -> str:
+    """Return the id of the key that a lineage has in use, else of the one that it began with."""
+    known = head(record)
+    return record.first_key_id if known is None else known.key_id
+
+
+def _key_id(found: Found) -> str:
+    record = found.record.record if found.record else None
+    return str(found.assignment.matched_key_id) if record is None else _begun_or_served(record)
 
 
 def _uncovered(record: Record) -> Policy:

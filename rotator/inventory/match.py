@@ -73,6 +73,7 @@ def taken_by(
             )
             reasons.append(reason)
             if reason is None:
+                taken.policies_of.setdefault(key.key_id, []).append(policy.name)
                 path = _path(policy, project, key)
                 if path is None:
                     taken.unplaced.append(key.key_id)
@@ -80,7 +81,6 @@ def taken_by(
                 lineage = project.lineage(policy, path)
                 taken.lineages.setdefault(lineage.lineage_id, (lineage, policy))
                 taken.keys_of.setdefault(lineage.lineage_id, set()).add(key.key_id)
-                taken.policies_of.setdefault(key.key_id, []).append(policy.name)
         excluded = telling_of(reasons)
         if excluded is not None:
             taken.excluded[excluded] += 1

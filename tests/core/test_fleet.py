@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.errors import Denied, PortError, Rejected, Unavailable
+from rotator.errors import Denied, PortError, Rejected, Throttled, Unavailable
 from rotator.inventory.fleet import Fleet, Found, survey
 from rotator.model.key import Key, KeyRequest, Listing, Mark
 from rotator.model.lineage import Lineage
@@ -160,6 +160,10 @@ def holds(fleet: Fleet) -> dict[str, HoldReason | None]:
     return {path: one.assignment.fleet_hold for path, one in by_path(fleet).items()}
 
 
+def details(fleet: Fleet) -> dict[str, str]:
+    return {path: one.assignment.fleet_hold_detail for path, one in by_path(fleet).items()}
+
+
 async def test_a_new_key_becomes_a_lineage_without_a_record() -> None:
     fleet = await seen(keys=(key("key-1", comment="voice"),))
 
@@ -208,6 +212,7 @@ async def test_two_keys_of_one_path_are_held() -> None:
     fleet = await seen(keys=(key("key-1"), key("key-2"), key("key-3", comment="other")))
 
     assert holds(fleet) == {"voice": HoldReason.DESTINATION_CLASH, "other": None}
+    assert details(fleet) == {"voice": "keys key-1 and key-2", "other": ""}
 
 
 async def test_a_new_key_with_the_path_of_a_record_holds_it() -> None:
@@ -215,6 +220,7 @@ async def test_a_new_key_with_the_path_of_a_record_holds_it() -> None:
     fleet = await seen(serving("voice", one), keys=(one, key("key-2")))
 
     assert holds(fleet) == {"voice": HoldReason.DESTINATION_CLASH}
+    assert details(fleet) == {"voice": "keys key-1 and key-2"}
 
 
 @pytest.mark.promise("P4")
@@ -228,6 +234,7 @@ async def test_keys_of_two_projects_that_give_one_path_are_held() -> None:
         ("asr", "voice", HoldReason.DESTINATION_CLASH),
         ("tts", "voice", HoldReason.DESTINATION_CLASH),
     ]
+    assert {f.assignment.fleet_hold_detail for f in fleet.found[1:]} == {"keys key-1 at asr and key-2 at tts"}
 
 
 async def test_a_key_that_two_policies_match_is_held_in_both() -> None:
@@ -241,6 +248,7 @@ async def test_a_key_that_two_policies_match_is_held_in_both() -> None:
         "b/voice": HoldReason.MATCHED_TWICE,
         "other": None,
     }
+    assert details(fleet) == {"voice": "policies a and b", "b/voice": "policies a and b", "other": ""}
 
 
 async def test_a_record_that_two_policies_cover_is_held() -> None:
@@ -248,6 +256,7 @@ async def test_a_record_that_two_policies_cover_is_held() -> None:
     fleet = await seen(serving("voice", one), keys=(one,), policies=(policy("a"), policy("b")))
 
     assert holds(fleet) == {"voice": HoldReason.MATCHED_TWICE}
+    assert details(fleet) == {"voice": "policies a and b"}
 
 
 async def test_a_changed_path_is_held() -> None:
@@ -270,6 +279,18 @@ async def test_when_most_keys_vanish_at_once_nothing_is_believed(
     fleet = await seen(*(serving(f"c{n}", k) for n, k in enumerate(keys)), keys=tuple(keys[absent:]))
 
     assert set(holds(fleet).values()) == {HoldReason.MANY_ABSENT if held else None}
+
+
+@pytest.mark.promise("P1")
+async def test_nothing_new_is_begun_where_most_keys_vanished() -> None:
+    new, tts = key("key-new", comment="new"), FakeProvider((key("key-tts", comment="tts"),))
+    gone = (serving(f"c{n}", key(f"key-{n}", comment=f"c{n}")) for n in range(3))
+    policies = (policy(), policy("b", provider="tts"))
+    fleet = await seen(*gone, keys=(new,), policies=policies, others={"tts": tts})
+
+    assert holds(fleet)["new"] is HoldReason.MANY_ABSENT
+    assert holds(fleet)["tts"] is None
+    assert details(fleet)["new"] == details(fleet)["c0"] == "3 of 3"
 
 
 @pytest.mark.promise("P8")
@@ -302,6 +323,62 @@ async def test_nothing_is_taken_in_while_a_record_cant_be_read() -> None:
 
     assert holds(fleet) == {"one": None, "two": HoldReason.RECORD_UNREADABLE}
     assert [trouble.what for trouble in fleet.troubles] == [f"record {unreadable[0]}"]
+
+
+@pytest.mark.promise("P4")
+@pytest.mark.parametrize("error", [Unavailable("read record", "x"), Throttled("read record", "x")])
+async def test_while_a_record_could_not_be_asked_for_what_it_may_name_waits(error: PortError) -> None:
+    """The next sweep reads it; nothing is for a person to do."""
+    one = key("key-1", comment="one")
+    marked = key("key-3", comment=mark_on("voice", "voice"))
+    pinned = replace(policy("pins"), select=None, keys=(("pinned", "key-none"),))
+    unread = (lineage("voice").record_name, error)
+    fleet = await seen(
+        serving("one", one),
+        unread,
+        keys=(one, key("key-2", comment="two"), marked),
+        policies=(policy(), pinned),
+    )
+
+    assert holds(fleet) == {"one": None}
+    assert [trouble.error for trouble in fleet.troubles] == [error]
+    assert fleet.strays == ()
+
+
+@pytest.mark.promise("P8")
+async def test_a_pinned_key_that_is_not_there_is_found_missing() -> None:
+    one = key("key-1", comment="one")
+    keys = (("pinned", "key-none"), ("there", "key-2"), ("one", "key-1"), ("begun", "key-first"))
+    pins = Policy(name="pins", provider="asr", keys=keys)
+    begun = replace(serving("begun", key("key-3", comment="begun")), first_key_id="key-first")
+    fleet = await seen(serving("one", one), begun, keys=(one, key("key-2"), key("key-3")), policies=(pins,))
+
+    assert holds(fleet) == dict.fromkeys(["begun", "one", "pinned", "there"])
+    found = by_path(fleet)["pinned"]
+    assert (found.assignment.matched_key_id, found.record, found.provider) == ("key-none", None, "asr")
+
+
+@pytest.mark.promise("P8")
+async def test_of_a_provider_that_could_not_be_listed_no_key_is_missing_and_no_policy_idle() -> None:
+    down = FakeProvider(fails=Unavailable("list keys", "project-tts", "503"))
+    pins = Policy(name="pins", provider="tts", keys=(("pinned", "key-none"),))
+    fleet = await seen(policies=(pins, policy("b", provider="tts")), others={"tts": down})
+
+    assert (fleet.found, fleet.idle) == ((), ())
+
+
+@pytest.mark.promise("P8")
+async def test_a_policy_that_selects_nothing_is_told() -> None:
+    one = key("key-1", comment="one")
+    policies = (
+        policy("covers", comment="one"),
+        policy("takes", comment="two"),
+        policy("nothing", comment="three"),
+        Policy(name="pins", provider="asr", keys=(("pinned", "key-none"),)),
+    )
+    fleet = await seen(serving("one", one), keys=(one, key("key-2", comment="two")), policies=policies)
+
+    assert fleet.idle == ("nothing",)
 
 
 async def test_marked_keys_without_a_record_lead_to_their_lineage() -> None:

@@ -155,7 +155,7 @@ def fleet_of(*lineages: Found, listed: tuple[Key, ...] = ()) -> Fleet:
     listing = Listing(
         keys=(*keys, *listed), at=NOW, seen_at=NOW, management_key_id=MANAGEMENT, management_member_id=MEMBER
     )
-    return Fleet(listings={"asr": listing}, found=lineages, excluded={}, strays=(), troubles=())
+    return Fleet(listings={"asr": listing}, found=lineages, excluded={}, idle=(), strays=(), troubles=())
 
 
 def records_of(fleet: Fleet) -> Records:
