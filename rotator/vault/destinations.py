@@ -52,7 +52,7 @@ class VaultDestinations:
         the mount that our token may not read are left out: the answer to the publish tells what they did.
         """
         operation = "check entry"
-        self._check_namespace(operation, lineage)
+        self._check_place(operation, lineage)
         await self._client.check_mount(lineage.mount)
         await self._client.check_mount(self._journal_mount)
         granted = await self._client.capabilities(operation, self._api_paths(lineage))
@@ -75,7 +75,7 @@ class VaultDestinations:
         be written, now or later, at `base` only. Unavailable, Throttled, Denied, Rejected: nothing was written.
         """
         operation = "publish into entry"
-        self._check_namespace(operation, lineage)
+        self._check_place(operation, lineage)
         kept = {} if base == 0 else (await self._at_base(operation, lineage, base)).data
         try:
             data = entry_fields.merged(kept, fields, publication)
@@ -88,7 +88,7 @@ class VaultDestinations:
 
     async def _read(self, operation: str, lineage: Lineage, *, at_least: int) -> Stored:
         """Read until the version is `at_least` or patience ends. On a standby, 404 may be stale as well."""
-        self._check_namespace(operation, lineage)
+        self._check_place(operation, lineage)
         found = await self._client.read(operation, lineage.mount, lineage.path)
         for _ in range(_LOOKS):
             if found.version >= at_least:
@@ -150,7 +150,10 @@ class VaultDestinations:
         if entry_fields.deletes_versions(settings):
             raise Rejected(operation, lineage.name, f"{cure} the mount")
 
-    def _check_namespace(self, operation: str, lineage: Lineage) -> None:
+    def _check_place(self, operation: str, lineage: Lineage) -> None:
         if lineage.namespace.strip("/") != self._client.namespace:
             detail = f"it is in namespace {lineage.namespace!r}, we work in {self._client.namespace!r}"
             raise Rejected(operation, lineage.name, detail)
+        # A key's comment may choose the path; it must never lead a secret into the journal.
+        if lineage.mount == self._journal_mount and f"{lineage.path}/".startswith(f"{self._journal_prefix}/"):
+            raise Rejected(operation, lineage.name, "it is inside the journal")

@@ -6,6 +6,7 @@ and servers limit how many strings one request may hold; a text passes through b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,6 +20,7 @@ from rotator.vault.answers import Stored
 from rotator.vault.client import VaultClient
 
 _FORMAT: Final = "1"
+_JOURNAL_ID: Final = re.compile(r"[0-9a-f]{12}")
 _RECORD_FIELDS: Final = ("format", "lineage", "record")
 _CONTROL_FIELDS: Final = ("format", "instance", "journal_id")
 
@@ -46,6 +48,9 @@ class VaultJournal:
         if found.state is EntryState.ABSENT:
             return None
         document = self._document(operation, path, found, _CONTROL_FIELDS)
+        if not _JOURNAL_ID.fullmatch(document["journal_id"]):
+            # It goes into the comments of keys, and must be found there again.
+            raise Rejected(operation, path, "its journal_id is not 12 lower-case hexadecimal digits")
         return Control(journal_id=document["journal_id"], instance=document["instance"])
 
     async def found(self, control: Control) -> None:

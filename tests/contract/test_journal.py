@@ -79,6 +79,8 @@ GOOD_CONTROL = {"format": "1", "journal_id": "0123456789ab", "instance": "prod"}
         GOOD_CONTROL | {"format": 1},
         GOOD_CONTROL | {"more": "x"},
         GOOD_CONTROL | {"instance": 7},
+        GOOD_CONTROL | {"journal_id": "x ] y"},
+        GOOD_CONTROL | {"journal_id": "0123456789AB"},
         {"format": "1", "journal_id": "0123456789ab"},
     ],
 )

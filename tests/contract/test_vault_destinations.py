@@ -435,3 +435,15 @@ async def test_without_vault_every_method_is_unavailable(
             ):
                 with pytest.raises(Unavailable):
                     await attempt
+
+
+@pytest.mark.promise("P7")
+@pytest.mark.parametrize("path", ["rotator-journal/j/control", "rotator-journal/j/lineages/x"])
+async def test_no_secret_is_ever_led_into_the_journal(
+    destinations: Destinations, lineage: Lineage, path: str
+) -> None:
+    inside = replace(lineage, path=path)
+    with pytest.raises(Rejected, match="inside the journal"):
+        await destinations.check_writable(inside, FIELDS)
+    with pytest.raises(Rejected, match="inside the journal"):
+        await destinations.publish(inside, FIELDS, publication(), base=0)
