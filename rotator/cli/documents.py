@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from rotator.cli.lines import Line, Report, time_left
+from rotator.cli.lines import Line, Report, Unserved, time_left
 from rotator.cli.times import rfc3339
 from rotator.errors import RotatorError
 from rotator.inventory.fleet import Stray
@@ -32,6 +32,8 @@ def of_report(report: Report) -> dict[str, object]:
             provider: {reason.value: count for reason, count in sorted(counts.items())}
             for provider, counts in report.excluded.items()
         },
+        "idle": list(report.idle),
+        "unserved": [_unserved(one) for one in report.unserved],
         "strays": [_stray(stray) for stray in report.strays],
         "troubles": [{"what": trouble.what, **_error(trouble.error)} for trouble in report.troubles],
     }
@@ -44,6 +46,7 @@ def _line(line: Line) -> dict[str, object]:
         "provider": line.provider,
         "policy": line.policy.name,
         "phase": line.phase.value,
+        "missing_key_id": line.missing_key_id,
         "key_id": line.key.key_id if line.key else None,
         "version": current.version if current else None,
         "rotation_id": current.rotation_id if current else None,
@@ -105,6 +108,17 @@ def _failure(line: Line) -> dict[str, object] | None:
         "count": failure.count,
         "failed_at": rfc3339(failure.failed_at),
         "next_try_at": rfc3339(failure.next_try_at),
+    }
+
+
+def _unserved(one: Unserved) -> dict[str, object]:
+    return {
+        "lineage": one.lineage,
+        "provider": one.provider,
+        "key_id": one.key.key_id,
+        "created_at": rfc3339(one.key.created_at),
+        "expires_at": _instant(one.key.expires_at),
+        "needs_person": one.needs_person,
     }
 
 

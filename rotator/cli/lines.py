@@ -19,7 +19,7 @@ from rotator.plan.actions import Action, Decision, Hold, Wait
 from rotator.plan.invariants import Obstacle, may_revoke, overlap_ends, release_ends
 from rotator.policy.match import Exclusion
 from rotator.policy.policy import Adopt, Policy
-from rotator.policy.schedule import latest_safe_start
+from rotator.policy.schedule import MADE_WITHIN, due, latest_safe_start
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -58,6 +58,19 @@ class Alive:
     original: bool
     ends_at: datetime | None
     obstacle: Obstacle | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unserved:
+    """A key of ours that works and that nobody serves. Its publish may be under way; the next publish ends it.
+
+    `needs_person`: no rotation is to come that would end it, and nobody can be at work on it any more.
+    """
+
+    lineage: str
+    provider: str
+    key: Key
+    needs_person: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +135,36 @@ class Line:
         )
 
     @property
+    def unserved(self) -> tuple[Unserved, ...]:
+        """The keys of ours that work and that nobody serves."""
+        if self.snapshot is None:
+            return ()
+        in_use = self.key if isinstance(self.key, KnownKey) else None
+        comes = in_use is not None and due(self.policy, self.snapshot.lineage.lineage_id, in_use) is not None
+        ends = (comes and self.policy.adopt is not Adopt.WATCH) or isinstance(self.decision, Action)
+        settled = self.snapshot.on_provider_clock(self.now) - MADE_WITHIN
+        return tuple(
+            Unserved(
+                lineage=self.lineage,
+                provider=self.provider,
+                key=key,
+                needs_person=not ends and not self.claimed and key.created_at <= settled,
+            )
+            for key in facts.unserved(self.snapshot, self.now)
+        )
+
+    @property
+    def missing_key_id(self) -> str | None:
+        """The key that the policy names by its id, while the provider does not list it and no record leads to it."""
+        if self.snapshot is None or not self._waits_for(WaitReason.NOT_FOUND):
+            return None
+        path = self.snapshot.lineage.path
+        return next((key_id for named, key_id in self.policy.keys if named == path), None)
+
+    @property
     def claimed(self) -> bool:
         """Whether another process works on it."""
-        return isinstance(self.decision, Wait) and self.decision.reason is WaitReason.CLAIMED
+        return self._waits_for(WaitReason.CLAIMED)
 
     @property
     def left(self) -> bool:
@@ -138,8 +178,7 @@ class Line:
             return Phase.UNKNOWN
         if isinstance(self.decision, Hold):
             return Phase.HELD
-        backing_off = isinstance(self.decision, Wait) and self.decision.reason is WaitReason.BACKING_OFF
-        if backing_off or self.failure or self.error:
+        if self._waits_for(WaitReason.BACKING_OFF) or self.failure or self.error:
             return Phase.FAILING
         record, watched = self.record, self.policy.adopt is Adopt.WATCH
         if record is None:
@@ -165,20 +204,34 @@ class Line:
         """The exit status that this lineage alone would give."""
         if self.error is not None:
             return failures.status_of(self.error)
-        if self.phase is Phase.HELD:
-            return exits.PERSON_NEEDED
-        return exits.FAILED if self.phase is Phase.FAILING else exits.FINE
+        if self.phase is Phase.FAILING:
+            return exits.FAILED
+        stuck = any(one.needs_person for one in self.unserved)
+        needed = self.phase is Phase.HELD or self._waits_for(WaitReason.NOT_FOUND) or stuck
+        return exits.PERSON_NEEDED if needed else exits.FINE
+
+    def _waits_for(self, reason: WaitReason) -> bool:
+        return isinstance(self.decision, Wait) and self.decision.reason is reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All that a command has to show. `excluded` counts, by provider, the keys that no policy takes."""
+    """All that a command has to show.
+
+    `excluded` counts, by provider, the keys that no policy takes; `idle` are the policies that select nothing.
+    """
 
     now: datetime
     lines: tuple[Line, ...]
     excluded: Mapping[str, Mapping[Exclusion, int]]
+    idle: tuple[str, ...]
     strays: tuple[Stray, ...]
     troubles: tuple[Trouble, ...]
+
+    @property
+    def unserved(self) -> tuple[Unserved, ...]:
+        """The keys of ours that work and that nobody serves."""
+        return tuple(one for line in self.lines for one in line.unserved)
 
     @property
     def status(self) -> int:

@@ -62,6 +62,7 @@ def report_of(fleet: Fleet, lines: Iterable[Line], connection: Connected) -> Rep
         now=connection.clock.now(),
         lines=ordered,
         excluded=fleet.excluded,
+        idle=fleet.idle,
         strays=(*fleet.strays, *strays_of(ordered)),
         troubles=fleet.troubles,
     )

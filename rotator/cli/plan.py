@@ -50,7 +50,7 @@ def plan_offline(options: Options, globs: tuple[str, ...], snapshot: Path, at: s
         if not globs or any(fnmatchcase(case.snapshot.lineage.name, glob) for glob in globs)
     ]
     lines = sorted((_line(case, now) for case in cases), key=lambda line: line.urgency)
-    report = Report(now=now, lines=tuple(lines), excluded={}, strays=strays_of(lines), troubles=())
+    report = Report(now=now, lines=tuple(lines), excluded={}, idle=(), strays=strays_of(lines), troubles=())
     return _show(options, report)
 
 

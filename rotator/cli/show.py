@@ -131,9 +131,26 @@ def _asides(report: Report) -> list[str]:
         "whether anybody uses it; if not, delete it at the provider"
         for stray in report.strays
     ]
+    missing = [
+        f"{line.missing_key_id} at {line.provider} (policy {line.policy.name}, for {line.lineage}). To do: see that the "
+        "id is right, and that the management key may list the key; else take it out of the policy"
+        for line in report.lines
+        if line.missing_key_id is not None
+    ]
+    unserved = [
+        f"{one.key.key_id} at {one.provider}, made for {one.lineage}: "
+        + (
+            "no rotation is to come that would end it. To do: see that nobody uses it, and delete it at the provider"
+            if one.needs_person
+            else "leaves after the next publish"
+        )
+        for one in report.unserved
+    ]
     troubles = [f"{t.what}: {t.error}. To do: {cure_of(t.error)}" for t in report.troubles]
     for title, items in (
         ("Held, a person is needed:", held),
+        ("Named under `keys:`, but not there:", missing),
+        ("Keys of ours that work and that nobody serves:", unserved),
         ("Strays, keys with our mark that no record leads to (never touched):", strays),
         ("Not looked at:", troubles),
     ):
@@ -143,13 +160,20 @@ def _asides(report: Report) -> list[str]:
 
 
 def _excluded(report: Report) -> str:
-    """Return how many keys no policy takes, by provider and reason."""
+    """Return how many keys no policy takes, by provider and reason, and which policies select nothing."""
     lines = [
         paragraph(f"{count} at {provider}: {words.EXCLUSION[reason]}", indent="  ")
         for provider, counts in sorted(report.excluded.items())
         for reason, count in sorted(counts.items())
     ]
-    return "\n".join(["Keys that no policy takes in:", *lines]) if lines else ""
+    idle = [
+        paragraph(f"{name}: its `select` takes no key, and it covers no lineage", indent="  ")
+        for name in report.idle
+    ]
+    return _sections(
+        "\n".join(["Keys that no policy takes in:", *lines]) if lines else "",
+        "\n".join(["Policies without a key:", *idle]) if idle else "",
+    )
 
 
 def _counted(report: Report) -> str:

@@ -14,6 +14,7 @@ from rotator.errors import Ambiguous, Denied, PortError, Rejected, Throttled, Un
 from rotator.inventory.fleet import Stray, Trouble
 from rotator.model.key import Mark
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason
+from rotator.model.record import Claim
 from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Hold
 from rotator.plan.decide import decide
@@ -26,12 +27,17 @@ from tests.support.builders import (
     HOUR,
     JOURNAL,
     LINEAGE,
+    MINUTE,
     NOW,
     POLICY,
     SETTLED,
+    attempt,
     current,
     failure,
     key,
+    known,
+    lying_about,
+    made,
     original,
     previous,
     record,
@@ -41,6 +47,7 @@ from tests.support.builders import (
 )
 
 WATCHING = replace(POLICY, adopt=Adopt.WATCH)
+PINNED = replace(POLICY, keys=(("voice", "key-none"),))
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +74,7 @@ def unseen(error: PortError | None) -> Line:
 
 def report(*lines: Line, strays: tuple[Stray, ...] = (), troubles: tuple[Trouble, ...] = ()) -> Report:
     excluded = {"asr": {Exclusion.TEMPORARY: 2}}
-    return Report(now=NOW, lines=lines, excluded=excluded, strays=strays, troubles=troubles)
+    return Report(now=NOW, lines=lines, excluded=excluded, idle=("empty",), strays=strays, troubles=troubles)
 
 
 OVERLAPPING = snapshot(record(previous=[previous(superseded=HOUR)]))
@@ -78,6 +85,8 @@ EXPIRING = replace(SERVED, key=replace(SERVED.key, expires_at=NOW + DAY))
 BACKING_OFF = with_record(
     snapshot(record(serves=EXPIRING)), rotate_failure=failure(RotateReason.DUE_BY_EXPIRY)
 )
+LYING = lying_about(1)
+NEVER_DUE = with_record(LYING, current=replace(SERVED, key=replace(SERVED.key, expires_at=None)))
 HELD = replace(SETTLED, fleet_hold=HoldReason.MATCHED_TWICE)
 
 
@@ -102,6 +111,10 @@ HELD = replace(SETTLED, fleet_hold=HoldReason.MATCHED_TWICE)
         (line(SETTLED, error=Throttled("create key", "p")), Phase.FAILING, exits.TRY_AGAIN),
         (line(SETTLED, error=Ambiguous("create key", "p")), Phase.FAILING, exits.FAILED),
         (unseen(None), Phase.UNKNOWN, exits.FINE),
+        (line(unrecorded(None), PINNED), Phase.UNADOPTED, exits.PERSON_NEEDED),
+        (line(lying_about(1)), Phase.CURRENT, exits.FINE),
+        (line(lying_about(1), WATCHING), Phase.WATCHED, exits.PERSON_NEEDED),
+        (line(NEVER_DUE), Phase.CURRENT, exits.PERSON_NEEDED),
     ],
 )
 def test_each_phase_has_its_status(shown: Line, phase: Phase, status: int) -> None:
@@ -138,6 +151,56 @@ def test_an_unproven_key_with_the_mark_of_a_lineage_is_a_stray() -> None:
     seen = snapshot(record(), also=[copied])
 
     assert [stray.key.key_id for stray in strays_of([line(seen)])] == ["key-copied"]
+
+
+def test_a_key_that_nobody_serves_is_shown_with_its_end() -> None:
+    said = "key-orphan-0 at asr, made for secret/voice: "
+    document = documents.of_report(report(line(LYING)))
+
+    for text in (
+        show.plan(report(line(LYING))),
+        show.status(report(line(LYING))),
+        show.once(report(line(LYING)), stopped=False),
+    ):
+        assert said + "leaves after the next publish" in text
+    assert said + "no rotation is to come" in show.plan(report(line(NEVER_DUE)))
+    assert document["unserved"] == [
+        {
+            "lineage": "secret/voice",
+            "provider": "asr",
+            "key_id": "key-orphan-0",
+            "created_at": "2026-01-05T10:00:01Z",
+            "expires_at": "2026-04-05T10:00:01Z",
+            "needs_person": False,
+        }
+    ]
+
+
+def test_a_key_that_may_still_be_published_needs_nobody() -> None:
+    young = with_record(LYING, attempts=[replace(attempt("0" * 16, base=3, age=MINUTE))])
+    young = replace(young, keys=(*known(record()), made(attempt("0" * 16, age=MINUTE), "key-young")))
+    at_work = with_record(LYING, claim=Claim("replica-b", 2 * HOUR))
+
+    for seen in (young, at_work):
+        (one,) = line(seen, WATCHING).unserved
+        assert not one.needs_person
+
+
+def test_a_pinned_key_that_is_not_there_is_named() -> None:
+    shown = report(line(unrecorded(None), PINNED))
+
+    for text in (show.plan(shown), show.status(shown), show.once(shown, stopped=False)):
+        assert "key-none at asr (policy all, for secret/voice)" in text
+    assert line(unrecorded(None)).missing_key_id is None
+    (only,) = json.loads(documents.text_of(documents.of_report(shown)))["lineages"]
+    assert only["missing_key_id"] == "key-none"
+
+
+def test_a_policy_that_selects_nothing_is_told_and_no_error() -> None:
+    assert "empty: its `select` takes no key" in show.plan(report())
+    assert "empty: its `select` takes no key" in show.status(report())
+    assert documents.of_report(report())["idle"] == ["empty"]
+    assert report().status == exits.FINE
 
 
 def test_an_old_key_that_stays_too_long_says_why() -> None:
