@@ -19,6 +19,9 @@ from rotator.plan.actions import Hold
 from rotator.plan.decide import decide
 from rotator.policy.settings import PolicyFile
 
+_LOOKS = 3
+"""How often a lineage is looked at again while another process is at work on it."""
+
 
 @asynccontextmanager
 async def connected(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Connected]:
@@ -71,7 +74,8 @@ def report_of(fleet: Fleet, lines: Iterable[Line], connection: Connected) -> Rep
 async def _line(found: Found, fleet: Fleet, connection: Connected) -> Line:
     """Observe and decide as a sweep would; what can't be observed is shown with its error.
 
-    A hold that follows from what the survey read is looked at again: another process may be at work.
+    A hold is shown only if the record was not written meanwhile: what another process publishes between
+    two of our reads looks like a stranger's.
     """
     assignment = found.assignment
     ports = connection.ports(assignment.lineage, stopping=lambda: False, tell=lambda _: None)
@@ -80,7 +84,14 @@ async def _line(found: Found, fleet: Fleet, connection: Connected) -> Line:
         snapshot = await observe(
             assignment, ports, record=found.record, listing=fleet.listings[found.provider]
         )
-        if isinstance(decide(assignment.policy, snapshot, connection.clock.now()), Hold):
+        for _ in range(_LOOKS):
+            if snapshot.fleet_hold or not isinstance(
+                decide(assignment.policy, snapshot, ports.clock.now()), Hold
+            ):
+                break
+            record = await ports.journal.read(assignment.lineage.record_name)
+            if record.version == snapshot.record_version:
+                break
             snapshot = await observe(assignment, ports)
     except PortError as failure:
         error = failure
