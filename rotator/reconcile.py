@@ -107,8 +107,7 @@ async def reconcile(
             error = failure
             break
         except Exception as bug:  # noqa: BLE001 (a bug in one lineage must not stop the others)
-            # Only its class and place: its text is nobody's promise to hold no secret.
-            error = InvariantViolation(f"{type(bug).__name__} at {_place(bug)}")
+            error = violation_of(bug)
             break
         else:
             if not last.acted or last.held is not None:
@@ -125,7 +124,8 @@ async def reconcile(
     return Reconciled(lineage=assignment.lineage.name, last=last, done=tuple(done), error=error)
 
 
-def _place(bug: Exception) -> str:
-    """Return where a bug showed, as `FILE:LINE`."""
+def violation_of(bug: Exception) -> InvariantViolation:
+    """Return what is told of a bug: its class and place only, for its text is nobody's promise to hold no secret."""
     frames = traceback.extract_tb(bug.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+    return InvariantViolation(f"{type(bug).__name__} at {place}")

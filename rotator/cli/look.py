@@ -12,12 +12,13 @@ from rotator.cli import failures
 from rotator.cli.lines import Line, Report, strays_of
 from rotator.cli.text import complain
 from rotator.daemon.sweep import named
-from rotator.errors import PortError
+from rotator.errors import PortError, RotatorError
 from rotator.inventory.fleet import Fleet, Found
 from rotator.inventory.observe import observe
 from rotator.plan.actions import Hold
 from rotator.plan.decide import decide
 from rotator.policy.settings import PolicyFile
+from rotator.reconcile import violation_of
 
 _LOOKS = 3
 """How often a lineage is looked at again while another process is at work on it."""
@@ -79,7 +80,7 @@ async def _line(found: Found, fleet: Fleet, connection: Connected) -> Line:
     """
     assignment = found.assignment
     ports = connection.ports(assignment.lineage, stopping=lambda: False, tell=lambda _: None)
-    snapshot, error = None, None
+    snapshot, decision, error = None, None, None
     try:
         snapshot = await observe(
             assignment, ports, record=found.record, listing=fleet.listings[found.provider]
@@ -93,15 +94,17 @@ async def _line(found: Found, fleet: Fleet, connection: Connected) -> Line:
             if record.version == snapshot.record_version:
                 break
             snapshot = await observe(assignment, ports)
-    except PortError as failure:
+        decision = decide(assignment.policy, snapshot, connection.clock.now())
+    except RotatorError as failure:
         error = failure
-    now = connection.clock.now()
+    except Exception as bug:  # noqa: BLE001 (a bug in one lineage must not hide the others)
+        error = violation_of(bug)
     return Line(
         lineage=assignment.lineage.name,
         provider=found.provider,
         policy=assignment.policy,
-        now=now,
+        now=connection.clock.now(),
         snapshot=snapshot,
-        decision=decide(assignment.policy, snapshot, now) if snapshot else None,
+        decision=decision,
         error=error,
     )

@@ -8,18 +8,23 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.cli import documents, exits, show
+from rotator.bootstrap import Connected
+from rotator.cli import documents, exits, look, show
 from rotator.cli.lines import Line, Phase, Report, strays_of
-from rotator.errors import Ambiguous, Denied, PortError, Rejected, Throttled, Unavailable
+from rotator.errors import Ambiguous, Denied, InvariantViolation, PortError, Rejected, Throttled, Unavailable
 from rotator.inventory.fleet import Stray, Trouble
 from rotator.model.key import Mark
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason
 from rotator.model.record import Claim
+from rotator.model.secret import Secret
 from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Hold
 from rotator.plan.decide import decide
 from rotator.policy.match import Exclusion
 from rotator.policy.policy import Adopt, Policy
+from rotator.policy.settings import ProviderSettings, SecretReference, SecretSource
+from rotator.ports import Proof
+from tests.core.test_fleet import file as files
 from tests.support.builders import (
     BEFORE_FIRST,
     CURRENT,
@@ -45,6 +50,7 @@ from tests.support.builders import (
     unrecorded,
     with_record,
 )
+from tests.support.fakes import FakeDestinations, FakeJournal, FakeProvider, settled
 
 WATCHING = replace(POLICY, adopt=Adopt.WATCH)
 PINNED = replace(POLICY, keys=(("voice", "key-none"),))
@@ -279,3 +285,47 @@ def test_the_document_is_json_whatever_is_in_it() -> None:
     assert (new["phase"], new["version"], new["decision"]["action"]) == ("unadopted", None, "adopt")
     assert (gone["phase"], gone["decision"], gone["error"]["error"]) == ("unknown", None, "Unavailable")
     assert isinstance(line(HELD).decision, Hold)
+
+
+class Buggy(FakeProvider):
+    """Fails in a way that no adapter may."""
+
+    async def prove(self, secret: Secret) -> Proof:
+        raise RuntimeError(secret.reveal())
+
+
+@pytest.mark.promise("P7", "P8")
+@pytest.mark.parametrize("bug", ["observing", "deciding"])
+async def test_a_bug_in_one_lineage_is_its_own_line(bug: str) -> None:
+    """The other lineages are still shown, and its text, which may hold anything, is not."""
+    world = settled()
+    provider = FakeProvider(world)
+    if bug == "observing":
+        provider = Buggy(world)
+    else:
+        # No rule allows for a duration of this length: the arithmetic of instants ends before it.
+        world.put_record(replace(world.record, previous=(replace(previous(), overlap=timedelta.max),)))
+    settings = ProviderSettings(
+        name="asr",
+        type="deepgram",
+        project_id=LINEAGE.project_id,
+        base_url="https://api.example.com",
+        credential=SecretReference(SecretSource.ENV, "NAME"),
+    )
+    connection = Connected(
+        file=replace(files(()), providers=(settings,)),
+        clock=world.clock,
+        journal=FakeJournal(world),
+        destinations=FakeDestinations(world),
+        providers={"asr": provider},
+        namespace="",
+        holder="here",
+        journal_id=JOURNAL,
+    )
+    fleet = await connection.survey()
+    (found,) = fleet.found
+    shown = await look._line(found, fleet, connection)
+
+    assert isinstance(shown.error, InvariantViolation)
+    assert str(shown.error).partition(" at ")[0] in ("RuntimeError", "OverflowError")
+    assert (shown.phase, shown.status) == (Phase.UNKNOWN, exits.FAILED)
