@@ -158,7 +158,7 @@ def _judge_overlap(before: World, key: Key, base: int) -> Broken | None:
     after = [p for p in before.publishes if p.version > max(last, base)]
     if before.served is None or before.served.number <= max(last, base):
         return Broken("P3", f"k{key.n} was revoked before anything was published after it")
-    if not after or (not last and key.maker == US and after[0].version != base + 1):
+    if not after or (not last and key.n != ADOPTED and after[0].version != base + 1):
         return None
     if before.tick - after[0].tick < OVERLAP_TICKS:
         return Broken(

@@ -44,6 +44,7 @@ PUBLISH, MINT, PERFORM = (
     "rotator/rotation/mint.py",
     "rotator/rotation/perform.py",
 )
+ROTATE = "rotator/rotation/rotate.py"
 RETIRE, BOOKKEEPING = "rotator/rotation/retire.py", "rotator/rotation/bookkeeping.py"
 CLAIM, RECONCILE = "rotator/rotation/claim.py", "rotator/reconcile.py"
 RULES, FACTS, INVARIANTS = "rotator/plan/rules.py", "rotator/plan/facts.py", "rotator/plan/invariants.py"
@@ -69,10 +70,11 @@ WORKING_SECRET = (
         what="When a publish goes wrong, its key is deleted at once, although the publish may yet be committed.",
         edits=(
             Edit(
-                PERFORM,
-                "policy.destination.fields, replaced_id, ports)\n    except PortError as error:\n",
-                "policy.destination.fields, replaced_id, ports)\n    except PortError as error:\n"
-                "        await mint.revoke_candidate(minted, attempt, claimed.record, ports)\n",
+                ROTATE,
+                "    except PortError as error:\n        await claimed.fail(action.reason, error, policy)\n",
+                "    except PortError as error:\n"
+                "        await mint.revoke_candidate(minted, attempt, claimed.record, ports)\n"
+                "        await claimed.fail(action.reason, error, policy)\n",
             ),
         ),
         bounds=Bounds(ticks=0, faults=1),
@@ -99,7 +101,7 @@ NOTHING_LOST = (
         promise="P2",
         what="After a create that was not answered its attempt is withdrawn, although its key may exist.",
         edits=(
-            Edit(PERFORM, "except (Unavailable, Throttled,", "except (Unavailable, Ambiguous, Throttled,"),
+            Edit(ROTATE, "    except Ambiguous as error:\n", "    except NotImplementedError as error:\n"),
         ),
         bounds=Bounds(ticks=0, faults=1),
     ),
@@ -109,7 +111,7 @@ NOTHING_LOST = (
         what="A key is created before its rotation id stands in the journal.",
         edits=(
             Edit(
-                PERFORM,
+                ROTATE,
                 "await claimed.write(bookkeeping.intended(claimed.record, attempt))",
                 "await claimed.write(claimed.record)",
             ),
@@ -140,8 +142,8 @@ NOTHING_LOST = (
         edits=(
             Edit(
                 BOOKKEEPING,
-                "attempts=tuple(_settled(a, attempt, at) for a in record.attempts)",
-                "attempts=()",
+                "        previous=previous,\n",
+                "        previous=previous,\n        attempts=(),\n",
             ),
         ),
         bounds=Bounds(ticks=0, faults=1),
@@ -152,11 +154,11 @@ NOTHING_LOST = (
         what="A create that was not answered is sent again, and once one key is published no other is looked for.",
         edits=(
             Edit(
-                PERFORM,
+                ROTATE,
                 "    except Ambiguous as error:\n"
-                "        await _write_down(claimed, assignment, action.reason, str(error), ports)\n"
+                "        await claimed.fail(action.reason, error, policy)\n"
                 "        raise\n",
-                "    except Ambiguous:\n        minted = await mint.create(attempt, claimed.record, ports)\n",
+                "    except Ambiguous:\n        return await mint.create(attempt, claimed.record, ports)\n",
             ),
             Edit(
                 FACTS,
@@ -199,8 +201,8 @@ NOTHING_LOST = (
         edits=(
             Edit(
                 RETIRE,
-                "    await _see_it_gone(action.key_id, fresh, ports, deleted=deleted)\n",
-                "    if deleted:\n        await _see_it_gone(action.key_id, fresh, ports, deleted=deleted)\n",
+                "    await _see_it_gone(key_id, fresh, ports, deleted=deleted)\n",
+                "    if deleted:\n        await _see_it_gone(key_id, fresh, ports, deleted=deleted)\n",
             ),
         ),
         bounds=Bounds(ticks=0, acts=1, world="imported"),
@@ -232,7 +234,7 @@ NOTHING_EARLY = (
         name="base_not_kept",
         promise="P3",
         what="An orphan joins the previous keys whatever its base, although its publish may still be under way.",
-        edits=(Edit(RULES, "        if attempt.base < current.version:\n", "        if attempt:\n"),),
+        edits=(Edit(RULES, "if record.closed(attempt) or attempt.key_id == key.key_id:", "if attempt:"),),
         bounds=Bounds(ticks=4, deaths=1),
     ),
     Seed(
@@ -240,7 +242,7 @@ NOTHING_EARLY = (
         promise="P3",
         what="An orphan is deleted as soon as it is seen, although its publish may still be under way.",
         edits=(
-            Edit(RULES, "        if attempt.base < current.version:\n", "        if attempt:\n"),
+            Edit(RULES, "if record.closed(attempt) or attempt.key_id == key.key_id:", "if attempt:"),
             Edit(
                 PERFORM,
                 "bookkeeping.inherited(claimed.record, key, attempt.overlap)",
@@ -268,7 +270,7 @@ NOTHING_EARLY = (
         name="overlap_from_mint",
         promise="P3",
         what="The overlap is counted from the intent instead of the confirmed publish.",
-        edits=(Edit(PERFORM, "        at=confirmed.at,\n", "        at=attempt.intent_at,\n"),),
+        edits=(Edit(ROTATE, "        at=confirmed.at,\n", "        at=attempt.intent_at,\n"),),
         bounds=Bounds(ticks=2, switches=1, world="imported"),
     ),
     Seed(
