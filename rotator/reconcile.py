@@ -59,6 +59,8 @@ async def turn(
     """
     snapshot = await observe(assignment, ports)
     decision = decide(assignment.policy, snapshot, ports.clock.now())
+    if isinstance(decision, Hold):
+        await _check_whole(snapshot, ports)
     if isinstance(decision, Wait | Hold) or ports.stopping():
         return Turn(snapshot=snapshot, decision=decision, acted=False, held=None)
     if isinstance(decision, Rotate):
@@ -67,6 +69,18 @@ async def turn(
             return Turn(snapshot=snapshot, decision=decision, acted=False, held=refused)
     held = await perform(decision, assignment, snapshot, ports)
     return Turn(snapshot=snapshot, decision=decision, acted=True, held=held)
+
+
+async def _check_whole(snapshot: Snapshot, ports: Ports) -> None:
+    """Raise Conflict when the record was written while the snapshot was taken.
+
+    A publish by another process between our read of the record and our read of the entry looks like a
+    stranger's. Its intent was written before it, so a record that is still the same knows of none.
+    """
+    if snapshot.fleet_hold is None:
+        read = await ports.journal.read(snapshot.lineage.record_name)
+        if read.version != snapshot.record_version:
+            raise Conflict("look at", snapshot.lineage.name, "its record was written meanwhile")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -434,3 +434,22 @@ async def test_ids_of_keys_and_rotations_are_seen_as_they_stand() -> None:
     assert done.last is not None
     entry = done.last.snapshot.entry
     assert (entry.key_id, entry.rotation_id) == (a.CURRENT.key_id, a.ISSUED)
+
+
+@pytest.mark.promise("P8")
+async def test_a_hold_is_believed_only_when_the_record_stood_still_during_the_look() -> None:
+    """Another process may have published between our read of the record and our read of the entry."""
+    world = settled(a.record())
+
+    def another_publishes() -> None:
+        world.put_entry("key-1", "f" * 16)
+        world.put_record(world.record)
+
+    world.before("read_entry", another_publishes)
+    done = await run(world, POLICY)
+
+    look = ["read_record", "list_keys", "read_entry", "prove", "read_record"]
+    assert world.calls == [*look, *look]
+    assert done.last is not None
+    assert isinstance(done.last.stands, Hold)
+    assert done.last.stands.reason is HoldReason.ENTRY_CHANGED
