@@ -442,7 +442,7 @@ async def test_a_hold_is_believed_only_when_the_record_stood_still_during_the_lo
     world = settled(a.record())
 
     def another_publishes() -> None:
-        world.put_entry("key-1", "f" * 16)
+        world.put_entry(a.CURRENT.key_id, "f" * 16)
         world.put_record(world.record)
 
     world.before("read_entry", another_publishes)
