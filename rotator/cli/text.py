@@ -1,7 +1,8 @@
-"""Text for a terminal: what others wrote is escaped, tables fit the width, a closed pipe is no error."""
+"""Text for a terminal: what others wrote is escaped, tables fit the width, a stream that takes nothing is bearable."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -9,6 +10,10 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from rotator.errors import RotatorError
 
 _WIDTH_ELSEWHERE = 120
 """The width of what is not a terminal."""
@@ -20,6 +25,40 @@ _MOST_OTHER = 32
 """Columns between the first and the last are wrapped at this width. The first holds names, which stay whole."""
 
 _GAP = "  "
+
+
+class Unwritten(RotatorError):
+    """Standard output does not take a result, and somebody may be waiting for it."""
+
+    def __init__(self, cause: OSError) -> None:
+        """Say why in the words of the operating system."""
+        super().__init__(f"the report could not be written: {cause.strerror}")
+
+
+def open_streams() -> None:
+    """Give each standard stream that was closed before this process began an open one that leads nowhere."""
+    # In this order, so that each gets its own number back, and nothing else that is opened gets it.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 (open to the end)
+
+
+def settle_streams() -> Unwritten | None:
+    """Let Python end in peace: drop what can't be written. Return what a person who reads the output has lost."""
+    unwritten = None
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            _drop(stream)
+            if stream is sys.stdout and error.errno != errno.EPIPE:
+                unwritten = Unwritten(error)
+    return unwritten
+
+
+def _drop(stream: TextIO) -> None:
+    """Send what a stream still holds, and all that follows, nowhere: it would fail again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def width() -> int:
@@ -67,22 +106,25 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def emit(text: str) -> None:
-    """Write a result to standard output. Nobody reading it any more is no error, nor is a narrow encoding."""
+    """Write a result to standard output. Nobody reading it any more is no error, nor is a narrow encoding.
+
+    Raise Unwritten when it can't be written for another reason, such as a full disk.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
     except OSError as error:
+        _drop(sys.stdout)
         if error.errno != errno.EPIPE:
-            raise
-        # What is still buffered would fail again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Unwritten(error) from None
 
 
 def complain(text: str) -> None:
-    """Write for people to standard error, each line escaped."""
-    sys.stderr.write("\n".join(plain(line) for line in text.split("\n")) + "\n")
+    """Write for people to standard error, each line escaped. When it takes nothing, there is nobody to tell."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write("\n".join(plain(line) for line in text.split("\n")) + "\n")
 
 
 def _row(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> str:

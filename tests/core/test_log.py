@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import string
@@ -43,6 +44,12 @@ class Colour(StrEnum):
 def fail(text: str) -> NoReturn:
     password = "abcdefgh"
     raise ValueError(text, len(password))
+
+
+def closed_stream() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
 
 
 class Unprintable:
@@ -256,3 +263,13 @@ def test_no_run_of_forty_letters_and_digits_gets_through(before: str, secret: st
     record = logging.LogRecord("hvac", logging.WARNING, "", 0, "%s", (before + secret + after,), None)
 
     assert secret not in json.loads(formatter.format(record))["event"]
+
+
+@pytest.mark.parametrize("stream", [None, closed_stream()])
+def test_a_line_that_can_not_be_written_fails_nobody(
+    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO | None
+) -> None:
+    log.configure("info", "json")
+    monkeypatch.setattr("sys.stderr", stream)
+
+    log.get("rotator").info("intent")

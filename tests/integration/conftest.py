@@ -172,6 +172,18 @@ class Desk:
             stderr=asyncio.subprocess.PIPE,
         )
 
+    async def redirected(self, redirection: str, *arguments: str) -> Ran:
+        """Run the command line to its end as a shell does with a redirection such as `2>&-`."""
+        script = f'exec "$@" {redirection}'
+        process = await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", script, "sh", sys.executable, "-W", "error", "-m", "rotator", *arguments),
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        return await self.end(process)
+
     async def end(self, process: asyncio.subprocess.Process, *, traced: bool = False) -> Ran:
         """Wait for its end, and see that no secret shows in what it wrote, here or in Vault."""
         out, err = await asyncio.wait_for(process.communicate(), timeout=60)

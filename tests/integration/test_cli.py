@@ -213,3 +213,34 @@ async def test_a_bug_is_told_in_one_line_and_traced_when_asked(desk: Desk) -> No
     assert "rotator: a bug, please report it: KeyError at broken" in short.err
     assert len(short.err.splitlines()) == 1
     assert "Traceback" in long.err
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "1>&-", "1>&- 2>&-", "0<&- 1>&- 2>&-", "2>/dev/full"])
+async def test_a_standard_stream_that_takes_nothing_hinders_no_rotation(desk: Desk, closed: str) -> None:
+    desk.due_key("voice")
+    ran = await desk.redirected(closed, "once")
+
+    assert ran.status == 0, ran.err
+    assert desk.serves("voice")
+    assert ("1 rotated" in ran.out) == ("1>" not in closed)
+
+
+@pytest.mark.parametrize("command", [("plan",), ("--output", "json", "check", "--offline"), ("--help",)])
+async def test_a_report_that_can_not_be_written_is_a_plain_failure(
+    desk: Desk, command: tuple[str, ...]
+) -> None:
+    ran = await desk.redirected(">/dev/full", *command)
+
+    assert (ran.status, ran.err) == (
+        1,
+        "rotator: the report could not be written: No space left on device\n",
+    )
+
+
+@pytest.mark.parametrize("lost", ["2>/dev/full", "2>&-", ">/dev/full 2>/dev/full"])
+async def test_words_that_can_not_be_written_change_no_status(desk: Desk, lost: str) -> None:
+    assert (await desk.redirected(lost, "nonsense")).status == 2
+    desk.write("\n  - {name: a}\n")
+    ran = await desk.redirected(lost, "plan")
+
+    assert (ran.status, ran.out, ran.err) == (78, "", "")

@@ -76,3 +76,14 @@ def test_interrupted_at_any_moment_it_leaves_nothing(
     assert "Traceback" not in shown
     assert list(tmp_path.iterdir()) == []
     assert living_children_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("lines", [1, 3, 48])
+def test_it_ends_quietly_when_nobody_reads_any_more(tmp_path: Path, lines: int) -> None:
+    demo = start(tmp_path)
+    assert demo.stdout is not None
+    shown = [demo.stdout.readline() for _ in range(lines)]
+    demo.stdout.close()
+    assert demo.wait(timeout=GONE_WITHIN) == 0, shown
+    assert list(tmp_path.iterdir()) == []
+    assert living_children_of(tmp_path) == []
