@@ -6,7 +6,7 @@ from rotator.cli import exits
 from rotator.cli.options import Options
 from rotator.cli.text import complain
 from rotator.errors import PolicyError
-from rotator.policy.settings import PolicyFile
+from rotator.policy.settings import PolicyFile, origin_of
 
 
 def check(options: Options) -> int:
@@ -47,12 +47,16 @@ def _problems(error: PolicyError) -> list[dict[str, object]]:
     ]
 
 
+def _vault(file: PolicyFile) -> str:
+    return origin_of(file.vault.address) if file.vault.address else "as VAULT_ADDR says"
+
+
 def _shown(options: Options, file: PolicyFile, journal: str) -> str:
     return "\n".join(
         [
             f"{options.config} is fine",
             f"  instance   {file.instance}, with its journal at {journal}",
-            f"  Vault      {file.vault.address or 'as VAULT_ADDR says'}",
+            f"  Vault      {_vault(file)}",
             *(f"  provider   {one.name}: {one.type}, project {one.project_id}" for one in file.providers),
             *(f"  policy     {one.name}: keys of {one.provider}, adopt {one.adopt}" for one in file.policies),
         ]

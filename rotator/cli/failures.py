@@ -18,6 +18,7 @@ from rotator.errors import (
     Throttled,
     Unavailable,
 )
+from rotator.policy.settings import origin_of
 
 
 class Failure(RotatorError):
@@ -34,22 +35,23 @@ class Failure(RotatorError):
 
 def of_vault(error: PortError, address: str) -> Failure:
     """Return the failure of a command that could not even begin, because Vault did not let it."""
+    vault = f"Vault at {origin_of(address)}"
     match error:
         case Unavailable():
-            what = f"Vault can't be reached at {address}"
+            what = f"Vault can't be reached at {origin_of(address)}"
             cure = (
                 "check `vault.address` (or VAULT_ADDR), `vault.ca_cert`, that Vault runs and is unsealed, and the "
                 "network in between; then run it again"
             )
         case Throttled():
-            what, cure = f"Vault at {address} limits our rate", "run it again later, or raise the quota"
+            what, cure = f"{vault} limits our rate", "run it again later, or raise the quota"
         case Denied():
-            what = f"Vault at {address} refuses our token"
+            what = f"{vault} refuses our token"
             cure = "give `vault.auth.token` a token that is good, and that may do what is named above"
         case Ambiguous() | Conflict():
-            what, cure = f"Vault at {address} gave no clear answer to a write", "run it again: it looks first"
+            what, cure = f"{vault} gave no clear answer to a write", "run it again: it looks first"
         case _:
-            what = f"Vault at {address} has something else there than rotator needs"
+            what = f"{vault} has something else there than rotator needs"
             cure = "check `vault.journal`, `vault.namespace` and `instance` in the policy file"
     return Failure(what, why=str(error), cure=cure, status=status_of(error))
 

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import yaml
 
 from rotator.errors import PolicyError, Problem
+from rotator.policy.names import may_hold_secret
 
 MOST_BYTES = 10 * 1024 * 1024
 MOST_NODES = 200_000
@@ -204,7 +205,7 @@ class _Composer:
             name = self._node(event, path, depth + 1)
             if not isinstance(name, Scalar) or not name.text:
                 raise self._refuse(event, "a key that is not a text")
-            shown = name.text if _SHOWN_IN_PATHS.fullmatch(name.text) else "?"
+            shown = name.text if _shown_in_paths(name.text) else "?"
             below = f"{path}.{shown}" if path else shown
             value = self._node(next(self._events), below, depth + 1)
             if name.text in names:
@@ -225,6 +226,10 @@ class _Composer:
     def _refuse(self, event: yaml.Event, what: str, hint: str = "") -> PolicyError:
         line, column = _mark(event)
         return _unreadable(self._file, line, column, what, hint)
+
+
+def _shown_in_paths(name: str) -> bool:
+    return _SHOWN_IN_PATHS.fullmatch(name) is not None and not may_hold_secret(name)
 
 
 def _mark(event: yaml.Event) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from rotator.errors import Problem
 from rotator.policy.document import Mapping, Node, Scalar, Sequence
+from rotator.policy.names import may_hold_secret
 
 T = TypeVar("T")
 
@@ -141,7 +142,8 @@ class Fields:
             return
         for name, key in self._mapping.names.items():
             if name not in self._asked:
-                path = self._mapping.path if self._guarded else self._mapping.values[name].path
+                hidden = self._guarded or _hidden(name)
+                path = self._mapping.path if hidden else self._mapping.values[name].path
                 self.complaints.tell(key, *self._unknown(name), path=path)
         tell_repeated(self._mapping, self.complaints, guarded=self._guarded)
 
@@ -150,7 +152,8 @@ class Fields:
             return "this version does not have this option yet", self._later[name]
         if name == "<<":
             return "merge keys (`<<`) are not used here", "write shared options under `defaults`"
-        return "unknown key", allowed(name, self._asked)
+        what = f"an unknown key of {_count(len(name), 'character')}" if _hidden(name) else "unknown key"
+        return what, allowed(name, self._asked)
 
 
 def _given(node: Node) -> Node:
@@ -160,10 +163,16 @@ def _given(node: Node) -> Node:
 
 
 def tell_repeated(mapping: Mapping, complaints: Complaints, *, guarded: bool = False) -> None:
-    """Tell of keys that are given twice. With `guarded`, by their place only."""
+    """Tell of keys that are given twice. With `guarded`, and of long ones, by their place only."""
     for key in mapping.repeated:
-        path = mapping.path if guarded else mapping.values[key.text].path
+        hidden = guarded or _hidden(key.text)
+        path = mapping.path if hidden else mapping.values[key.text].path
         complaints.tell(key, "given twice", f"the first is on line {mapping.names[key.text].line}", path=path)
+
+
+def _hidden(name: str) -> bool:
+    """Return whether a key is not shown, because a secret may have been pasted in its place."""
+    return len(name) > _LONGEST_ECHO or may_hold_secret(name)
 
 
 def is_null(node: Node) -> bool:

@@ -11,6 +11,9 @@ _INSTANCE = re.compile(r"[a-z0-9-]{1,40}")
 _VENDOR_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _FIELD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
+_RUN = re.compile(r"[A-Za-z0-9]{20,}")
+_SECRET_RUN = re.compile(r"[A-Za-z0-9]{32,}")
+
 PATH_RULE = "segments of letters, digits and `._@:+-`, joined by `/`; none is `.` or `..`"
 NAME_RULE = "up to 63 letters, digits and `._-`, a letter or digit first"
 INSTANCE_RULE = "up to 40 small letters, digits and `-`"
@@ -43,3 +46,13 @@ def is_vendor_id(text: str) -> bool:
 def is_field(text: str) -> bool:
     """Return whether `text` can name a field of a Vault entry."""
     return _FIELD.fullmatch(text) is not None
+
+
+def resembles_secret(text: str) -> bool:
+    """Return whether `text` is so like a vendor's secret that it names no place where one is kept."""
+    return _SECRET_RUN.search(text) is not None
+
+
+def may_hold_secret(text: str) -> bool:
+    """Return whether a part of `text` could be a secret. Strict: names that nobody knows are not shown then."""
+    return any(not run.isalpha() for run in _RUN.findall(text))

@@ -6,6 +6,7 @@ import re
 
 from rotator.policy.document import Mapping, Node, Scalar
 from rotator.policy.fields import Refused, describe, is_null
+from rotator.policy.names import resembles_secret
 from rotator.policy.settings import SecretReference, SecretSource
 
 REFERENCE_HINT = "write `{env: NAME}`, `{file: PATH}` or `{systemd: NAME}`"
@@ -40,4 +41,6 @@ def read_reference(node: Node) -> SecretReference:
         raise Refused(f"{describe(value)}; `${{...}}` is not expanded", REFERENCE_HINT, at=value)
     if not pattern.fullmatch(value.text):
         raise Refused(f"{describe(value)} that can't stand here", f"allowed: {rule}", at=value)
+    if resembles_secret(value.text):
+        raise Refused(f"{describe(value)} that looks like a secret itself", REFERENCE_HINT, at=value)
     return SecretReference(source, value.text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from rotator.policy.policy import Policy
 
@@ -76,3 +77,9 @@ class PolicyFile:
     runtime: RuntimeSettings
     providers: tuple[ProviderSettings, ...]
     policies: tuple[Policy, ...]
+
+
+def origin_of(address: str) -> str:
+    """Return what may be shown of an address: scheme, host and port. A path can be a capability."""
+    url = urlsplit(address)
+    return f"{url.scheme}://{url.netloc}"

@@ -78,6 +78,36 @@ def test_a_secret_as_plain_text_is_told_by_its_length(hole: str) -> None:
     assert f"{hole}: a text of 40 characters" in told(HOLES[hole] % SECRET)
 
 
+PLACES = {
+    "vault": "version: 1\nvault: {auth: {token: {env: T}}, %s}\nproviders: {}\npolicies: []\n",
+    "vault.journal": "version: 1\nvault: {auth: {token: {env: T}}, journal: {%s}}\nproviders: {}\npolicies: []\n",
+    "providers.a": (
+        "version: 1\nvault: {auth: {token: {env: T}}}\n"
+        "providers: {a: {type: deepgram, project_id: p, credential: {env: K}, %s}}\npolicies: []\n"
+    ),
+    "defaults.select": (
+        "version: 1\nvault: {auth: {token: {env: T}}}\nproviders: {}\n"
+        "defaults: {select: {tags: [a], %s}}\npolicies: []\n"
+    ),
+    "": "%s\nversion: 1\nvault: {auth: {token: {env: T}}}\nproviders: {}\npolicies: []\n",
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", [SECRET, f"{CANARY}0123456789abcd", f"{CANARY}-a-long-name-of-words"])
+def test_an_unknown_key_that_may_be_a_secret_is_told_by_its_length(place: str, name: str) -> None:
+    text = told(PLACES[place] % f"{name}: 1")
+    assert f"{place}: an unknown key of {len(name)} characters (".removeprefix(": ") in text
+    assert CANARY not in text
+
+
+def test_the_name_of_a_provider_that_may_be_a_secret_is_not_shown() -> None:
+    text = told(f"version: 1\nproviders: {{{SECRET}: {{}}, {SECRET}: {{}}}}\n")
+    assert "providers.?: `type` is missing" in text
+    assert "providers: given twice" in text
+    assert CANARY not in text
+
+
 def test_a_key_given_twice_is_not_shown() -> None:
     text = told(HOLES["vault.auth"] % f"{{token: {{env: T}}, {SECRET}: 1, {SECRET}: 2}}")
     assert "vault.auth: given twice (the first is on line 3)" in text
@@ -98,6 +128,19 @@ def test_a_key_given_twice_is_not_shown() -> None:
         ("{vault: {path: p}}", f"this version does not have references to Vault yet ({HINT})"),
         ("'${A}'", f"a text of 4 characters; `${{...}}` is not expanded ({HINT})"),
         ("{env: '${A}'}", f".env: a text of 4 characters; `${{...}}` is not expanded ({HINT})"),
+        (f"{{file: /{SECRET}}}", f".file: a text of 41 characters that looks like a secret itself ({HINT})"),
+        (
+            f"{{file: /run/{SECRET}}}",
+            f".file: a text of 45 characters that looks like a secret itself ({HINT})",
+        ),
+        (
+            f"{{systemd: {SECRET}}}",
+            f".systemd: a text of 40 characters that looks like a secret itself ({HINT})",
+        ),
+        (
+            f"{{env: {SECRET.upper()}}}",
+            f".env: a text of 40 characters that looks like a secret itself ({HINT})",
+        ),
         ("{env: lower}", ".env: a text of 5 characters that can't stand here (allowed: capital letters"),
         ("{env: }", f".env: no value where a name is expected ({HINT})"),
         (

@@ -156,6 +156,16 @@ async def test_a_token_that_is_refused_is_told_from_one_that_lacks_rights(
     assert "do not allow this" in parts(poor)[1]
 
 
+@pytest.mark.promise("P7")
+async def test_of_an_address_only_the_host_is_shown(desk: Desk) -> None:
+    """Somebody may reach Vault through a path that nobody can guess."""
+    desk.write(address=f"http://127.0.0.1:1/{CANARY}")
+    shown, failed = await desk.run("check", "--offline"), await desk.run("plan")
+
+    assert re.search("Vault +http://127.0.0.1:1$", shown.out, re.MULTILINE)
+    assert parts(failed)[0] == "Vault can't be reached at http://127.0.0.1:1"
+
+
 @pytest.mark.parametrize(
     ("mount", "said"), [("nowhere", "permission denied"), ("cubbyhole", "another type than kv")]
 )
