@@ -9,7 +9,8 @@ from enum import StrEnum
 
 from rotator.cli import exits, failures
 from rotator.errors import RotatorError
-from rotator.inventory.fleet import Stray, Trouble
+from rotator.inventory.fleet import Stray
+from rotator.inventory.records import Trouble
 from rotator.model.key import Key
 from rotator.model.reason import WaitReason
 from rotator.model.record import Failure, KnownKey, Record

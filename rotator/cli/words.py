@@ -140,7 +140,7 @@ EXCLUSION: Final[Mapping[Exclusion, str]] = {
 OBSTACLE: Final[Mapping[Obstacle, str]] = {
     Obstacle.NOT_OURS: "the record does not name it",
     Obstacle.MANAGEMENT_KEY: "it is the management key in use, or which one that is can't be told",
-    Obstacle.CURRENT_ELSEWHERE: "another lineage serves it",
+    Obstacle.CURRENT_ELSEWHERE: "another lineage serves it, or may: a record can't be read",
     Obstacle.CURRENT: "it is the key in use",
     Obstacle.SERVED_UNPROVEN: "it is not proven that Vault serves the working secret of the new key",
     Obstacle.PROOF_TOO_OLD: "Vault was read too long ago",

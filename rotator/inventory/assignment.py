@@ -21,6 +21,6 @@ class Assignment:
     lineage: Lineage
     policy: Policy
     matched_key_id: str | None
-    currents_elsewhere: frozenset[str] = frozenset()
+    currents_elsewhere: frozenset[str] | None = frozenset()
     fleet_hold: HoldReason | None = None
     fleet_hold_detail: str = ""

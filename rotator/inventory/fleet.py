@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from rotator.errors import PortError, Rejected
 from rotator.inventory.assignment import Assignment
 from rotator.inventory.match import Project, Taken, covering, covers_moved, expected_lineage, taken_by
+from rotator.inventory.records import Records, Trouble, read_records
 from rotator.model.key import Key, Listing
-from rotator.model.lineage import Lineage
 from rotator.model.reason import HoldReason
 from rotator.model.record import Record
 from rotator.plan.facts import head
@@ -40,14 +40,6 @@ class Found:
     assignment: Assignment
     provider: str
     record: RecordRead | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """Something that stops part of the fleet from being looked at: a provider, or one record."""
-
-    what: str
-    error: PortError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +74,8 @@ async def survey(
     A provider or a record that can't be read becomes a trouble and stops nothing else. Raise what
     `Journal.names` raises: without the journal nothing may be decided.
     """
-    troubles: list[Trouble] = []
-    read = await _read(journal, troubles)
-    records = read.records
+    records = await read_records(journal)
+    troubles = list(records.troubles)
     projects = {
         settings.name: Project(settings=settings, namespace=namespace)
         for settings in file.providers
@@ -92,56 +83,26 @@ async def survey(
     }
     listings = await _listings(providers, troubles)
     taken = {
-        name: taken_by(file.policies, projects[name], listing, journal_id, _known(records.values()))
+        name: taken_by(file.policies, projects[name], listing, journal_id, records.known_key_ids())
         for name, listing in listings.items()
     }
     for name, some in taken.items():
         troubles += _unplaced(name, some)
-    absent = _many_absent(projects, listings, _currents(records.values()))
+    absent = _many_absent(projects, listings, records)
     found = [
         *_recorded(file.policies, projects, listings, records, taken, absent, troubles),
-        *_new(taken, read, absent),
-        *_lost(file.policies, projects, listings, read, taken, journal_id),
+        *_new(taken, records, absent),
+        *_lost(file.policies, projects, listings, records, taken, journal_id),
     ]
-    found = _without_clashes([*found, *_missing(file.policies, projects, listings, read, found)])
+    found = _without_clashes([*found, *_missing(file.policies, projects, listings, records, found)])
     return Fleet(
         listings=listings,
         found=tuple(sorted(found, key=lambda one: one.assignment.lineage.name)),
         excluded={name: some.excluded for name, some in taken.items()},
         idle=_idle(file.policies, projects, listings, taken, found),
-        strays=_strays(listings, found, read.refused | read.waiting, journal_id),
+        strays=_strays(listings, found, records.refused | records.waiting, journal_id),
         troubles=tuple(troubles),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Read:
-    """What reading all records gave, by lineage id: those that could be read, those that can't be, the others.
-
-    `refused` stay unreadable until a person acts; `waiting` could not be asked for just now.
-    """
-
-    records: Mapping[str, RecordRead]
-    refused: frozenset[str]
-    waiting: frozenset[str]
-
-
-async def _read(journal: Journal, troubles: list[Trouble]) -> _Read:
-    """Read all records."""
-    names = await journal.names()
-    reads = await asyncio.gather(*(journal.read(name) for name in names), return_exceptions=True)
-    records: dict[str, RecordRead] = {}
-    refused: set[str] = set()
-    waiting: set[str] = set()
-    for name, read in zip(names, reads, strict=True):
-        if isinstance(read, PortError):
-            troubles.append(Trouble(what=f"record {name}", error=read))
-            (refused if isinstance(read, Rejected) else waiting).add(name.rpartition("-")[2])
-        elif isinstance(read, BaseException):
-            raise read
-        elif read.record is not None:
-            records[read.record.lineage.lineage_id] = read
-    return _Read(records=records, refused=frozenset(refused), waiting=frozenset(waiting))
 
 
 async def _listings(providers: Mapping[str, Provider], troubles: list[Trouble]) -> dict[str, Listing]:
@@ -161,16 +122,16 @@ def _recorded(
     policies: tuple[Policy, ...],
     projects: Mapping[str, Project],
     listings: Mapping[str, Listing],
-    records: Mapping[str, RecordRead],
+    records: Records,
     taken: Mapping[str, Taken],
     absent: Mapping[str, str],
     troubles: list[Trouble],
 ) -> Iterable[Found]:
     """Yield the lineages that have a record, covered by a policy or not."""
-    currents = _currents(records.values())
+    served_by = records.served_by()
     by_project = {project.settings.project_id: name for name, project in projects.items()}
     clashing = {lineage_id: ids for some in taken.values() for lineage_id, ids in some.keys_of.items()}
-    for lineage_id, read in records.items():
+    for lineage_id, read in records.read.items():
         record = read.record
         if record is None:
             continue
@@ -193,31 +154,30 @@ def _recorded(
         elif name in absent:
             hold, detail = HoldReason.MANY_ABSENT, absent[name]
         elsewhere = frozenset(
-            key_id for some in currents.values() for other, key_id in some.items() if other != lineage_id
+            key_id for key_id in record.known_key_ids() if served_by.get(key_id, set()) - {lineage_id}
         )
         assignment = Assignment(
             lineage=record.lineage,
             policy=covered[0] if covered else _uncovered(record),
             matched_key_id=None,
-            currents_elsewhere=elsewhere,
+            currents_elsewhere=None if records.refused or records.waiting else elsewhere,
             fleet_hold=hold,
             fleet_hold_detail=detail,
         )
         yield Found(assignment=assignment, provider=name, record=read)
 
 
-def _new(taken: Mapping[str, Taken], read: _Read, absent: Mapping[str, str]) -> Iterable[Found]:
+def _new(taken: Mapping[str, Taken], records: Records, absent: Mapping[str, str]) -> Iterable[Found]:
     """Yield the lineages that a policy begins: no record yet.
 
     A record that can't be read may name any of their keys; nothing is taken in meanwhile. While one could only
     not be asked for, they wait unseen: the trouble tells.
     """
-    if read.waiting and not read.refused:
+    if records.waiting and not records.refused:
         return
-    elsewhere = frozenset(k for some in _currents(read.records.values()).values() for k in some.values())
     for name, some in taken.items():
         for lineage_id, key_ids in some.keys_of.items():
-            if lineage_id in read.records:
+            if lineage_id in records.read:
                 continue
             lineage, policy = some.lineages[lineage_id]
             takers = {name for key_id in key_ids for name in some.policies_of[key_id]}
@@ -226,7 +186,7 @@ def _new(taken: Mapping[str, Taken], read: _Read, absent: Mapping[str, str]) -> 
                 hold, detail = HoldReason.DESTINATION_CLASH, _named("keys", key_ids)
             elif any(len(some.policies_of[key_id]) > 1 for key_id in key_ids):
                 hold, detail = HoldReason.MATCHED_TWICE, _named("policies", takers)
-            elif read.refused:
+            elif records.refused:
                 hold, detail = HoldReason.RECORD_UNREADABLE, "the record of another lineage"
             elif name in absent:
                 hold, detail = HoldReason.MANY_ABSENT, absent[name]
@@ -234,7 +194,6 @@ def _new(taken: Mapping[str, Taken], read: _Read, absent: Mapping[str, str]) -> 
                 lineage=lineage,
                 policy=policy,
                 matched_key_id=min(key_ids),
-                currents_elsewhere=elsewhere,
                 fleet_hold=hold,
                 fleet_hold_detail=detail,
             )
@@ -245,14 +204,14 @@ def _lost(
     policies: tuple[Policy, ...],
     projects: Mapping[str, Project],
     listings: Mapping[str, Listing],
-    read: _Read,
+    records: Records,
     taken: Mapping[str, Taken],
     journal_id: str,
 ) -> Iterable[Found]:
     """Yield the lineages that only marked keys lead to: their record was lost."""
     met = (
-        read.waiting
-        | set(read.records)
+        records.waiting
+        | set(records.read)
         | {lineage_id for some in taken.values() for lineage_id in some.keys_of}
     )
     for name, listing in listings.items():
@@ -273,16 +232,14 @@ def _missing(
     policies: tuple[Policy, ...],
     projects: Mapping[str, Project],
     listings: Mapping[str, Listing],
-    read: _Read,
+    records: Records,
     found: list[Found],
 ) -> Iterable[Found]:
     """Yield the lineages that a policy names under `keys:`, where the provider has no such key and nobody knows it."""
-    if read.waiting:
+    if records.waiting:
         return
-    met = {one.assignment.lineage.lineage_id for one in found} | read.refused
-    ever = {one.record.first_key_id for one in read.records.values() if one.record} | _known(
-        read.records.values()
-    )
+    met = {one.assignment.lineage.lineage_id for one in found} | records.refused
+    ever = {one.record.first_key_id for one in records.read.values() if one.record} | records.known_key_ids()
     for policy in policies:
         listing = listings.get(policy.provider)
         if listing is None:
@@ -357,30 +314,15 @@ def _strays(
     )
 
 
-def _known(records: Iterable[RecordRead]) -> frozenset[str]:
-    return frozenset(key_id for read in records if read.record for key_id in read.record.known_key_ids())
-
-
-def _currents(records: Iterable[RecordRead]) -> dict[str, dict[str, str]]:
-    """Return, by project, the key that each lineage serves."""
-    currents: dict[str, dict[str, str]] = {}
-    for read in records:
-        if read.record is not None and read.record.current is not None:
-            lineage: Lineage = read.record.lineage
-            of_project = currents.setdefault(lineage.project_id, {})
-            of_project[lineage.lineage_id] = read.record.current.key.key_id
-    return currents
-
-
 def _many_absent(
     projects: Mapping[str, Project],
     listings: Mapping[str, Listing],
-    currents: Mapping[str, Mapping[str, str]],
+    records: Records,
 ) -> dict[str, str]:
     """Return the providers whose list lacks most of the keys in use, each with how many."""
     found = {}
     for name, listing in listings.items():
-        served = currents.get(projects[name].settings.project_id, {}).values()
+        served = records.currents(projects[name].settings.project_id).values()
         absent = sum(listing.get(key_id) is None for key_id in served)
         if absent >= ABSENT_AT_LEAST and absent * 2 > len(served):
             found[name] = f"{absent} of {len(served)}"

@@ -20,8 +20,8 @@ class Snapshot:
     `vault_skew` and `provider_skew` are what those clocks were ahead of it. `keys` are the keys of the
     project that concern this lineage: named by its record, marked for it, or matched by its policy.
     `absence_proven` says whether a key missing from `keys` is really gone. `matched` is the key that a
-    policy gives to this lineage while it has no record. `currents_elsewhere` are the keys that records of
-    other lineages name as current. `fleet_hold` is a hold that follows from looking at all lineages,
+    policy gives to this lineage while it has no record. `currents_elsewhere` are those of the
+    record's keys that other lineages serve, None while that is not known whole. `fleet_hold` is a hold that follows from looking at all lineages,
     `fleet_hold_detail` names what clashes: keys, policies, never a secret.
     """
 
@@ -41,7 +41,7 @@ class Snapshot:
     management_key_id: str | None
     management_member_id: str | None
     matched: Key | None
-    currents_elsewhere: Names
+    currents_elsewhere: Names | None
     fleet_hold: HoldReason | None
     fleet_hold_detail: str = ""
 

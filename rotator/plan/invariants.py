@@ -24,7 +24,7 @@ class Obstacle(StrEnum):
     MANAGEMENT_KEY = "management_key"
     """It is the management key in use, or we don't know which one that is."""
     CURRENT_ELSEWHERE = "current_elsewhere"
-    """Another lineage serves it."""
+    """Another lineage serves it, or may: a record can't be read."""
     CURRENT = "current"
     """It is the key that this lineage serves."""
     SERVED_UNPROVEN = "served_unproven"
@@ -56,7 +56,7 @@ def _not_this_one(snapshot: Snapshot, key_id: str) -> Obstacle | None:
         return Obstacle.NOT_OURS
     if snapshot.management_key_id in (None, key_id):
         return Obstacle.MANAGEMENT_KEY
-    if key_id in snapshot.currents_elsewhere:
+    if snapshot.currents_elsewhere is None or key_id in snapshot.currents_elsewhere:
         return Obstacle.CURRENT_ELSEWHERE
     return Obstacle.CURRENT if key_id == current.key.key_id else None
 

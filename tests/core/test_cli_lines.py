@@ -12,7 +12,8 @@ from rotator.bootstrap import Connected
 from rotator.cli import documents, exits, look, show
 from rotator.cli.lines import Line, Phase, Report, strays_of
 from rotator.errors import Ambiguous, Denied, InvariantViolation, PortError, Rejected, Throttled, Unavailable
-from rotator.inventory.fleet import Stray, Trouble
+from rotator.inventory.fleet import Stray
+from rotator.inventory.records import Trouble
 from rotator.model.key import Mark
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason
 from rotator.model.record import Claim

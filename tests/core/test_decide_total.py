@@ -136,7 +136,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         absence_proven=draw(st.booleans()),
         management_key_id=draw(st.sampled_from([a.MANAGEMENT, a.MANAGEMENT, None, *IDS])),
         matched=draw(st.sampled_from([None, *listed])),
-        currents_elsewhere=draw(st.frozensets(ids, max_size=1)),
+        currents_elsewhere=draw(st.none() | st.frozensets(ids, max_size=1)),
         fleet_hold=draw(st.sampled_from([None] * 9 + [HoldReason.MANY_ABSENT])),
     )
 
@@ -161,7 +161,7 @@ def why_not_revoke(seen: Snapshot, key_id: str, now: datetime) -> str | None:
         return "the record does not name it"
     if seen.management_key_id is None or key_id == seen.management_key_id:
         return "it may be the management key"
-    if key_id in seen.currents_elsewhere or key_id == current.key.key_id:
+    if seen.currents_elsewhere is None or key_id in seen.currents_elsewhere or key_id == current.key.key_id:
         return "it is served"
     if seen.entry.state is not EntryState.PRESENT or seen.entry.rotation_id != current.rotation_id:
         return "the destination is not as published"

@@ -184,17 +184,20 @@ async def test_a_record_keeps_its_lineage_and_knows_what_others_serve() -> None:
     assert found.record is not None
     assert found.assignment.matched_key_id is None
     assert found.assignment.policy.name == "all"
-    assert found.assignment.currents_elsewhere == {"key-2"}
+    assert found.assignment.currents_elsewhere == frozenset()
     assert fleet.excluded["asr"] == {Exclusion.NAMED_BY_RECORD: 3}
     assert holds(fleet) == {"one": None, "two": None}
 
 
 @pytest.mark.promise("P4")
-async def test_a_new_lineage_knows_what_others_serve() -> None:
-    one = key("key-1", comment="one")
-    fleet = await seen(serving("one", one), keys=(one, key("key-2", comment="two")))
+async def test_a_record_knows_which_of_its_keys_another_lineage_serves() -> None:
+    one, two = key("key-1", comment="one"), key("key-2", comment="two")
+    fleet = await seen(
+        serving("one", one, old="key-2"), serving("two", two, old="key-old"), keys=(one, two, key("key-old"))
+    )
 
-    assert by_path(fleet)["two"].assignment.currents_elsewhere == {"key-1"}
+    assert by_path(fleet)["one"].assignment.currents_elsewhere == frozenset({"key-2"})
+    assert by_path(fleet)["two"].assignment.currents_elsewhere == frozenset()
 
 
 async def test_a_record_that_no_policy_covers_is_only_watched_by_its_own_terms() -> None:
@@ -322,6 +325,7 @@ async def test_nothing_is_taken_in_while_a_record_cant_be_read() -> None:
     fleet = await seen(serving("one", one), unreadable, keys=(one, key("key-2", comment="two")))
 
     assert holds(fleet) == {"one": None, "two": HoldReason.RECORD_UNREADABLE}
+    assert by_path(fleet)["one"].assignment.currents_elsewhere is None
     assert [trouble.what for trouble in fleet.troubles] == [f"record {unreadable[0]}"]
 
 

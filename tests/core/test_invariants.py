@@ -60,6 +60,11 @@ OBSTACLES = [
         replace(ENDED, currents_elsewhere=frozenset({"key-old"})),
     ),
     (
+        "a record of another lineage that can't be read",
+        Obstacle.CURRENT_ELSEWHERE,
+        replace(ENDED, currents_elsewhere=None),
+    ),
+    (
         "a key that the record names as current too",
         Obstacle.CURRENT,
         a.with_record(ENDED, current=replace(a.current(), key=KnownKey.seen(a.key("key-old")))),

@@ -1,0 +1,76 @@
+"""Read all records of the journal together, and say what they name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rotator.errors import PortError, Rejected
+from rotator.ports import Journal, RecordRead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Something that stops part of the fleet from being looked at: a provider, a record, a key."""
+
+    what: str
+    error: PortError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """What reading all records gave, by lineage id: those that could be read, those that can't be, the others.
+
+    `refused` stay unreadable until a person acts; `waiting` could not be asked for just now.
+    """
+
+    read: Mapping[str, RecordRead]
+    refused: frozenset[str]
+    waiting: frozenset[str]
+    troubles: tuple[Trouble, ...]
+
+    def known_key_ids(self) -> frozenset[str]:
+        """Return the ids of all keys that any record names."""
+        return frozenset(
+            key_id for one in self.read.values() if one.record for key_id in one.record.known_key_ids()
+        )
+
+    def currents(self, project_id: str) -> dict[str, str]:
+        """Return the key that each lineage of a project serves."""
+        return {
+            lineage_id: one.record.current.key.key_id
+            for lineage_id, one in self.read.items()
+            if one.record is not None
+            and one.record.current is not None
+            and one.record.lineage.project_id == project_id
+        }
+
+    def served_by(self) -> dict[str, set[str]]:
+        """Return which lineages serve each key."""
+        lineages: dict[str, set[str]] = {}
+        for lineage_id, one in self.read.items():
+            if one.record is not None and one.record.current is not None:
+                lineages.setdefault(one.record.current.key.key_id, set()).add(lineage_id)
+        return lineages
+
+
+async def read_records(journal: Journal) -> Records:
+    """Read every record. One that can't be read is a trouble; raise what `Journal.names` raises."""
+    names = await journal.names()
+    answers = await asyncio.gather(*(journal.read(name) for name in names), return_exceptions=True)
+    read: dict[str, RecordRead] = {}
+    refused: set[str] = set()
+    waiting: set[str] = set()
+    troubles = []
+    for name, answer in zip(names, answers, strict=True):
+        if isinstance(answer, PortError):
+            troubles.append(Trouble(what=f"record {name}", error=answer))
+            (refused if isinstance(answer, Rejected) else waiting).add(name.rpartition("-")[2])
+        elif isinstance(answer, BaseException):
+            raise answer
+        elif answer.record is not None:
+            read[answer.record.lineage.lineage_id] = answer
+    return Records(
+        read=read, refused=frozenset(refused), waiting=frozenset(waiting), troubles=tuple(troubles)
+    )
