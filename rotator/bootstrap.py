@@ -79,19 +79,12 @@ async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Con
     """Connect to Vault and to every provider of `file`; close all connections when the block is left.
 
     With `found_journal`, a journal that does not exist yet is begun; a command that touches nothing leaves
-    it. Raise PolicyError when a credential or an address is missing, Rejected when the journal belongs to
+    it. Raise PolicyError when a credential or an address is missing or can't be used, Rejected when the journal belongs to
     another instance or lost its control record, else what `Journal` raises.
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        address, namespace, ca_cert = vault_address(file)
-        client = VaultClient(
-            address=address,
-            token=credentials.read(file.vault.token),
-            namespace=namespace,
-            ca_cert=ca_cert,
-            call_timeout=file.runtime.call_timeout,
-        )
+        client = _vault_client(file)
         stack.push_async_callback(client.aclose)
         journal = VaultJournal(client, mount=file.vault.journal_mount, prefix=file.vault.journal_prefix)
         providers = {
@@ -109,10 +102,33 @@ async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Con
                 journal_prefix=file.vault.journal_prefix,
             ),
             providers=providers,
-            namespace=namespace,
+            namespace=client.namespace,
             holder=f"rotator-{secrets.token_hex(4)}",
             journal_id=await _journal_id(journal, file.instance, clock, found=found_journal),
         )
+
+
+def _vault_client(file: PolicyFile) -> VaultClient:
+    address, namespace, ca_cert = vault_address(file)
+    try:
+        return VaultClient(
+            address=address,
+            token=credentials.read(file.vault.token),
+            namespace=namespace,
+            ca_cert=ca_cert,
+            call_timeout=file.runtime.call_timeout,
+        )
+    except Rejected as rejected:
+        match rejected.operation:
+            case "log in to":
+                where, hint = "vault.auth.token", f"look at what {file.vault.token} holds"
+            case "read certificates from":
+                where = "vault.ca_cert" if file.vault.ca_cert else "VAULT_CACERT"
+                hint = f"put the certificates to trust at {rejected.target}, or name another file"
+            case _:
+                where = "vault.namespace" if file.vault.namespace else "VAULT_NAMESPACE"
+                hint = "give the path of a namespace, such as `team-a`, or none"
+        raise _unusable(where, rejected.detail, hint) from None
 
 
 async def _deepgram(

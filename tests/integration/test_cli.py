@@ -194,6 +194,28 @@ async def test_a_vault_address_of_the_environment_is_held_to_the_same_rules(desk
     assert "set VAULT_ADDR" in none.err
 
 
+async def test_settings_of_vault_that_can_not_be_used_are_78_and_named(desk: Desk) -> None:
+    namespace = await desk.run("plan", VAULT_NAMESPACE="team a")
+    authority = await desk.run("plan", VAULT_CACERT="/nowhere/ca.pem")
+    desk.write(address=f"{desk.root.address}\n  ca_cert: /nowhere/ca.pem")
+    in_file = await desk.run("plan")
+    desk.write()
+    (desk.folder / "token").write_text(f"{CANARY}é")
+    token = await desk.run("plan")
+
+    assert {ran.status for ran in (namespace, authority, in_file, token)} == {78}
+    assert namespace.err.startswith("VAULT_NAMESPACE: a path is made of segments")
+    assert "(give the path of a namespace" in namespace.err
+    for ran, name in ((authority, "VAULT_CACERT"), (in_file, "vault.ca_cert")):
+        assert ran.err.startswith(
+            f"{name}: there is no such file (put the certificates to trust at /nowhere/ca.pem"
+        )
+    assert token.err.startswith(
+        "vault.auth.token: the token has characters that no token of Vault has (look at"
+    )
+    assert f"{{file: {desk.folder / 'token'}}}" in token.err
+
+
 async def test_the_demo_names_what_it_lacks(desk: Desk) -> None:
     folder = desk.folder / "bare"
     folder.mkdir()
