@@ -69,7 +69,7 @@ HOLD: Final[Mapping[HoldReason, str]] = {
     HoldReason.ORIGINAL_GONE: "the key vanished before a new one was published",
     HoldReason.TOO_MANY_UNSERVED: "too many new keys that nobody serves are alive",
     HoldReason.TOO_MANY_ATTEMPTS: "too many attempts are open",
-    HoldReason.PARITY: "the new key got other rights than the old one, and was deleted again",
+    HoldReason.PARITY: "the new key got other rights than the old one; it was deleted or will be",
     HoldReason.WRITE_REFUSED: "the next write would be refused",
     HoldReason.ENTRY_EXPIRES: "Vault would delete the published secret by itself",
     HoldReason.UNSAFE: "the next step would have broken a promise and was refused",
