@@ -62,7 +62,7 @@ def test_it_ends_by_itself_with_no_failed_call_and_leaves_nothing(tmp_path: Path
     assert living_children_of(tmp_path) == []
 
 
-@pytest.mark.parametrize("after", [0.05, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0, 4.0])
+@pytest.mark.parametrize("after", [0.1, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0, 4.0])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_at_any_moment_it_leaves_nothing(
     tmp_path: Path, after: float, number: signal.Signals
