@@ -120,7 +120,10 @@ def check_destinations(
     vault: VaultSettings,
     complaints: Complaints,
 ) -> None:
-    """Tell of destinations that two policies name, and of those inside the journal. Only what the file shows."""
+    """Tell of destinations that two policies name, and of paths that lead elsewhere than where consumers read.
+
+    Only of what the file shows.
+    """
     owners: dict[tuple[str, str], int] = {}
     for index, one in enumerate(read):
         provider = providers.get(one.policy.provider)
@@ -128,6 +131,12 @@ def check_destinations(
             continue
         mount = one.policy.destination.mount
         for path, node, fixed in _paths(one, provider):
+            if path.startswith(("data/", f"{mount}/")):
+                complaints.tell(
+                    node,
+                    "a path that begins with its mount, or with `data/`",
+                    "the mount is given apart, in `destination.mount`; `data/` is added by Vault's API",
+                )
             if mount == vault.journal_mount and _touches(path, vault.journal_prefix, fixed=fixed):
                 complaints.tell(
                     node, "a destination inside the journal", "choose another path or `vault.journal`"

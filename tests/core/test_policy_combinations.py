@@ -171,3 +171,28 @@ def test_keys_stay_out_of_the_journal() -> None:
 def test_a_path_beside_the_journal_is_fine() -> None:
     assert problems_of(f"name: n\n{CHOICE}destination: {{path: 'rotator/default-{{slug}}'}}") == []
     assert problems_of(f"name: n\n{CHOICE}destination: {{mount: kv, path: 'rotator/default/x'}}") == []
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [
+        f"{CHOICE}destination: {{path: 'data/{{slug}}'}}",
+        f"{CHOICE}destination: {{path: 'secret/data/{{slug}}'}}",
+        f"{CHOICE}destination: {{mount: team/kv, path: 'team/kv/app'}}",
+        f"{CHOICE}destination: {{mount: asr, path: '{{provider}}/{{slug}}'}}",
+        "provider: asr\nkeys: {secret/data/app: k1}",
+    ],
+)
+def test_a_path_holds_neither_its_mount_nor_what_the_api_adds(destination: str) -> None:
+    (problem,) = problems_of(f"name: n\n{destination}")
+    assert problem.endswith(
+        "a path that begins with its mount, or with `data/` "
+        "(the mount is given apart, in `destination.mount`; `data/` is added by Vault's API)"
+    )
+
+
+@pytest.mark.parametrize(
+    "path", ["database/{slug}", "team/data/{slug}", "secrets/{slug}", "{slug}", "kv/app"]
+)
+def test_a_path_that_only_resembles_those_is_fine(path: str) -> None:
+    assert problems_of(f"name: n\n{CHOICE}destination: {{path: '{path}'}}") == []
