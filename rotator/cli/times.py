@@ -8,6 +8,8 @@ from rotator.policy.duration import FORMS, parse_duration
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 _UNITS_SHOWN = 2
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+_END = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def rough(duration: timedelta) -> str:
@@ -42,7 +44,18 @@ def rfc3339(at: datetime) -> str:
 
 
 def parse_instant(text: str, now: datetime) -> datetime:
-    """Return the instant that `text` means: RFC 3339, or `+DURATION` from `now`. Raise ValueError for others."""
+    """Return the instant that `text` means: RFC 3339, or `+DURATION` from `now`.
+
+    Raise ValueError for other texts, and for instants to which nothing could be added any more, or taken from.
+    """
+    at = _parsed(text, now)
+    if not _FIRST <= at < _END:
+        message = "not an instant from the years 1970 to 8999"
+        raise ValueError(message)
+    return at.astimezone(UTC)
+
+
+def _parsed(text: str, now: datetime) -> datetime:
     if text.startswith("+"):
         try:
             return now + parse_duration(text[1:])
@@ -58,4 +71,4 @@ def parse_instant(text: str, now: datetime) -> datetime:
     if at is None or at.tzinfo is None:
         message = "not an instant; write 2026-12-24T02:00:00Z, or +7d for seven days later"
         raise ValueError(message)
-    return at.astimezone(UTC)
+    return at

@@ -129,3 +129,18 @@ def test_other_ways_are_refused(written: str) -> None:
 def test_an_instant_beyond_the_calendar_is_refused() -> None:
     with pytest.raises(ValueError, match="calendar"):
         times.parse_instant("+36500d", datetime.max.replace(tzinfo=UTC) - timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+        "1969-12-31T23:59:59Z",
+        "9000-01-01T00:00:00Z",
+    ],
+)
+def test_an_instant_at_an_end_of_the_calendar_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="1970 to 8999"):
+        times.parse_instant(written, NOW)
