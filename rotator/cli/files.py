@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from rotator.cli import exits
 from rotator.cli.failures import Failure
 
 
-def read(path: Path, noun: str) -> bytes:
-    """Return what is in a file. Raise Failure when it can't be read."""
+def read(
+    path: Path,
+    noun: str,
+    *,
+    most_bytes: int,
+    cure: str = "check its name and its mode",
+    status: int = exits.FAILED,
+) -> bytes:
+    """Return what is in a regular file of at most so many bytes. Raise Failure when it can't be read.
+
+    A pipe would be waited for, and a device could be read without end.
+    """
     try:
-        return path.read_bytes()
+        if not stat.S_ISREG(path.stat().st_mode):
+            content, why = None, "it is not a regular file"
+        else:
+            with path.open("rb") as file:
+                content = file.read(most_bytes + 1)
+            why = f"it is larger than {most_bytes // 1024 // 1024} MiB"
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise Failure(
-            f"the {noun} {path} can't be read", why=why, cure="check its name and its mode"
-        ) from None
+        content, why = None, error.strerror or type(error).__name__
+    if content is None or len(content) > most_bytes:
+        raise Failure(f"the {noun} {path} can't be read", why=why, cure=cure, status=status)
+    return content
 
 
 def write(path: Path, text: str, noun: str) -> None:

@@ -241,6 +241,10 @@ class Report:
         statuses |= {failures.status_of(trouble.error) for trouble in self.troubles}
         return exits.gravest(statuses | {exits.PERSON_NEEDED} if self.strays else statuses)
 
+    def status_for(self, globs: tuple[str, ...]) -> int:
+        """Return the exit status for one who asked for lineages by `globs`: to name none is a usage error."""
+        return exits.USAGE if globs and not self.lines and not self.troubles else self.status
+
 
 def strays_of(lines: Iterable[Line]) -> tuple[Stray, ...]:
     """Return the keys that carry the mark of a lineage with a record, and are not proven to be its own."""

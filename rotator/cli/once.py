@@ -55,9 +55,12 @@ def once(options: Options, globs: tuple[str, ...], limit: int | None) -> int:
     unfinished = stop.asked and any(line.left or line.decision is None for line in report.lines)
     tell_unmatched(globs, report)
     options.emit(documents.of_report(report), show.once(report, stopped=stop.asked))
-    if globs and not report.lines and not report.troubles:
-        return exits.USAGE
-    return exits.gravest({report.status, exits.TRY_AGAIN if unfinished else exits.FINE})
+    status = report.status_for(globs)
+    return (
+        status
+        if status == exits.USAGE
+        else exits.gravest({status, exits.TRY_AGAIN if unfinished else exits.FINE})
+    )
 
 
 async def _once(file: PolicyFile, globs: tuple[str, ...], limit: int | None, stop: Stop) -> Report:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rotator.cli import exits
-from rotator.cli.failures import Failure
 from rotator.cli.text import emit
 
 if TYPE_CHECKING:
@@ -33,23 +32,21 @@ class Options:
 
     def load(self) -> PolicyFile:
         """Return the policy file. Raise PolicyError when something in it is wrong, Failure when it can't be read."""
+        from rotator.cli import files  # noqa: PLC0415 (--help does not need it)
+        from rotator.policy.document import MOST_BYTES  # noqa: PLC0415 (pyyaml is slow to load)
         from rotator.policy.load import load  # noqa: PLC0415 (pyyaml is slow to load)
 
-        return load(self._read(), name=str(self.config))
+        text = files.read(
+            self.config,
+            "policy file",
+            most_bytes=MOST_BYTES,
+            cure="name it with --config PATH or ROTATOR_CONFIG, and let this user read it",
+            status=exits.BAD_POLICY,
+        )
+        return load(text, name=str(self.config))
 
     def emit(self, document: Mapping[str, object], shown: str) -> None:
         """Write a result, in the form that was asked for."""
         from rotator.cli.documents import text_of  # noqa: PLC0415 (--help does not need it)
 
         emit(text_of(document) if self.as_json else shown)
-
-    def _read(self) -> bytes:
-        try:
-            return self.config.read_bytes()
-        except OSError as error:
-            raise Failure(
-                f"the policy file {self.config} can't be read",
-                why=error.strerror or type(error).__name__,
-                cure="name it with --config PATH or ROTATOR_CONFIG, and let this user read it",
-                status=exits.BAD_POLICY,
-            ) from None

@@ -19,6 +19,9 @@ from rotator.cli.times import parse_instant
 from rotator.plan import saved
 from rotator.plan.decide import decide
 
+_LARGEST_SNAPSHOT = 256 * 1024 * 1024
+"""Bytes. A lineage takes a few thousand."""
+
 
 def plan(options: Options, globs: tuple[str, ...], save: Path | None) -> int:
     """Look at everything and show what would be done."""
@@ -26,12 +29,12 @@ def plan(options: Options, globs: tuple[str, ...], save: Path | None) -> int:
     report = asyncio.run(look(options.load(), globs))
     if save is not None:
         _save(report, save)
-    return _show(options, report)
+    return _show(options, report, globs)
 
 
 def plan_offline(options: Options, globs: tuple[str, ...], snapshot: Path, at: str | None) -> int:
     """Decide on what was saved, as at another time if one is given."""
-    text = files.read(snapshot, "snapshot")
+    text = files.read(snapshot, "snapshot", most_bytes=_LARGEST_SNAPSHOT)
     try:
         seen = saved.decode(text)
     except ValueError as error:
@@ -51,7 +54,7 @@ def plan_offline(options: Options, globs: tuple[str, ...], snapshot: Path, at: s
     ]
     lines = sorted((_line(case, now) for case in cases), key=lambda line: line.urgency)
     report = Report(now=now, lines=tuple(lines), excluded={}, idle=(), strays=strays_of(lines), troubles=())
-    return _show(options, report)
+    return _show(options, report, globs)
 
 
 def _line(case: saved.Case, now: datetime) -> Line:
@@ -75,6 +78,6 @@ def _save(report: Report, path: Path) -> None:
     files.write(path, saved.encode(saved.Saved(now=report.now, cases=cases)), "snapshot")
 
 
-def _show(options: Options, report: Report) -> int:
+def _show(options: Options, report: Report, globs: tuple[str, ...]) -> int:
     options.emit(documents.of_report(report), show.plan(report))
-    return report.status
+    return report.status_for(globs)

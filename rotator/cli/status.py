@@ -14,4 +14,4 @@ def status(options: Options, globs: tuple[str, ...]) -> int:
     options.start_logging()
     report = asyncio.run(look(options.load(), globs))
     options.emit(documents.of_report(report), show.status(report))
-    return report.status
+    return report.status_for(globs)

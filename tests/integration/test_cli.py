@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -61,13 +63,23 @@ async def test_a_wrong_command_line_is_2(desk: Desk, arguments: tuple[str, ...])
     assert "Usage:" in ran.err
 
 
-async def test_a_time_that_is_none_is_2(desk: Desk) -> None:
+@pytest.mark.parametrize("at", ["tomorrow", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "+3000000d"])
+async def test_a_time_that_can_not_be_used_is_2(desk: Desk, at: str) -> None:
     file = desk.folder / "seen.json"
     await desk.run("plan", "--save", str(file))
-    ran = await desk.run("plan", "--snapshot", str(file), "--at", "tomorrow")
+    ran = await desk.run("plan", "--snapshot", str(file), "--at", at)
 
     assert ran.status == 2
     assert "--at" in ran.err
+
+
+@pytest.mark.parametrize("command", ["plan", "status"])
+async def test_a_glob_that_names_nothing_is_2_when_a_status_is_asked_for(desk: Desk, command: str) -> None:
+    desk.key("voice")
+
+    assert (await desk.run(command, "nonesuch*")).status == 0
+    assert (await desk.run(command, "--exit-code", "nonesuch*")).status == 2
+    assert (await desk.run(command, "--exit-code", "*/voice")).status == 0
 
 
 async def test_a_fine_file_is_summed_up(desk: Desk) -> None:
@@ -109,6 +121,27 @@ async def test_a_missing_file_is_78(desk: Desk) -> None:
     assert ran.status == 78
     assert parts(ran)[1] == "No such file or directory"
     assert "--config" in parts(ran)[2]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero", "folder", "large"])
+async def test_only_a_regular_file_of_a_bounded_size_is_read(desk: Desk, kind: str) -> None:
+    path = Path(kind) if kind.startswith("/") else desk.folder / kind
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "large":
+        path.touch()
+        os.truncate(path, 300 * 1024 * 1024)
+    policy, snapshot = (
+        await desk.run("--config", str(path), "plan"),
+        await desk.run("plan", "--snapshot", str(path)),
+    )
+
+    assert (policy.status, snapshot.status) == (78, 1)
+    for ran, largest in ((policy, 10), (snapshot, 256)):
+        why = f"it is larger than {largest} MiB" if kind == "large" else "it is not a regular file"
+        assert parts(ran)[1] == why
 
 
 async def test_the_option_wins_over_the_environment(desk: Desk) -> None:
