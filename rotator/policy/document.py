@@ -21,6 +21,9 @@ MOST_BYTES = 10 * 1024 * 1024
 MOST_NODES = 200_000
 DEEPEST = 50
 
+EXPANSION_HINT = "write the value itself; a secret is referred to as `{env: NAME}`"
+"""What to do without `${...}`, for the hints of error messages."""
+
 _UNREADABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SHOWN_IN_PATHS = re.compile(r"[A-Za-z0-9._@:+/-]{1,80}")
 
@@ -93,6 +96,8 @@ def parse(text: bytes, *, file: str) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        if mark and source[mark.index - 1 : mark.index + 1] == "${":
+            raise _unreadable(file, line, column - 1, "`${...}` is not expanded", EXPANSION_HINT) from None
         what = _SYNTAX.get(error.problem or "", "")
         raise _unreadable(file, line, column, f"not valid YAML{what and ': '}{what}") from None
     except yaml.YAMLError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import TypeVar
 
-from rotator.policy.document import Node, Scalar, Sequence
+from rotator.policy.document import EXPANSION_HINT, Node, Scalar, Sequence
 from rotator.policy.duration import FORMS, parse_duration
 from rotator.policy.fields import Refused, allowed, describe, is_null, shown
 from rotator.policy.names import PATH_RULE, is_path
@@ -16,7 +16,6 @@ W = TypeVar("W", bound=str)
 
 _BOOLEAN = frozenset({"true", "True", "TRUE", "false", "False", "FALSE"})
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
-_EXPANSION_HINT = "write the value itself; a secret is referred to as `{env: NAME}`"
 
 
 def read_text(node: Node) -> str:
@@ -28,7 +27,7 @@ def read_text(node: Node) -> str:
     if node.plain and node.text in _BOOLEAN:
         raise Refused(f"`{node.text}` where a text is expected", "if the text is meant, quote it", at=node)
     if "${" in node.text:
-        raise Refused("`${...}` is not expanded", _EXPANSION_HINT, at=node)
+        raise Refused("`${...}` is not expanded", EXPANSION_HINT, at=node)
     if not node.text:
         raise Refused("an empty text", at=node)
     return node.text

@@ -83,6 +83,19 @@ def test_what_is_no_document(text: bytes, message: str) -> None:
     assert refusal(text) == message
 
 
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("é:\n  {address: ${VAULT_ADDR}}", 13),
+        ("a:\n  {b: {env: ${A:-x}}, c: 1}\n", 13),
+        ("\ufeffa: 1\nb: [${A}, c]", 5),
+    ],
+)
+def test_an_expansion_that_breaks_a_flow_is_told_as_such(text: str, column: int) -> None:
+    hint = "write the value itself; a secret is referred to as `{env: NAME}`"
+    assert refusal(text) == f"p.yaml:2:{column}: `${{...}}` is not expanded ({hint})"
+
+
 def test_a_large_file_is_not_even_parsed() -> None:
     assert refusal(b"#" * (MOST_BYTES + 1)) == "p.yaml: larger than 10 MiB"
 
