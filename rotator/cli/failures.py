@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from rotator.cli import exits
 from rotator.cli.text import complain
@@ -19,6 +20,9 @@ from rotator.errors import (
     Unavailable,
 )
 from rotator.policy.settings import origin_of
+
+_NO_PROVIDER_SAYS = re.compile(r"3[0-9]{2}|40[1347]")
+"""An answer without the provider's own code for what is wrong, which it gives with each of these statuses."""
 
 
 class Failure(RotatorError):
@@ -59,6 +63,11 @@ def of_vault(error: PortError, address: str) -> Failure:
 def cure_of(error: RotatorError) -> str:
     """Return what a person can do about an error that stopped a part of the work."""
     match error:
+        case PortError(detail=detail) if _NO_PROVIDER_SAYS.fullmatch(detail):
+            return (
+                "see that `base_url` leads to the provider, and that no proxy is in between: a proxy or another "
+                "server answered"
+            )
         case Unavailable():
             return (
                 "check the address, that the other side runs, and the network in between; it is tried again"

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from rotator.cli import words
+from rotator.cli import failures, words
 from rotator.cli.app import rotator
+from rotator.errors import Ambiguous, Denied, PortError, Rejected
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle
@@ -95,3 +96,22 @@ def test_a_decision_is_told_before_and_after(decision: Decision, said: str, done
     assert words.decision(decision, NOW) == said
     assert words.done(decision) == done
     assert CURRENT.comment not in said
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(Rejected, "302"), (Ambiguous, "307"), (Denied, "403"), (Rejected, "403"), (Rejected, "407")],
+)
+def test_the_cure_of_an_answer_that_is_not_the_providers_names_the_base_url(
+    error: type[PortError], status: str
+) -> None:
+    cure = failures.cure_of(error("list keys", "p-1", status))
+
+    assert "`base_url`" in cure
+    assert "a proxy or another server answered" in cure
+
+
+def test_the_cure_of_a_missing_right_is_the_right() -> None:
+    assert "the right that is missing" in failures.cure_of(
+        Denied("list keys", "p-1", "403 INSUFFICIENT_PERMISSIONS")
+    )
