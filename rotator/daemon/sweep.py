@@ -49,12 +49,14 @@ async def sweep(
 
     Those whose key expires first come first; among equals the order is shuffled by the name of this
     process, so that several replicas do not all begin with the same one. At most `limit` rotations are
-    started. Nothing is started any more once the process is asked to stop, or the sweep is cancelled; lineages
-    whose turn had not come then have no last turn. What is under way is always brought to a safe end first.
+    started, those of the most urgent keys: with a limit, lineages have their turn one after another.
+
+    Nothing is started any more once the process is asked to stop, or the sweep is cancelled; lineages whose
+    turn had not come then have no last turn. What is under way is always brought to a safe end first.
     """
     allowance = Allowance(limit)
     cancelled = asyncio.Event()
-    turns = asyncio.Semaphore(concurrency)
+    turns = asyncio.Semaphore(concurrency if limit is None else 1)
 
     async def one(found: Found) -> Reconciled:
         lineage = found.assignment.lineage

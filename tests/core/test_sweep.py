@@ -56,15 +56,17 @@ class World:
     at_once: int = 0
     most_at_once: int = 0
     on_read: Callable[[str], None] = lambda _: None
+    slow: str = ""
 
     async def read(self, lineage: Lineage, fields: FieldNames, *, at_least: int = 0) -> EntryRead:
         del fields, at_least
         self.reads.append(lineage.path)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(turn.set_result, None)
-        await turn
+        for _ in range(9 if lineage.path == self.slow else 1):
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_soon(turn.set_result, None)
+            await turn
         self.at_once -= 1
         self.on_read(lineage.path)
         return self.entry
@@ -253,6 +255,14 @@ async def test_no_more_rotations_are_started_than_allowed() -> None:
         left = [one for one in ended.values() if one.error is None]
         assert len(tried) == started
         assert all(one.last is not None and isinstance(one.last.stands, Rotate) for one in left)
+
+
+async def test_with_a_limit_the_most_urgent_keys_are_rotated() -> None:
+    due = [found(f"voice-{n}", age=80 * DAY, lifetime=(90 - n) * DAY) for n in range(6)]
+
+    ended = await swept(fleet_of(*due), World(slow="voice-5"), limit=2, concurrency=6)
+
+    assert {path for path, one in ended.items() if one.error is not None} == {"voice-5", "voice-4"}
 
 
 async def test_globs_name_lineages_by_their_whole_name() -> None:
