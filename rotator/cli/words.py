@@ -37,6 +37,7 @@ WAIT: Final[Mapping[WaitReason, str]] = {
         "our clock, Vault's and the provider's differ by over 30 s, so nothing is deleted: mend the clocks"
     ),
     WaitReason.LOOK_TOO_SLOW: "answers take over 5 s, so that no proof is fresh enough to delete an old key",
+    WaitReason.RETIRING_STOPPED: "an old key can't be deleted yet: the reason stands beside it",
     WaitReason.NOT_FOUND: "no key matches, and no record names one",
 }
 
@@ -116,7 +117,10 @@ CURE: Final[Mapping[HoldReason, str]] = {
         "give the management key's owner the rights that the new key lacked, then change any option of the policy: "
         "that tries it once more"
     ),
-    HoldReason.WRITE_REFUSED: "mend what is named: the token's policy, the mount's settings, the size of the entry",
+    HoldReason.WRITE_REFUSED: (
+        "mend what is named: the token's policy, the mount's settings, the size of the entry; if it stands on after "
+        "that, change any option of the policy: that tries it once more"
+    ),
     HoldReason.ENTRY_EXPIRES: (
         "set `delete_version_after` to 0s on the mount and the entry, then change any option of the policy: that "
         "tries it once more"

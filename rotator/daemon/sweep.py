@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -78,7 +79,9 @@ async def sweep(
             await asyncio.shield(task)
     except asyncio.CancelledError:
         cancelled.set()
-        await asyncio.wait(tasks)
+        while not all(task.done() for task in tasks):
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait(tasks)
         raise
     return tuple(task.result() for task in tasks)
 

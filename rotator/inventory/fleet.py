@@ -223,7 +223,9 @@ def _lost(
                 lineage = expected_lineage(policy, projects[name], key)
                 if lineage is not None:
                     met |= {mark.lineage_id}
-                    assignment = Assignment(lineage=lineage, policy=policy, matched_key_id=None)
+                    assignment = Assignment(
+                        lineage=lineage, policy=policy, matched_key_id=None, currents_elsewhere=None
+                    )
                     yield Found(assignment=assignment, provider=name, record=None)
                     break
 

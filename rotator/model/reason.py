@@ -53,6 +53,8 @@ class WaitReason(StrEnum):
     """Our clock, Vault's and the provider's differ by too much to revoke by them."""
     LOOK_TOO_SLOW = "look_too_slow"
     """The answers take so long that a proof is old before it can be used; nothing is revoked."""
+    RETIRING_STOPPED = "retiring_stopped"
+    """Something else stands in the way of deleting an old key: status names it beside the key."""
     NOT_FOUND = "not_found"
     """No key of the provider matches, and no record names one."""
 
@@ -91,7 +93,7 @@ class HoldReason(StrEnum):
     TOO_MANY_UNSERVED = "too_many_unserved"
     """Three keys of ours that nobody serves are alive."""
     TOO_MANY_ATTEMPTS = "too_many_attempts"
-    """Fifty attempts are open."""
+    """Fifty attempts are open: their keys live unserved, or may yet come to be."""
     PARITY = "parity"
     """The replacement got other scopes or tags than the key it replaces."""
     WRITE_REFUSED = "write_refused"

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from rotator.errors import InvariantViolation
 from rotator.model.entry import EntryState, Verdict
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
-from rotator.model.record import Failure, Original, Record
+from rotator.model.record import Attempt, Failure, Original, Record
 from rotator.model.snapshot import Snapshot
 from rotator.plan import facts
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
@@ -30,7 +30,7 @@ from rotator.plan.invariants import Obstacle, may_revoke, overlap_ends, release_
 from rotator.policy.duration import LONGEST
 from rotator.policy.policy import Adopt as AdoptMode
 from rotator.policy.policy import Policy
-from rotator.policy.schedule import due
+from rotator.policy.schedule import MADE_WITHIN, due
 
 Rule = Callable[[Policy, Snapshot, datetime], Decision | None]
 
@@ -118,7 +118,9 @@ def finish(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
         return Hold(HoldReason.ENTRY_BEHIND, f"version {entry.version}, base {attempt.base}")
     match served.verdict:
         case Verdict.ACCEPTED:
-            key_id = served.key_id or entry.key_id
+            # Where the provider does not say whose secret it is, only the very version that we wrote tells.
+            untouched = entry.version == attempt.base + 1
+            key_id = entry.key_id if served.key_id is None and untouched else served.key_id
             made = {key.key_id for key, by in facts.orphans(snapshot) if by == attempt}
             if key_id is not None and key_id in made:
                 return Finish(attempt.rotation_id, key_id)
@@ -171,7 +173,7 @@ def not_as_published(policy: Policy, snapshot: Snapshot, now: datetime) -> Decis
 
 
 def written_again(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
-    """Touch no entry that was written again after our publish, unless its secret is shown to be a working one.
+    """Touch no entry that was written again after our publish, unless its secret is shown to be ours.
 
     A person who changes only the secret field leaves our ids in place, and what a person wrote is not overwritten.
     """
@@ -184,6 +186,8 @@ def written_again(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision
             return Hold(HoldReason.ENTRY_CHANGED, f"version {entry.version}")
         case Verdict.UNKNOWN:
             return Wait(WaitReason.SERVED_UNPROVEN, now + LOOK_AGAIN)
+        case Verdict.ACCEPTED if snapshot.served.key_id is None:
+            return Hold(HoldReason.ENTRY_CHANGED, f"version {entry.version}")
         case Verdict.ACCEPTED | Verdict.NOTHING:
             return None
 
@@ -296,11 +300,11 @@ def wait(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision:
     record = _record(snapshot)
     if snapshot.served.verdict is Verdict.UNKNOWN:
         return Wait(WaitReason.SERVED_UNPROVEN, now + LOOK_AGAIN)
+    stopped = _stopped(snapshot, now)
+    if stopped is not None:
+        return Wait(stopped, now + LOOK_AGAIN)
     next_due = _next_due(policy, snapshot)
     if record.previous:
-        stopped = _stopped(snapshot, now)
-        if stopped is not None:
-            return Wait(stopped, now + LOOK_AGAIN)
         ends = [end for p in record.previous if (end := overlap_ends(p)) is not None]
         return _until(WaitReason.OVERLAP, [*_ours(ends, snapshot), next_due], now)
     if record.current is not None and record.originals:
@@ -375,10 +379,18 @@ def _minting_hold(policy: Policy, snapshot: Snapshot, now: datetime) -> Hold | N
     if len(unserved) > UNSERVED_ALLOWED:
         return Hold(HoldReason.TOO_MANY_UNSERVED, ", ".join(key.key_id for key in unserved))
     record, provider_now = _record(snapshot), snapshot.on_provider_clock(now)
-    still_open = [a for a in record.attempts if a.keep_until > provider_now and not record.closed(a)]
+    listed = {mark.rotation_id for key in snapshot.keys if (mark := key.mark) is not None}
+    still_open = [a for a in record.attempts if _still_open(a, record, listed, provider_now)]
     if len(still_open) > ATTEMPTS_ALLOWED:
         return Hold(HoldReason.TOO_MANY_ATTEMPTS, f"{len(still_open)} attempts")
     return None
+
+
+def _still_open(attempt: Attempt, record: Record, listed: set[str], provider_now: datetime) -> bool:
+    """Return whether a key of the attempt lives unserved, or may yet come to be."""
+    if record.closed(attempt) or attempt.keep_until <= provider_now:
+        return False
+    return attempt.rotation_id in listed or provider_now <= attempt.intent_at + MADE_WITHIN
 
 
 def _due_reason(policy: Policy, snapshot: Snapshot, now: datetime) -> RotateReason | None:
@@ -409,11 +421,16 @@ def _next_due(policy: Policy, snapshot: Snapshot) -> datetime | None:
 
 
 def _stopped(snapshot: Snapshot, now: datetime) -> WaitReason | None:
-    """Return what alone keeps a previous key alive after its overlap, where that must be told."""
-    obstacles = {may_revoke(snapshot, previous.key_id, now) for previous in _record(snapshot).previous}
-    if Obstacle.CLOCKS_DIFFER in obstacles:
+    """Return what keeps an old key alive although its own time has come: that must be told."""
+    record = _record(snapshot)
+    old = (*(p.key_id for p in record.previous), *(o.key.key_id for o in record.originals))
+    obstacles = {may_revoke(snapshot, key_id, now) for key_id in old}
+    stops = obstacles - {None, Obstacle.OVERLAP, Obstacle.NOT_RELEASED, Obstacle.NOT_OURS}
+    if not stops:
+        return None
+    if Obstacle.CLOCKS_DIFFER in stops:
         return WaitReason.CLOCKS_DIFFER
-    return WaitReason.LOOK_TOO_SLOW if Obstacle.PROOF_TOO_OLD in obstacles else None
+    return WaitReason.LOOK_TOO_SLOW if Obstacle.PROOF_TOO_OLD in stops else WaitReason.RETIRING_STOPPED
 
 
 def _original_ends(original: Original) -> list[datetime]:

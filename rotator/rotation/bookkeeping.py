@@ -23,10 +23,10 @@ from rotator.model.record import (
 from rotator.model.snapshot import Snapshot
 from rotator.plan.facts import head
 from rotator.policy.policy import OriginalTerms, Policy
-from rotator.policy.schedule import latest_safe_start, next_try
+from rotator.policy.schedule import MADE_WITHIN, latest_safe_start, next_try
 
-CLOSED_KEPT = 50
-"""How many attempts are remembered whose publish can't succeed any more."""
+SPENT_KEPT = 50
+"""How many attempts are remembered of which nothing is expected any more."""
 
 
 def adopted(snapshot: Snapshot, policy: Policy, key: Key, *, original: bool) -> Record:
@@ -183,12 +183,16 @@ def held(record: Record, policy: Policy, reason: HoldReason, detail: str, now: d
 def pruned(record: Record, provider_now: datetime, still_seen: frozenset[str]) -> Record:
     """Return the record without attempts whose lifetime has passed, except those with a key still listed.
 
-    Of attempts whose publish can't succeed any more, only the newest are kept: a key of an older one that shows
-    itself after so many rotations is a stray.
+    Of attempts that are spent (a later publish closed them, or their key would have shown itself long ago), only
+    the newest are kept: a key of an older one that shows itself after all is a stray.
     """
     kept = [a for a in record.attempts if a.keep_until > provider_now or a.rotation_id in still_seen]
-    closed = [a for a in kept if record.closed(a) and a.rotation_id not in still_seen]
-    dropped = {a.rotation_id for a in closed[:-CLOSED_KEPT]}
+    spent = [
+        a
+        for a in kept
+        if a.rotation_id not in still_seen and (record.closed(a) or provider_now > a.intent_at + MADE_WITHIN)
+    ]
+    dropped = {a.rotation_id for a in spent[:-SPENT_KEPT]}
     return replace(record, attempts=tuple(a for a in kept if a.rotation_id not in dropped))
 
 

@@ -25,17 +25,18 @@ async def retire(action: Revoke, assignment: Assignment, claimed: ClaimedRecord,
 
     The claim is written first: if that succeeds, the record that this was decided from is the newest one,
     even if it came from a lagging standby. Then provider and destination are read afresh and the planner's
-    own predicate is asked again. Raise as `perform`; Conflict when it now says no, so that another look tells
+    own predicate is asked again (what other lineages serve is as the survey saw it). Raise as `perform`; Conflict when it now says no, so that another look tells
     why, Unavailable when the answers were too slow to rely on.
     """
     await claimed.write(claimed.record)
     try:
-        await _revoke_and_look(action.key_id, assignment, claimed, ports)
-    except Conflict:
-        raise
+        obstacle = await _revoke_and_look(action.key_id, assignment, claimed, ports)
     except PortError as error:
         await claimed.fail(action.reason, error, assignment.policy)
         raise
+    if obstacle is not None:
+        await claimed.give_back(claimed.record)
+        raise Conflict("revoke key", action.key_id, f"not any more: {obstacle}")
     await claimed.give_back(gone(claimed.record, action.key_id))
     ports.tell(
         Told(
@@ -47,19 +48,22 @@ async def retire(action: Revoke, assignment: Assignment, claimed: ClaimedRecord,
     )
 
 
-async def _revoke_and_look(key_id: str, assignment: Assignment, claimed: ClaimedRecord, ports: Ports) -> None:
+async def _revoke_and_look(
+    key_id: str, assignment: Assignment, claimed: ClaimedRecord, ports: Ports
+) -> Obstacle | None:
+    """Revoke the key and see it gone; or return what stands in the way now, with nothing done."""
     fresh = await observe(assignment, ports, record=claimed.as_read())
     obstacle = may_revoke(fresh, key_id, ports.clock.now())
     if obstacle is Obstacle.PROOF_TOO_OLD:
         raise Unavailable("revoke key", key_id, "the answers were too slow for a fresh proof")
     if obstacle is not None:
-        await claimed.give_back(claimed.record)
-        raise Conflict("revoke key", key_id, f"not any more: {obstacle}")
+        return obstacle
     deleted = False
     with suppress(NotFound):  # deleted already, or not shown to us: the list decides
         await ports.provider.revoke_key(key_id)
         deleted = True
     await _see_it_gone(key_id, fresh, ports, deleted=deleted)
+    return None
 
 
 async def _see_it_gone(key_id: str, fresh: Snapshot, ports: Ports, *, deleted: bool) -> None:

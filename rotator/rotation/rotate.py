@@ -30,9 +30,11 @@ async def refusal(action: Rotate, policy: Policy, snapshot: Snapshot, ports: Por
     """
     try:
         await ports.destinations.check_writable(snapshot.lineage, policy.destination.fields)
-    except (Rejected, Denied) as error:
+    except PortError as error:
         await ClaimedRecord(ports, snapshot).fail(action.reason, error, policy)
-        return Hold(HoldReason.WRITE_REFUSED, str(error))
+        if isinstance(error, Rejected | Denied):
+            return Hold(HoldReason.WRITE_REFUSED, str(error))
+        raise
     return None
 
 
@@ -55,17 +57,13 @@ async def rotate(
         if isinstance(found, Unfit):
             return await _unfit(found, minted, attempt, policy, claimed, ports)
         await claimed.keep()
-        confirmed = await publish(
-            found, snapshot.lineage, policy.destination.fields, action.replaces.key_id, ports
-        )
-    except (Rejected, Denied) as refused:
-        # Vault refuses for good what it said it would allow. Another key would fare no better.
-        hold = Hold(HoldReason.WRITE_REFUSED, str(refused))
-        await claimed.hold(hold, policy)
-        return hold
+        confirmed = await _publish(found, action, policy, snapshot, ports)
     except PortError as error:
         await claimed.fail(action.reason, error, policy)
         raise
+    if isinstance(confirmed, Hold):
+        await claimed.hold(confirmed, policy)
+        return confirmed
     return await _record(found, confirmed, policy, claimed, ports)
 
 
@@ -82,6 +80,18 @@ async def _create(
         claimed.record = bookkeeping.withdrawn(claimed.record, attempt.rotation_id)
         await claimed.fail(action.reason, error, policy)
         raise
+
+
+async def _publish(
+    candidate: Candidate, action: Rotate, policy: Policy, snapshot: Snapshot, ports: Ports
+) -> Confirmed | Hold:
+    """Publish, or return a hold where Vault refuses for good what it said it would allow."""
+    fields = policy.destination.fields
+    try:
+        return await publish(candidate, snapshot.lineage, fields, action.replaces.key_id, ports)
+    except (Rejected, Denied) as refused:
+        # Another key would fare no better. (With a dead token not even this hold can be written.)
+        return Hold(HoldReason.WRITE_REFUSED, str(refused))
 
 
 async def _unfit(

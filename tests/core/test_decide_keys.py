@@ -242,7 +242,7 @@ ROTATE = [
     ),
 ]
 
-OPEN = [replace(a.attempt(f"{n:016x}", base=3, age=DAY), keep_until=NOW + TICK) for n in range(50)]
+OPEN = [replace(a.attempt(f"{n:016x}", base=3, age=HOUR), keep_until=NOW + TICK) for n in range(50)]
 
 
 def with_open(count: int, of: Snapshot) -> Snapshot:
@@ -267,6 +267,11 @@ TOO_MANY = [
         "fifty attempts are known, a later publish closed one",
         NOT_DUE,
         a.with_record(SETTLED, attempts=(replace(OPEN[0], base=2), *OPEN[1:])),
+    ),
+    Case(
+        "fifty attempts are known, the key of one would have shown itself by now",
+        NOT_DUE,
+        a.with_record(SETTLED, attempts=(replace(OPEN[0], intent_at=NOW - HOUR - TICK), *OPEN[1:])),
     ),
     Case(
         "it is due, and fifty attempts are open",
@@ -302,7 +307,7 @@ WAIT = [
     ),
     Case(
         "a key can't be deleted although its overlap has ended",
-        Wait(WaitReason.OVERLAP, LOOK_AGAIN),
+        Wait(WaitReason.RETIRING_STOPPED, LOOK_AGAIN),
         replace(a.snapshot(awaiting(2 * DAY)), currents_elsewhere=frozenset({"key-old-0"})),
     ),
     Case(

@@ -57,6 +57,11 @@ FINISH = [
         replace(PUBLISHED, served=a.accepted(None)),
     ),
     Case(
+        "the self-check says no id, and the entry was written again since",
+        Hold(HoldReason.ENTRY_CHANGED, "version 5"),
+        replace(PUBLISHED, served=a.accepted(None), entry=replace(PUBLISHED.entry, version=5)),
+    ),
+    Case(
         "neither the self-check nor the entry says an id",
         Hold(HoldReason.ENTRY_CHANGED, "version 4"),
         replace(PUBLISHED, served=a.accepted(None), entry=replace(PUBLISHED.entry, key_id=None)),
@@ -198,6 +203,11 @@ NOT_AS_PUBLISHED = [
         replace(changed(version=4), served=a.accepted("key-9")),
     ),
     Case("a person added fields beside ours", NOT_DUE, changed(version=4)),
+    Case(
+        "the entry was written again after ours, and nobody says whose secret it is",
+        Hold(HoldReason.ENTRY_CHANGED, "version 4"),
+        replace(SETTLED, served=a.accepted(None), entry=replace(SETTLED.entry, version=4)),
+    ),
     Case(
         "the entry was written again after ours, and its secret is refused",
         Hold(HoldReason.ENTRY_CHANGED, "version 4"),
