@@ -60,8 +60,10 @@ async def ours(server: VaultServer, base_url: str, project_id: str, management: 
         connected = Connected(
             file=load(text.encode(), name="bench.yaml"),
             clock=clock,
-            journal=VaultJournal(vault, mount="secret", prefix=place),
-            destinations=VaultDestinations(vault, clock, journal_mount="secret", journal_prefix=place),
+            journal=VaultJournal(vault, mount="secret", prefix=f"{place}-journal"),
+            destinations=VaultDestinations(
+                vault, clock, journal_mount="secret", journal_prefix=f"{place}-journal"
+            ),
             providers={"asr": Deepgram(http, project_id=project_id, management=management, clock=clock)},
             namespace="",
             holder="bench",
