@@ -65,12 +65,14 @@ class Alive:
 class Unserved:
     """A key of ours that works and that nobody serves. Its publish may be under way; the next publish ends it.
 
-    `needs_person`: no rotation is to come that would end it, and nobody can be at work on it any more.
+    `ends`: a rotation is to come that will end it. `needs_person`: none is, and nobody can be at work on it any
+    more.
     """
 
     lineage: str
     provider: str
     key: Key
+    ends: bool
     needs_person: bool
 
 
@@ -142,13 +144,17 @@ class Line:
             return ()
         in_use = self.key if isinstance(self.key, KnownKey) else None
         comes = in_use is not None and due(self.policy, self.snapshot.lineage.lineage_id, in_use) is not None
-        ends = (comes and self.policy.adopt is not Adopt.WATCH) or isinstance(self.decision, Action)
+        held = isinstance(self.decision, Hold)
+        ends = (comes and not held and self.policy.adopt is not Adopt.WATCH) or isinstance(
+            self.decision, Action
+        )
         settled = self.snapshot.on_provider_clock(self.now) - MADE_WITHIN
         return tuple(
             Unserved(
                 lineage=self.lineage,
                 provider=self.provider,
                 key=key,
+                ends=ends,
                 needs_person=not ends and not self.claimed and key.created_at <= settled,
             )
             for key in facts.unserved(self.snapshot, self.now)

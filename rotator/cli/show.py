@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rotator.cli import words
 from rotator.cli.failures import cure_of
-from rotator.cli.lines import Line, Phase, Report
+from rotator.cli.lines import Line, Phase, Report, Unserved
 from rotator.cli.text import paragraph, table
 from rotator.cli.times import absolute, both, relative
 from rotator.model.key import Key
@@ -138,12 +138,7 @@ def _asides(report: Report) -> list[str]:
         if line.missing_key_id is not None
     ]
     unserved = [
-        f"{one.key.key_id} at {one.provider}, made for {one.lineage}: "
-        + (
-            "no rotation is to come that would end it. To do: see that nobody uses it, and delete it at the provider"
-            if one.needs_person
-            else "leaves after the next publish"
-        )
+        f"{one.key.key_id} at {one.provider}, made for {one.lineage}: " + _end_of(one)
         for one in report.unserved
     ]
     troubles = [f"{t.what}: {t.error}. To do: {cure_of(t.error)}" for t in report.troubles]
@@ -217,3 +212,12 @@ def _version(line: Line) -> str:
 
 def _instant(at: datetime | None, now: datetime) -> str:
     return "-" if at is None else f"{relative(at, now)}\n{absolute(at)}"
+
+
+def _end_of(one: Unserved) -> str:
+    """Say how a key of ours that nobody serves comes to its end."""
+    if one.ends:
+        return "leaves after the next publish"
+    if one.needs_person:
+        return "no rotation is to come that would end it. To do: see that nobody uses it, and delete it at the provider"
+    return "no rotation is to come that would end it, though a process may still be at work on it"

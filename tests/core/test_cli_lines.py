@@ -40,6 +40,7 @@ from tests.support.builders import (
     attempt,
     current,
     failure,
+    hold,
     key,
     known,
     lying_about,
@@ -191,6 +192,13 @@ def test_a_key_that_may_still_be_published_needs_nobody() -> None:
     for seen in (young, at_work):
         (one,) = line(seen, WATCHING).unserved
         assert not one.needs_person
+        assert "a process may still be at work on it" in show.plan(report(line(seen, WATCHING)))
+
+
+def test_a_held_lineage_promises_no_end_to_a_key_that_nobody_serves() -> None:
+    (one,) = line(with_record(LYING, hold=hold(HoldReason.PARITY))).unserved
+    assert not one.ends
+    assert one.needs_person
 
 
 def test_a_pinned_key_that_is_not_there_is_named() -> None:
