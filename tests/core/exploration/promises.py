@@ -144,6 +144,8 @@ def _judge_time(before: World, key: Key, learnt: Learnt) -> Broken | None:
     successor = before.key(before.served.n) if before.served is not None else None
     if successor is None or not successor.alive:
         return Broken("P3", f"k{key.n} was revoked while Vault serves no living key")
+    if key.n in before.given_up:
+        return None
     mark = _mark(key.comment)
     intent = before.intent(mark.rotation_id) if mark is not None else None
     return _judge_overlap(before, key, intent.base if intent is not None else 0)

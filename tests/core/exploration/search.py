@@ -159,9 +159,13 @@ class Search:
         if isinstance(effect, Ended):
             raise TypeError(f"a turn that has ended makes no call: {effect}")
         world, learnt = self.worlds[state.world], processes.learnt[seen.node]
-        for label, answer, number in self._ways(state.world, effect):
-            after = self.worlds[number]
+        for label, answer, outcome in self._ways(state.world, effect):
+            after, number = self.worlds[outcome], outcome
             broken = promises.judge_call(world, after, effect, learnt, seen.touched, processes.texts)
+            if effect == ("revoke", learnt.minted) and not learnt.sent:
+                number = self._number(
+                    after._replace(given_up=tuple(sorted({*after.given_up, learnt.minted})))
+                )
             node = processes.answered(seen.node, world.tick, answer)
             follows = processes.nexts[node]
             then: Seen | None = None

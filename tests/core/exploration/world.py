@@ -86,7 +86,8 @@ class World(NamedTuple):
 
     `issued` is how many rotation ids each process has used. `demoted` says that our management key sees
     no keys but those of its own member. `released` says that the adopted key needs no release (any more).
-    `touched` is how often a person changed what the destination serves. The last three are what may still
+    `touched` is how often a person changed what the destination serves. `given_up` are the keys that their own
+    maker deleted, or tried to, without ever having sent their publish: nobody can come to serve them. The last three are what may still
     go wrong, be done by a person, and die.
     """
 
@@ -100,6 +101,7 @@ class World(NamedTuple):
     demoted: bool
     released: bool
     touched: int
+    given_up: tuple[int, ...]
     publishes: tuple[Publish, ...]
     intents: tuple[Intent, ...]
     faults: int
@@ -163,6 +165,7 @@ def first_world(kind: str, *, faults: int, acts: int, deaths: int) -> World:
         demoted=False,
         released=kind == "imported",
         touched=0,
+        given_up=(),
         publishes=(),
         intents=(),
         faults=faults,
