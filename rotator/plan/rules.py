@@ -150,19 +150,16 @@ def not_as_published(policy: Policy, snapshot: Snapshot, now: datetime) -> Decis
     """Hold when the destination holds something else than what we published: a person wrote it."""
     del policy, now
     record, entry = _record(snapshot), snapshot.entry
-    shown = f"version {entry.version}"
+    attempt, shown = record.attempt(entry.rotation_id), f"version {entry.version}"
+    unfinished = attempt is not None and not _was_recorded(record, attempt.rotation_id)
     if record.current is None:
         if entry.state is EntryState.DELETED:
             return Hold(HoldReason.ENTRY_DELETED, shown)
-        unfinished = record.attempt(entry.rotation_id) is not None
         return Hold(HoldReason.DESTINATION_OCCUPIED, shown) if entry.has_secret and not unfinished else None
     if entry.state is not EntryState.PRESENT:
         return Hold(HoldReason.ENTRY_DELETED, shown)
     if entry.version < record.current.version:
         return Hold(HoldReason.ENTRY_BEHIND, f"{shown}, published {record.current.version}")
-    unfinished = record.attempt(entry.rotation_id) is not None and not _was_recorded(
-        record, str(entry.rotation_id)
-    )
     if entry.rotation_id != record.current.rotation_id and not unfinished:
         return Hold(HoldReason.ENTRY_CHANGED, shown)
     no_secret = snapshot.served.verdict is Verdict.NOTHING
@@ -290,7 +287,7 @@ def rotate_when_due(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisi
     return Rotate(reason, key)
 
 
-def too_many(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+def minting_held(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
     """Show a lineage that may not mint any more, before it is due."""
     return _minting_hold(policy, snapshot, now)
 
@@ -330,7 +327,7 @@ RULES: tuple[Rule, ...] = (
     revoke,
     nothing_to_copy,
     rotate_when_due,
-    too_many,
+    minting_held,
     wait,
 )
 

@@ -51,6 +51,15 @@ known_keys = st.builds(
     expires_at=st.none() | instants,
     member_id=st.none() | texts,
 )
+failures = st.builds(
+    Failure,
+    count=versions,
+    tried=st.sampled_from([*RotateReason, *RevokeReason]),
+    what=texts,
+    failed_at=instants,
+    next_try_at=instants,
+    policy_fingerprint=texts,
+)
 records = st.builds(
     Record,
     lineage=st.builds(Lineage, provider=texts, project_id=texts, namespace=texts, mount=texts, path=texts),
@@ -98,26 +107,8 @@ records = st.builds(
         ),
         max_size=1,
     ).map(tuple),
-    rotate_failure=st.none()
-    | st.builds(
-        Failure,
-        count=versions,
-        tried=st.sampled_from([*RotateReason, *RevokeReason]),
-        what=texts,
-        failed_at=instants,
-        next_try_at=instants,
-        policy_fingerprint=texts,
-    ),
-    revoke_failure=st.none()
-    | st.builds(
-        Failure,
-        count=versions,
-        tried=st.sampled_from([*RotateReason, *RevokeReason]),
-        what=texts,
-        failed_at=instants,
-        next_try_at=instants,
-        policy_fingerprint=texts,
-    ),
+    rotate_failure=st.none() | failures,
+    revoke_failure=st.none() | failures,
     hold=st.none()
     | st.builds(
         RecordedHold,
