@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
+import os
+import signal
 
 INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line. A Ctrl-C while it is still being loaded ends it as quietly as a later one."""
-    try:
-        from rotator.cli import run  # noqa: PLC0415 (--help must not wait for the adapters)
+    """Run the command line. A Ctrl-C ends it quietly and at once, until a command that writes listens itself."""
+    # Not by KeyboardInterrupt: raised while modules are loaded, it can get lost in a callback that can't raise.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    from rotator.cli import run  # noqa: PLC0415 (--help must not wait for the adapters)
 
-        run()
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    run()
 
 
 if __name__ == "__main__":

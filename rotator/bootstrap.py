@@ -14,10 +14,18 @@ from rotator.errors import Conflict, PolicyError, Problem, Rejected, Unavailable
 from rotator.http import HttpClient
 from rotator.inventory.fleet import Fleet, survey
 from rotator.model.lineage import Lineage
+from rotator.model.secret import Secret
 from rotator.model.told import Told
 from rotator.policy.document import Scalar
 from rotator.policy.fields import Refused
-from rotator.policy.settings import PolicyFile, ProviderSettings, RuntimeSettings
+from rotator.policy.settings import (
+    PolicyFile,
+    ProviderSettings,
+    RuntimeSettings,
+    SecretReference,
+    TokenAuth,
+    VaultReference,
+)
 from rotator.policy.settings_reader import read_url
 from rotator.ports import Control, Destinations, Journal, Ports, Provider
 from rotator.providers.deepgram import Deepgram
@@ -110,10 +118,13 @@ async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Con
 
 def _vault_client(file: PolicyFile) -> VaultClient:
     address, namespace, ca_cert = vault_address(file)
+    if not isinstance(file.vault.auth, TokenAuth):
+        raise _unusable("vault.auth", "this way to log in is not there yet", "write `token: ...`")
+    token = file.vault.auth.token
     try:
         return VaultClient(
             address=address,
-            token=credentials.read(file.vault.token),
+            token=credentials.read(token),
             namespace=namespace,
             ca_cert=ca_cert,
             call_timeout=file.runtime.call_timeout,
@@ -121,7 +132,7 @@ def _vault_client(file: PolicyFile) -> VaultClient:
     except Rejected as rejected:
         match rejected.operation:
             case "log in to":
-                where, hint = "vault.auth.token", f"look at what {file.vault.token} holds"
+                where, hint = "vault.auth.token", f"look at what {token} holds"
             case "read certificates from":
                 where = "vault.ca_cert" if file.vault.ca_cert else "VAULT_CACERT"
                 hint = f"put the certificates to trust at {rejected.target}, or name another file"
@@ -139,9 +150,15 @@ async def _deepgram(
     return Deepgram(
         http,
         project_id=settings.project_id,
-        management=credentials.read(settings.credential),
+        management=_credential(settings.credential),
         clock=clock,
     )
+
+
+def _credential(reference: SecretReference | VaultReference) -> Secret:
+    if isinstance(reference, VaultReference):
+        raise _unusable(str(reference), "references to Vault are not there yet", "write `{env: NAME}`")
+    return credentials.read(reference)
 
 
 _PROVIDERS = {"deepgram": _deepgram}

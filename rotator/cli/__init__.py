@@ -29,7 +29,7 @@ def _status() -> int:
         with contextlib.suppress(OSError):
             error.show()
         status = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except click.Abort:
         status = exits.INTERRUPTED
     except RotatorError as error:
         status = _failed(error)

@@ -58,6 +58,9 @@ def _shown(options: Options, file: PolicyFile, journal: str) -> str:
             f"  instance   {file.instance}, with its journal at {journal}",
             f"  Vault      {_vault(file)}",
             *(f"  provider   {one.name}: {one.type}, project {one.project_id}" for one in file.providers),
-            *(f"  policy     {one.name}: keys of {one.provider}, adopt {one.adopt}" for one in file.policies),
+            *(
+                f"  policy     {one.name}: keys of {', '.join(one.providers)}, adopt {one.adopt}"
+                for one in file.policies
+            ),
         ]
     )

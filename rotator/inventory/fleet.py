@@ -243,15 +243,18 @@ def _missing(
     met = {one.assignment.lineage.lineage_id for one in found} | records.refused
     ever = {one.record.first_key_id for one in records.read.values() if one.record} | records.known_key_ids()
     for policy in policies:
-        listing = listings.get(policy.provider)
+        if not policy.keys:
+            continue
+        (provider,) = policy.providers
+        listing = listings.get(provider)
         if listing is None:
             continue
         for path, key_id in policy.keys:
-            lineage = projects[policy.provider].lineage(policy, path)
+            lineage = projects[provider].lineage(policy, path)
             if key_id in ever or listing.get(key_id) is not None or lineage.lineage_id in met:
                 continue
             assignment = Assignment(lineage=lineage, policy=policy, matched_key_id=key_id)
-            yield Found(assignment=assignment, provider=policy.provider, record=None)
+            yield Found(assignment=assignment, provider=provider, record=None)
 
 
 def _without_clashes(found: list[Found]) -> list[Found]:
@@ -290,7 +293,7 @@ def _idle(
     return tuple(
         policy.name
         for policy in policies
-        if policy.select is not None and policy.provider in listings and policy.name not in busy
+        if policy.select is not None and policy.name not in busy and listings.keys() >= set(policy.providers)
     )
 
 
@@ -350,7 +353,7 @@ def _uncovered(record: Record) -> Policy:
     """Return the policy of a lineage that no entry covers any more: it only watches, by the record's own terms."""
     return Policy(
         name="(none)",
-        provider=record.lineage.provider,
+        providers=(record.lineage.provider,),
         adopt=Adopt.WATCH,
         destination=DestinationTemplate(mount=record.lineage.mount, fields=record.fields),
         fingerprint="(none)",

@@ -59,7 +59,7 @@ def taken_by(
 ) -> Taken:
     """Return what the policies of one project take of its keys, those that records name left out."""
     taken = Taken()
-    mine = [policy for policy in policies if policy.provider == project.settings.name]
+    mine = [policy for policy in policies if project.settings.name in policy.providers]
     for key in listing.keys:
         reasons: list[Exclusion | None] = []
         for policy in mine:
@@ -94,7 +94,7 @@ def covering(
     known = head(record)
     covered = []
     for policy in policies:
-        if policy.provider != project.settings.name:
+        if project.settings.name not in policy.providers:
             continue
         if policy.select is None:
             named = any(path == record.lineage.path for path, _ in policy.keys)
@@ -114,7 +114,7 @@ def covers_moved(
     """
     place = (record.lineage.mount, record.lineage.path)
     ever = record.known_key_ids() | {record.first_key_id}
-    mine = [policy for policy in policies if policy.provider == project.settings.name]
+    mine = [policy for policy in policies if project.settings.name in policy.providers]
     named = {
         (policy.destination.mount, path) for policy in mine for path, key_id in policy.keys if key_id in ever
     }
@@ -130,7 +130,7 @@ def covers_moved(
 def expected_lineage(policy: Policy, project: Project, key: Key) -> Lineage | None:
     """Return the lineage that the mark of `key` names, None when `policy` gives no such lineage to such a key."""
     mark = key.mark
-    if mark is None or policy.provider != project.settings.name:
+    if mark is None or project.settings.name not in policy.providers:
         return None
     paths: list[str | None] = [path for path, _ in policy.keys]
     if policy.select is not None and selects(policy.select, key):

@@ -126,7 +126,7 @@ def check_destinations(
     """
     owners: dict[tuple[str, str], int] = {}
     for index, one in enumerate(read):
-        provider = providers.get(one.policy.provider)
+        provider = providers.get(one.policy.providers[0])
         if provider is None or not one.fields.usable("destination.mount", "destination.path", "name"):
             continue
         mount = one.policy.destination.mount

@@ -8,7 +8,7 @@ import json
 from datetime import timedelta
 
 from rotator.model.entry import FieldNames
-from rotator.policy.policy import DestinationTemplate, Policy, Select, Share
+from rotator.policy.policy import DestinationTemplate, Exempt, Policy, Select, Share
 
 _NOT_BEHAVIOUR = frozenset({"name", "fingerprint"})
 
@@ -24,6 +24,7 @@ def fingerprint(policy: Policy) -> str:
         if field.name not in _NOT_BEHAVIOUR
     }
     options["keys"] = sorted(policy.keys)
+    options["providers"] = sorted(policy.providers)
     text = json.dumps(options, sort_keys=True, separators=(",", ":"), default=_canonical)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -35,13 +36,13 @@ def _canonical(value: object) -> object:
         case timedelta():
             return f"{value.total_seconds()}s"
         case Select():
-            return {
-                "comment": sorted(value.comment),
-                "tags": sorted(value.tags),
-                "scopes": sorted(value.scopes),
-            }
+            return {**_chosen(value), "except": _chosen(value.but)}
         case DestinationTemplate() | FieldNames():
             return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         case _:
             message = f"no canonical form of {type(value).__name__}"
             raise TypeError(message)
+
+
+def _chosen(by: Select | Exempt) -> dict[str, list[str]]:
+    return {"comment": sorted(by.comment), "tags": sorted(by.tags), "scopes": sorted(by.scopes)}

@@ -8,7 +8,7 @@ from rotator.policy.document import Mapping, parse
 from rotator.policy.fields import Complaints, Fields, describe
 from rotator.policy.policy_reader import read_policies
 from rotator.policy.scalars import read_integer
-from rotator.policy.settings import PolicyFile
+from rotator.policy.settings import LimitSettings, PolicyFile
 from rotator.policy.settings_reader import read_instance, read_providers, read_runtime, read_vault
 
 _LATER = {
@@ -54,6 +54,7 @@ def _read(document: Mapping, complaints: Complaints) -> PolicyFile:
         instance=instance,
         vault=vault,
         runtime=runtime,
+        limits=LimitSettings(),
         providers=providers,
         policies=tuple(one.policy for one in read),
     )

@@ -44,12 +44,22 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exempt:
+    """Which keys a selector leaves out (`except`): those that have any of these."""
+
+    comment: tuple[str, ...] = ()
+    tags: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Select:
     """Which keys a policy takes. All that are given must hold."""
 
     comment: tuple[str, ...] = ()
     tags: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
+    but: Exempt = field(default_factory=Exempt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +75,12 @@ class DestinationTemplate:
 class Policy:
     """One entry under `policies:` with all defaults filled in.
 
-    Either `select` or `keys` is given; `keys` maps a Vault path to the id of the key that is there today.
+    `providers` are names, globs resolved. Either `select` or `keys` is given; `keys` maps a Vault path to the id of the key that is there today.
     `fingerprint` changes with every option that a person can change, and with nothing else.
     """
 
     name: str
-    provider: str
+    providers: tuple[str, ...]
     select: Select | None = None
     keys: tuple[tuple[str, str], ...] = ()
     adopt: Adopt = Adopt.WATCH

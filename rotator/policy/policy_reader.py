@@ -34,7 +34,7 @@ from rotator.policy.scalars import (
     read_texts,
 )
 
-_DEFAULT = Policy(name="", provider="")
+_DEFAULT = Policy(name="", providers=())
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%")
 _WHOLE = 100
 _GLOB = re.compile(r"[*?\[]")
@@ -82,7 +82,7 @@ def _read_policy(
         replace(
             _DEFAULT,
             name=fields.need(node, "name", read_matching(is_name, NAME_RULE), ""),
-            provider=fields.need(node, "provider", _read_provider(providers), ""),
+            providers=(fields.need(node, "provider", _read_provider(providers), ""),),
             keys=_read_keys(fields.node("keys"), complaints),
         ),
     )

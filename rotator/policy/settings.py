@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from rotator.policy.policy import Policy
@@ -34,6 +35,71 @@ class SecretReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VaultReference:
+    """Where to find a secret in Vault: one field of a KV version 2 entry."""
+
+    mount: str
+    path: str
+    field: str
+
+    def __str__(self) -> str:
+        """Return it as it is written in the file."""
+        return f"{{vault: {{mount: {self.mount}, path: {self.path}, field: {self.field}}}}}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenAuth:
+    """Log in to Vault with a token that somebody else renews or replaces."""
+
+    token: SecretReference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppRoleAuth:
+    """Log in with an AppRole.
+
+    With `secret_id_response_wrapping_path`, what `secret_id` leads to is a wrapping token that was made at that
+    path of Vault's API, such as `auth/approle/role/rotator/secret-id`, and is unwrapped once.
+    """
+
+    mount: str
+    role_id: SecretReference
+    secret_id: SecretReference
+    secret_id_response_wrapping_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesAuth:
+    """Log in with the token of a Kubernetes service account."""
+
+    mount: str
+    role: str
+    jwt: SecretReference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JwtAuth:
+    """Log in with a JSON Web Token."""
+
+    mount: str
+    role: str
+    jwt: SecretReference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertAuth:
+    """Log in with a TLS client certificate. `cert` and `key` are files in PEM."""
+
+    mount: str
+    name: str | None
+    cert: str
+    key: str
+
+
+VaultAuth: TypeAlias = TokenAuth | AppRoleAuth | KubernetesAuth | JwtAuth | CertAuth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VaultSettings:
     """Which Vault, how to log in, and where the journal is. `address` None: VAULT_ADDR says it.
 
@@ -43,7 +109,7 @@ class VaultSettings:
     address: str | None
     namespace: str | None
     ca_cert: str | None
-    token: SecretReference
+    auth: VaultAuth
     journal_mount: str
     journal_prefix: str
 
@@ -58,6 +124,13 @@ class RuntimeSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """How much may be begun. `starts_per_hour` counts rotations of all processes that share the journal."""
+
+    starts_per_hour: int = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSettings:
     """One project at one provider, by the operator's name for it."""
 
@@ -65,7 +138,7 @@ class ProviderSettings:
     type: str
     project_id: str
     base_url: str
-    credential: SecretReference
+    credential: SecretReference | VaultReference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +148,7 @@ class PolicyFile:
     instance: str
     vault: VaultSettings
     runtime: RuntimeSettings
+    limits: LimitSettings
     providers: tuple[ProviderSettings, ...]
     policies: tuple[Policy, ...]
 

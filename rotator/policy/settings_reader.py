@@ -25,6 +25,7 @@ from rotator.policy.settings import (
     RuntimeSettings,
     SecretReference,
     SecretSource,
+    TokenAuth,
     VaultSettings,
 )
 
@@ -59,7 +60,7 @@ def read_vault(top: Fields, owner: Node, instance: str) -> VaultSettings:
         address=fields.take_or_none("address", read_url, None),
         namespace=fields.take_or_none("namespace", read_path, None),
         ca_cert=fields.take_or_none("ca_cert", read_matching(_is_file, "an absolute path"), None),
-        token=_read_token(auth_node, top.complaints),
+        auth=TokenAuth(token=_read_token(auth_node, top.complaints)),
         journal_mount=journal.take("mount", read_path, "secret"),
         journal_prefix=journal.take("prefix", read_path, f"rotator/{instance}"),
     )

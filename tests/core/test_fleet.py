@@ -17,11 +17,13 @@ from rotator.model.secret import Secret
 from rotator.policy.match import Exclusion
 from rotator.policy.policy import Adopt, DestinationTemplate, Policy, Select
 from rotator.policy.settings import (
+    LimitSettings,
     PolicyFile,
     ProviderSettings,
     RuntimeSettings,
     SecretReference,
     SecretSource,
+    TokenAuth,
     VaultSettings,
 )
 from rotator.ports import Control, Minted, Proof, RecordRead
@@ -33,7 +35,7 @@ REFERENCE = SecretReference(SecretSource.ENV, "NAME")
 def policy(name: str = "all", *, provider: str = "asr", comment: str = "*", path: str = "{slug}") -> Policy:
     return Policy(
         name=name,
-        provider=provider,
+        providers=(provider,),
         select=Select(comment=(comment,)),
         adopt=Adopt.WHEN_DUE,
         destination=DestinationTemplate(path=path),
@@ -114,13 +116,14 @@ def file(policies: tuple[Policy, ...], *providers: str) -> PolicyFile:
             address=None,
             namespace=None,
             ca_cert=None,
-            token=REFERENCE,
+            auth=TokenAuth(token=REFERENCE),
             journal_mount="secret",
             journal_prefix="r",
         ),
         runtime=RuntimeSettings(
             claim_ttl=timedelta(minutes=1), call_timeout=timedelta(seconds=1), concurrency=1
         ),
+        limits=LimitSettings(),
         providers=tuple(
             ProviderSettings(
                 name=name,
@@ -353,7 +356,7 @@ async def test_while_a_record_could_not_be_asked_for_what_it_may_name_waits(erro
 async def test_a_pinned_key_that_is_not_there_is_found_missing() -> None:
     one = key("key-1", comment="one")
     keys = (("pinned", "key-none"), ("there", "key-2"), ("one", "key-1"), ("begun", "key-first"))
-    pins = Policy(name="pins", provider="asr", keys=keys)
+    pins = Policy(name="pins", providers=("asr",), keys=keys)
     begun = replace(serving("begun", key("key-3", comment="begun")), first_key_id="key-first")
     fleet = await seen(serving("one", one), begun, keys=(one, key("key-2"), key("key-3")), policies=(pins,))
 
@@ -365,7 +368,7 @@ async def test_a_pinned_key_that_is_not_there_is_found_missing() -> None:
 @pytest.mark.promise("P8")
 async def test_of_a_provider_that_could_not_be_listed_no_key_is_missing_and_no_policy_idle() -> None:
     down = FakeProvider(fails=Unavailable("list keys", "project-tts", "503"))
-    pins = Policy(name="pins", provider="tts", keys=(("pinned", "key-none"),))
+    pins = Policy(name="pins", providers=("tts",), keys=(("pinned", "key-none"),))
     fleet = await seen(policies=(pins, policy("b", provider="tts")), others={"tts": down})
 
     assert (fleet.found, fleet.idle) == ((), ())
@@ -378,7 +381,7 @@ async def test_a_policy_that_selects_nothing_is_told() -> None:
         policy("covers", comment="one"),
         policy("takes", comment="two"),
         policy("nothing", comment="three"),
-        Policy(name="pins", provider="asr", keys=(("pinned", "key-none"),)),
+        Policy(name="pins", providers=("asr",), keys=(("pinned", "key-none"),)),
     )
     fleet = await seen(serving("one", one), keys=(one, key("key-2", comment="two")), policies=policies)
 

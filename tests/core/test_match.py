@@ -37,11 +37,11 @@ ASR = Project(
 )
 ALL = Policy(
     name="all",
-    provider="asr",
+    providers=("asr",),
     select=Select(comment=("*",)),
     destination=DestinationTemplate(path="{provider}/{slug}"),
 )
-PINNED = Policy(name="pinned", provider="asr", keys=(("voice/gateway", "key-1"),))
+PINNED = Policy(name="pinned", providers=("asr",), keys=(("voice/gateway", "key-1"),))
 
 
 def listing(*keys: Key) -> Listing:
@@ -87,7 +87,7 @@ def test_a_key_that_two_policies_take_is_in_two_lineages() -> None:
 
 
 def test_policies_of_other_providers_take_nothing_and_exclude_nothing() -> None:
-    found = taken(key(), policies=(replace(ALL, provider="tts"),))
+    found = taken(key(), policies=(replace(ALL, providers=("tts",)),))
 
     assert paths(found) == {}
     assert found.excluded == Counter()
@@ -124,7 +124,7 @@ def test_a_selecting_policy_covers_a_record_by_what_its_key_has_today() -> None:
     assert covering((select,), ASR, recorded("asr/voice"), listing(CURRENT)) == (select,)
     assert covering((select,), ASR, recorded("asr/voice"), listing()) == (select,)
     assert covering((select,), ASR, recorded("asr/voice"), listing(untagged)) == ()
-    assert covering((replace(select, provider="tts"),), ASR, recorded("asr/voice"), listing(CURRENT)) == ()
+    assert covering((replace(select, providers=("tts",)),), ASR, recorded("asr/voice"), listing(CURRENT)) == ()
 
 
 def test_a_pinned_lineage_is_covered_by_its_place() -> None:
@@ -203,6 +203,6 @@ def test_a_mark_of_another_lineage_leads_nowhere() -> None:
     assert expected_lineage(ALL, ASR, marked("asr/other")) is None
     assert expected_lineage(ALL, ASR, marked("asr/voice", comment="x" * 500)) is None
     assert expected_lineage(ALL, ASR, key()) is None
-    assert expected_lineage(replace(ALL, provider="tts"), ASR, marked("asr/voice")) is None
+    assert expected_lineage(replace(ALL, providers=("tts",)), ASR, marked("asr/voice")) is None
     unselected = replace(ALL, select=Select(comment=("ivr",)))
     assert expected_lineage(unselected, ASR, marked("asr/voice")) is None

@@ -17,6 +17,7 @@ from rotator.policy.settings import (
     RuntimeSettings,
     SecretReference,
     SecretSource,
+    TokenAuth,
     VaultSettings,
 )
 
@@ -71,7 +72,7 @@ def test_a_small_file_gets_every_default() -> None:
         address=None,
         namespace=None,
         ca_cert=None,
-        token=SecretReference(SecretSource.ENV, "VAULT_TOKEN"),
+        auth=TokenAuth(token=SecretReference(SecretSource.ENV, "VAULT_TOKEN")),
         journal_mount="secret",
         journal_prefix="rotator/default",
     )
@@ -89,7 +90,7 @@ def test_a_small_file_gets_every_default() -> None:
     )
     (policy,) = read.policies
     assert policy == Policy(
-        name="all", provider="asr", select=Select(comment=("*",)), fingerprint=policy.fingerprint
+        name="all", providers=("asr",), select=Select(comment=("*",)), fingerprint=policy.fingerprint
     )
 
 
@@ -112,7 +113,7 @@ destination:
 """)
     assert policy == Policy(
         name="all",
-        provider="asr",
+        providers=("asr",),
         select=Select(comment=("*",)),
         adopt=Adopt.NOW,
         rotate_before=Share(12.5),

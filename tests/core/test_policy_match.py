@@ -15,7 +15,7 @@ from rotator.policy.settings import ProviderSettings, SecretReference, SecretSou
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 JOURNAL = "0123456789ab"
-EVERY = Policy(name="all", provider="asr", select=Select(comment=("*",)))
+EVERY = Policy(name="all", providers=("asr",), select=Select(comment=("*",)))
 PROVIDER = ProviderSettings(
     name="asr",
     type="deepgram",
@@ -114,7 +114,7 @@ def test_a_key_that_a_record_names_is_taken_already() -> None:
     ],
 )
 def test_a_key_named_by_id_may_manage_keys(change: dict[str, object], exclusion: Exclusion | None) -> None:
-    policy = Policy(name="n", provider="asr", keys=(("a/b", KEY.key_id), ("a/c", "manager")))
+    policy = Policy(name="n", providers=("asr",), keys=(("a/b", KEY.key_id), ("a/c", "manager")))
     key = replace(KEY, **change)  # type: ignore[arg-type]
     assert verdict(policy, key) is exclusion
 
@@ -150,7 +150,7 @@ def test_a_path_is_filled_in_from_the_first_key() -> None:
 
 
 def test_a_key_named_by_id_goes_to_its_own_path() -> None:
-    policy = Policy(name="n", provider="asr", keys=(("a/b", "other"), ("a/c", KEY.key_id)))
+    policy = Policy(name="n", providers=("asr",), keys=(("a/b", "other"), ("a/c", KEY.key_id)))
     assert destination_path(policy, PROVIDER, KEY) == "a/c"
 
 

@@ -47,7 +47,7 @@ ISSUED = "1111111111111111"
 LATER = "2222222222222222"
 """The rotation id of a later attempt."""
 
-POLICY = Policy(name="all", provider="asr", adopt=Adopt.WHEN_DUE, fingerprint="as-it-is")
+POLICY = Policy(name="all", providers=("asr",), adopt=Adopt.WHEN_DUE, fingerprint="as-it-is")
 """Due at a third of the lifetime before expiry, one day of overlap."""
 
 

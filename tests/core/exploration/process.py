@@ -24,7 +24,7 @@ OVERLAP_TICKS = 2
 
 POLICY = Policy(
     name="explored",
-    provider="asr",
+    providers=("asr",),
     adopt=Adopt.NOW,
     max_age=2 * TICK,
     overlap=OVERLAP_TICKS * TICK,
