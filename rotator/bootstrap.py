@@ -61,8 +61,14 @@ class Connected:
 
     async def survey(self) -> Fleet:
         """Return the whole fleet as it is now. Raise what `inventory.fleet.survey` raises."""
+        control = await self.journal.control()
         return await survey(
-            self.file, self.providers, self.journal, journal_id=self.journal_id, namespace=self.namespace
+            self.file,
+            self.providers,
+            self.journal,
+            journal_id=self.journal_id,
+            namespace=self.namespace,
+            pauses=control.pauses if control else (),
         )
 
     def ports(self, lineage: Lineage, *, stopping: Callable[[], bool], tell: Callable[[Told], None]) -> Ports:
@@ -203,7 +209,7 @@ async def _found(journal: Journal, instance: str, clock: Clock) -> Control:
     """Begin a journal, or return the one that another process began a moment ago."""
     ours = Control(journal_id=secrets.token_hex(6), instance=instance)
     try:
-        await journal.found(ours)
+        await journal.write_control(ours)
     except Conflict:
         theirs = await _shown(journal, clock)
     else:

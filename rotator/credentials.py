@@ -5,7 +5,9 @@ No message ever shows what was found, only where it was looked for.
 
 from __future__ import annotations
 
+import getpass
 import os
+import socket
 import stat
 from pathlib import Path
 from typing import NoReturn
@@ -26,6 +28,15 @@ _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 def variable(name: str) -> str | None:
     """Return an environment variable, None when it is not set or empty."""
     return os.environ.get(name) or None
+
+
+def person() -> str:
+    """Return who gives orders from this process: an account and a machine, as the operating system knows them."""
+    try:
+        account = variable("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        account = f"uid {os.getuid()}"
+    return f"{account}@{socket.gethostname()}"
 
 
 def read(reference: SecretReference) -> Secret:

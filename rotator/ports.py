@@ -16,6 +16,7 @@ from rotator.clock import Clock
 from rotator.model.entry import Entry, FieldNames, Publication
 from rotator.model.key import Key, KeyRequest, Listing
 from rotator.model.lineage import Lineage
+from rotator.model.order import Pause
 from rotator.model.record import Record
 from rotator.model.secret import Secret
 from rotator.model.told import Told
@@ -137,10 +138,15 @@ class RecordRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """The control record of a journal: its id, made once and at random, and which instance owns it."""
+    """The control record of a journal: its id, made once and at random, which instance owns it, and what is paused.
+
+    `version` is the one that it was read at, 0 for one that is not written yet.
+    """
 
     journal_id: str
     instance: str
+    pauses: tuple[Pause, ...] = ()
+    version: int = 0
 
 
 class Journal(Protocol):
@@ -154,8 +160,11 @@ class Journal(Protocol):
         """
         ...
 
-    async def found(self, control: Control) -> None:
-        """Write the control record of a new journal. Conflict: there is one already. Else as `write`."""
+    async def write_control(self, control: Control) -> None:
+        """Write the control record exactly if it still is at `control.version` (0: there never was one).
+
+        Conflict: it was not. Else as `write`.
+        """
         ...
 
     async def names(self) -> tuple[str, ...]:

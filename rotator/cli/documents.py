@@ -35,7 +35,7 @@ def of_report(report: Report) -> dict[str, object]:
         "idle": list(report.idle),
         "unserved": [_unserved(one) for one in report.unserved],
         "strays": [_stray(stray) for stray in report.strays],
-        "troubles": [{"what": trouble.what, **_error(trouble.error)} for trouble in report.troubles],
+        "troubles": [{"what": trouble.what, **of_error(trouble.error)} for trouble in report.troubles],
     }
 
 
@@ -58,7 +58,7 @@ def _line(line: Line) -> dict[str, object]:
         "done": [_decision(action) for action in line.done],
         "alive": _alive(line),
         "last_failure": _failure(line),
-        "error": _error(line.error) if line.error else None,
+        "error": of_error(line.error) if line.error else None,
     }
 
 
@@ -132,7 +132,8 @@ def _stray(stray: Stray) -> dict[str, object]:
     }
 
 
-def _error(error: RotatorError) -> dict[str, object]:
+def of_error(error: RotatorError) -> dict[str, object]:
+    """Return an error, as documents show it."""
     return {"error": type(error).__name__, "text": str(error)}
 
 

@@ -19,7 +19,7 @@ from rotator.plan import facts
 from rotator.plan.actions import Action, Decision, Hold, Wait
 from rotator.plan.invariants import Obstacle, may_revoke, overlap_ends, release_ends
 from rotator.policy.match import Exclusion
-from rotator.policy.policy import Adopt, Policy
+from rotator.policy.policy import Policy
 from rotator.policy.schedule import MADE_WITHIN, due, latest_safe_start
 
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -44,6 +44,10 @@ class Phase(StrEnum):
     """A key from before adoption lives on until it is released."""
     FAILING = "failing"
     """The last try failed; it is repeated."""
+    PAUSED = "paused"
+    """A person paused it."""
+    FORGOTTEN = "forgotten"
+    """A person told us to leave it alone."""
     HELD = "held"
     """Nothing automatic is safe: a person must act."""
 
@@ -145,7 +149,7 @@ class Line:
         in_use = self.key if isinstance(self.key, KnownKey) else None
         comes = in_use is not None and due(self.policy, self.snapshot.lineage.lineage_id, in_use) is not None
         held = isinstance(self.decision, Hold)
-        ends = (comes and not held and self.policy.adopt is not Adopt.WATCH) or isinstance(
+        ends = (comes and not held and not facts.watched(self.policy, self.record)) or isinstance(
             self.decision, Action
         )
         settled = self.snapshot.on_provider_clock(self.now) - MADE_WITHIN
@@ -185,9 +189,13 @@ class Line:
             return Phase.UNKNOWN
         if isinstance(self.decision, Hold):
             return Phase.HELD
+        if self._waits_for(WaitReason.FORGOTTEN):
+            return Phase.FORGOTTEN
+        if self._waits_for(WaitReason.PAUSED):
+            return Phase.PAUSED
         if self._waits_for(WaitReason.BACKING_OFF) or self.failure or self.error:
             return Phase.FAILING
-        record, watched = self.record, self.policy.adopt is Adopt.WATCH
+        record, watched = self.record, facts.watched(self.policy, self.record)
         if record is None:
             return Phase.WATCHED if watched else Phase.UNADOPTED
         if record.previous:

@@ -47,13 +47,12 @@ async def look(file: PolicyFile, globs: tuple[str, ...]) -> Report:
 
         lines = await asyncio.gather(*(one(found) for found in named(fleet, globs)))
         report = report_of(fleet, lines, connection)
-        tell_unmatched(globs, report)
+        tell_unmatched(globs, [line.lineage for line in report.lines])
         return report
 
 
-def tell_unmatched(globs: Iterable[str], report: Report) -> None:
+def tell_unmatched(globs: Iterable[str], names: list[str]) -> None:
     """Tell of globs that name nothing: most likely a slip of the keyboard."""
-    names = [line.lineage for line in report.lines]
     for glob in globs:
         if not fnmatch.filter(names, glob):
             complain(f"rotator: no lineage is named {glob}; `rotator status` shows all names")

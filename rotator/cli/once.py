@@ -18,6 +18,7 @@ from rotator.cli.options import Options
 from rotator.cli.text import complain
 from rotator.daemon.sweep import named, sweep
 from rotator.inventory.fleet import Found
+from rotator.model.record import Rotated
 from rotator.model.told import Step, Told
 from rotator.policy.settings import PolicyFile
 from rotator.reconcile import Reconciled
@@ -53,7 +54,7 @@ def once(options: Options, globs: tuple[str, ...], limit: int | None) -> int:
     stop = Stop()
     report = asyncio.run(_once(options.load(), globs, limit, stop))
     unfinished = stop.asked and any(line.left or line.decision is None for line in report.lines)
-    tell_unmatched(globs, report)
+    tell_unmatched(globs, [line.lineage for line in report.lines])
     options.emit(documents.of_report(report), show.once(report, stopped=stop.asked))
     status = report.status_for(globs)
     return (
@@ -66,16 +67,21 @@ def once(options: Options, globs: tuple[str, ...], limit: int | None) -> int:
 async def _once(file: PolicyFile, globs: tuple[str, ...], limit: int | None, stop: Stop) -> Report:
     stop.listen()
     async with connected(file, found_journal=True) as connection:
-        fleet = await connection.survey()
-        ended = await sweep(
-            fleet,
-            partial(connection.ports, stopping=lambda: stop.asked, tell=_tell),
-            globs=globs,
-            concurrency=file.runtime.concurrency,
-            limit=limit,
-        )
-        found = {one.assignment.lineage.name: one for one in named(fleet, globs)}
-        return report_of(fleet, [_line(one, found[one.lineage], connection) for one in ended], connection)
+        return await swept(connection, globs, stop, limit=limit)
+
+
+async def swept(connection: Connected, globs: tuple[str, ...], stop: Stop, *, limit: int | None) -> Report:
+    """Reconcile every lineage that a glob names (all, without globs), and return what became of each."""
+    fleet = await connection.survey()
+    ended = await sweep(
+        fleet,
+        partial(connection.ports, stopping=lambda: stop.asked, tell=tell),
+        globs=globs,
+        concurrency=connection.file.runtime.concurrency,
+        limit=limit,
+    )
+    found = {one.assignment.lineage.name: one for one in named(fleet, globs)}
+    return report_of(fleet, [_line(one, found[one.lineage], connection) for one in ended], connection)
 
 
 def _line(one: Reconciled, found: Found, connection: Connected) -> Line:
@@ -91,7 +97,7 @@ def _line(one: Reconciled, found: Found, connection: Connected) -> Line:
     )
 
 
-def _tell(told: Told) -> None:
+def tell(told: Told) -> None:
     """Log one step, under its own name, with what is known of it. Raise nothing: it is told amid a rotation."""
     with contextlib.suppress(Exception):
         _log(told)
@@ -107,9 +113,23 @@ def _log(told: Told) -> None:
             ("version", told.version),
             ("until", told.until),
             ("detail", told.detail),
+            *(_evidence(told.evidence) if told.evidence else ()),
         )
         if value
     }
     log.get("rotator").log(
         _LEVELS.get(told.step, logging.INFO), told.step.value, lineage=told.lineage, **known
+    )
+
+
+def _evidence(rotated: Rotated) -> tuple[tuple[str, object], ...]:
+    """Return what the line of a recorded rotation says besides: all that an auditor asks for, in one line."""
+    return (
+        ("replaced_key_id", rotated.replaced_key_id),
+        ("intent_at", rotated.intent_at),
+        ("created_at", rotated.created_at),
+        ("proven_at", rotated.proven_at),
+        ("published_at", rotated.published_at),
+        ("holder", rotated.holder),
+        ("policy", rotated.policy_fingerprint),
     )

@@ -78,7 +78,8 @@ def _after_adoption(line: Line) -> str:
         return "then as the policy says"
     if line.policy.adopt is policies.Adopt.NOW:
         return "then rotate it at once"
-    first = due(line.policy, line.snapshot.lineage.lineage_id, KnownKey.seen(matched))
+    now = line.snapshot.on_provider_clock(line.now)
+    first = due(line.policy, line.snapshot.lineage.lineage_id, KnownKey.seen(matched), taken_in_at=now)
     if first is None:
         return "which is never due: it has no expiry, and the policy no `max_age`"
     if first.at <= line.now:
@@ -106,6 +107,13 @@ def _done(line: Line) -> str:
 def _besides(line: Line) -> list[str]:
     """Return what went wrong last, and why old keys whose time is over are still there."""
     said = []
+    if line.phase is Phase.PAUSED and line.snapshot:
+        said.append(f"pause {line.snapshot.paused}")
+    if line.record is not None and line.record.standing is not None:
+        order = line.record.standing.order
+        said.append(
+            f"{order.kind} ordered by {order.who} {relative(order.at, line.now)}: {order.why}".rstrip(": ")
+        )
     failure = line.failure
     if failure is not None:
         times = "once" if failure.count == 1 else f"{failure.count} times in a row"

@@ -7,30 +7,40 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from rotator.cli.times import both
+from rotator.model.order import OrderKind
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle
 from rotator.policy.match import Exclusion
+from rotator.rotation.orders import Declined
 
 ROTATE: Final[Mapping[RotateReason, str]] = {
     RotateReason.DUE_BY_EXPIRY: "its expiry comes near",
     RotateReason.DUE_BY_AGE: "it has reached its `max_age`",
     RotateReason.ADOPT_NOW: "the policy says `adopt: now`",
     RotateReason.SERVED_KEY_REFUSED: "the provider refuses the secret that Vault serves: consumers are failing",
+    RotateReason.ORDERED: "a person ordered it",
+    RotateReason.EMERGENCY: "an emergency was ordered",
+    RotateReason.IMPORTED: "its secret was handed over by a person",
 }
 
 REVOKE: Final[Mapping[RevokeReason, str]] = {
     RevokeReason.OVERLAP_ENDED: "its overlap with the new key is over",
     RevokeReason.EXPIRED: "it has expired by itself",
-    RevokeReason.ORIGINAL_RELEASED: "the time that `original` gives it is over",
+    RevokeReason.ORIGINAL_RELEASED: "it was released",
+    RevokeReason.EMERGENCY: "an emergency was ordered",
 }
 
 WAIT: Final[Mapping[WaitReason, str]] = {
     WaitReason.NOT_DUE: "not due",
     WaitReason.WATCHED: "only watched: no policy says `adopt: when_due` or `adopt: now`",
     WaitReason.OVERLAP: "old and new key both work, so that consumers can read Vault again",
-    WaitReason.AWAITING_RELEASE: "the key from before rotator lives on until `original` releases it, or it expires",
+    WaitReason.AWAITING_RELEASE: (
+        "the key from before rotator lives on until `rotator release` or `original` releases it, or it expires"
+    ),
     WaitReason.BACKING_OFF: "the last try failed and is repeated",
+    WaitReason.PAUSED: "paused: nothing is done until `rotator resume`",
+    WaitReason.FORGOTTEN: "forgotten by an order: it is left alone until `rotator adopt` takes it in again",
     WaitReason.CLAIMED: "another process works on it",
     WaitReason.SERVED_UNPROVEN: "whether the provider accepts the secret in Vault could not be learnt",
     WaitReason.CLOCKS_DIFFER: (
@@ -114,8 +124,8 @@ CURE: Final[Mapping[HoldReason, str]] = {
     HoldReason.TOO_MANY_UNSERVED: "make sure that nobody uses them, and delete them at the provider",
     HoldReason.TOO_MANY_ATTEMPTS: "mend what makes rotations fail; attempts are forgotten as their time runs out",
     HoldReason.PARITY: (
-        "give the management key's owner the rights that the new key lacked, then change any option of the policy: "
-        "that tries it once more"
+        "if the rights that it got are fine, `rotator accept LINEAGE` makes them the wanted ones; else give the "
+        "management key's owner the rights that the new key lacked, then `rotator rotate LINEAGE`"
     ),
     HoldReason.WRITE_REFUSED: (
         "mend what is named: the token's policy, the mount's settings, the size of the entry; if it stands on after "
@@ -128,6 +138,37 @@ CURE: Final[Mapping[HoldReason, str]] = {
     HoldReason.UNSAFE: "report it, it is a bug; a change of any option of the policy tries it once more",
 }
 """What a person can do to end a hold."""
+
+GIVEN: Final[Mapping[OrderKind, str]] = {
+    OrderKind.ADOPT: "taken in: it is rotated when it is due",
+    OrderKind.RELEASE: "released: deleted by the next sweep, once the overlap is over",
+    OrderKind.ACCEPT: "accepted: the next new key is compared with these rights",
+    OrderKind.FORGET: "forgotten: it is left alone until `rotator adopt` takes it in again",
+    OrderKind.IMPORT: "published: consumers can read the secret from Vault now",
+    OrderKind.ROTATE: "ordered",
+    OrderKind.EMERGENCY: "ordered",
+}
+"""What an order came to."""
+
+DECLINED: Final[Mapping[Declined, str]] = {
+    Declined.DONE: "nothing to change: it is so already",
+    Declined.NO_RECORD: "nothing to change: it is not taken in yet; `rotator adopt` does that",
+    Declined.NO_KEY: "refused: no key of the provider matches, or it is gone; look at `rotator status`",
+    Declined.NO_ORIGINAL: "nothing to change: it has no key from before rotator",
+    Declined.NOT_REPLACED: (
+        "refused: the key from before rotator is still the one in use; `rotator rotate` replaces it first"
+    ),
+    Declined.NOTHING_OFFERED: "nothing to change: it is not held for the rights of a new key",
+    Declined.FORGOTTEN: "refused: it was forgotten by an order; `rotator adopt` takes it in again",
+}
+"""Why an order changes nothing, and what can be done."""
+
+QUESTION: Final[Mapping[OrderKind, str]] = {
+    OrderKind.RELEASE: "Let these keys be deleted?",
+    OrderKind.FORGET: "Forget these lineages?",
+    OrderKind.EMERGENCY: "Replace the keys in use, and delete all these as soon as that is done?",
+}
+"""What is asked before an order that can't be taken back."""
 
 EXCLUSION: Final[Mapping[Exclusion, str]] = {
     Exclusion.NOT_SELECTED: "selected by no policy",
@@ -153,7 +194,7 @@ OBSTACLE: Final[Mapping[Obstacle, str]] = {
     Obstacle.CLAIMED_ELSEWHERE: (
         "a key of the same comment is rotated by another installation: let only one of them do it"
     ),
-    Obstacle.NOT_RELEASED: "it is from before rotator, and `original` has not released it",
+    Obstacle.NOT_RELEASED: "it is from before rotator, and neither `rotator release` nor `original` released it",
 }
 
 

@@ -24,3 +24,4 @@ class Assignment:
     currents_elsewhere: frozenset[str] | None = frozenset()
     fleet_hold: HoldReason | None = None
     fleet_hold_detail: str = ""
+    paused: str = ""

@@ -11,12 +11,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from rotator.errors import PortError, Rejected
 from rotator.inventory.assignment import Assignment
 from rotator.inventory.match import Project, Taken, covering, covers_moved, expected_lineage, taken_by
 from rotator.inventory.records import Records, Trouble, read_records
 from rotator.model.key import Key, Listing
+from rotator.model.order import Pause
 from rotator.model.reason import HoldReason
 from rotator.model.record import Record
 from rotator.plan.facts import head
@@ -67,7 +69,13 @@ class Fleet:
 
 
 async def survey(
-    file: PolicyFile, providers: Mapping[str, Provider], journal: Journal, *, journal_id: str, namespace: str
+    file: PolicyFile,
+    providers: Mapping[str, Provider],
+    journal: Journal,
+    *,
+    journal_id: str,
+    namespace: str,
+    pauses: tuple[Pause, ...] = (),
 ) -> Fleet:
     """Return the whole fleet as it is now: one list per provider, each record once.
 
@@ -95,6 +103,7 @@ async def survey(
         *_lost(file.policies, projects, listings, records, taken, journal_id),
     ]
     found = _without_clashes([*found, *_missing(file.policies, projects, listings, records, found)])
+    found = [_paused(one, pauses) for one in found]
     return Fleet(
         listings=listings,
         found=tuple(sorted(found, key=lambda one: one.assignment.lineage.name)),
@@ -274,6 +283,13 @@ def _without_clashes(found: list[Found]) -> list[Found]:
         else:
             held.append(one)
     return held
+
+
+def _paused(found: Found, pauses: tuple[Pause, ...]) -> Found:
+    """Return the lineage with who paused it and why, if anybody did."""
+    name = found.assignment.lineage.name
+    said = next((f"{p.glob}, by {p.who}: {p.why}" for p in pauses if fnmatchcase(name, p.glob)), "")
+    return replace(found, assignment=replace(found.assignment, paused=said)) if said else found
 
 
 def _idle(

@@ -73,6 +73,7 @@ async def observe(
         currents_elsewhere=assignment.currents_elsewhere,
         fleet_hold=fleet_hold,
         fleet_hold_detail=fleet_hold_detail,
+        paused=assignment.paused,
     )
 
 

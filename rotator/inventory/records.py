@@ -44,6 +44,7 @@ class Records:
             if one.record is not None
             and one.record.current is not None
             and one.record.lineage.project_id == project_id
+            and not one.record.forgotten
         }
 
     def served_by(self) -> dict[str, set[str]]:

@@ -19,6 +19,12 @@ class RotateReason(StrEnum):
     """The policy says `adopt: now` and nothing was published yet."""
     SERVED_KEY_REFUSED = "served_key_refused"
     """The provider refuses the secret that Vault serves: consumers are failing now."""
+    ORDERED = "ordered"
+    """A person ordered it (`rotator rotate`)."""
+    EMERGENCY = "emergency"
+    """A person ordered it, and that all earlier keys go at once (`rotator rotate --emergency`)."""
+    IMPORTED = "imported"
+    """Nothing is made: a person handed the secret of the key in use over (`rotator import`)."""
 
 
 class RevokeReason(StrEnum):
@@ -30,6 +36,8 @@ class RevokeReason(StrEnum):
     """The key has expired by itself and is tidied away."""
     ORIGINAL_RELEASED = "original_released"
     """An original was released by an order or by the policy."""
+    EMERGENCY = "emergency"
+    """A person ordered that all earlier keys go at once."""
 
 
 class WaitReason(StrEnum):
@@ -45,6 +53,10 @@ class WaitReason(StrEnum):
     """An original lives on until it is released."""
     BACKING_OFF = "backing_off"
     """The last try failed; the next is at the instant shown."""
+    PAUSED = "paused"
+    """A person paused it (`rotator pause`)."""
+    FORGOTTEN = "forgotten"
+    """A person told us to leave it alone (`rotator forget`)."""
     CLAIMED = "claimed"
     """Another process works on this lineage."""
     SERVED_UNPROVEN = "served_unproven"

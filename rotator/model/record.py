@@ -16,12 +16,13 @@ from pydantic import AwareDatetime, ConfigDict, PlainSerializer, TypeAdapter, Va
 from rotator.model.entry import FieldNames
 from rotator.model.key import Key, Mark
 from rotator.model.lineage import Lineage
+from rotator.model.order import Order
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason
 
 Names = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[str])]
 
 HISTORY_KEPT = 20
-"""How many past rotations a record shows."""
+"""How many past rotations, deletions and orders a record shows, of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +54,26 @@ class KnownKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """The scopes and tags that a key has."""
+
+    scopes: Names
+    tags: Names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One rotation id that was issued, with its base: kept until the lifetime asked for has passed.
 
     `base` is the destination's version when the intent was written; a publish of this attempt can succeed
     at that version only. `intent_at` is the provider's clock. `overlap` is copied from the policy, so that
-    a publish that is found later keeps its terms. `expected_scopes` and `tags` are those of the key that
-    is replaced; `asked_scopes` is what was asked for. `key_id` is noted when its key was found unfit and could
-    not be deleted at once: by the answer to our create, that key is ours whatever rights it got.
+    a publish that is found later keeps its terms. `asked_scopes` and `tags` are what was asked for,
+    `expected_scopes` and `expected_tags` what the new key has to get: the rights of the key that is replaced, or
+    those that a person accepted.
+
+    `key_id` is noted when its key was found unfit and could not be deleted at once: by the answer to our create, that
+    key is ours whatever rights it got. With the reason IMPORTED nothing is created, and it is the key whose own
+    secret is published.
     """
 
     rotation_id: str
@@ -70,6 +83,7 @@ class Attempt:
     asked_scopes: Names
     expected_scopes: Names
     tags: Names
+    expected_tags: Names
     lifetime: timedelta | None
     overlap: timedelta
     reason: RotateReason
@@ -138,12 +152,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedHold:
-    """A hold that was found while acting. It is tried once more when the policy entry changes."""
+    """A hold that was found while acting. It is tried once more when the policy entry changes.
+
+    `offered` are the rights that a replacement got instead of those it should have: `rotator accept` takes them.
+    """
 
     reason: HoldReason
     detail: str
     since: AwareDatetime
     policy_fingerprint: str
+    offered: Rights | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +174,48 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotated:
-    """One finished rotation, for people to look back at."""
+    """The evidence of one finished rotation, for people to look back at.
+
+    `intent_at` and `created_at` are the provider's clock, `published_at` is Vault's. `proven_at`, on ours, is when the
+    provider last accepted the new secret. `holder` is the process that recorded it, `policy_fingerprint` the policy
+    entry that it worked by.
+    """
 
     rotation_id: str
     key_id: str
     replaced_key_id: str | None
     reason: RotateReason
+    intent_at: AwareDatetime
+    created_at: AwareDatetime
+    proven_at: AwareDatetime
     published_at: AwareDatetime
+    version: int
     holder: str
+    policy_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retired:
+    """The evidence of one deletion: which key, why, and which key Vault was seen to serve just before, on our clock."""
+
+    key_id: str
+    reason: RevokeReason
+    revoked_at: AwareDatetime
+    served_key_id: str
+    served_version: int
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """An order to rotate that is not carried out yet. It outlives the process that took it.
+
+    `published_at` (Vault's clock) is when an emergency's replacement was published. What remains of it then is that
+    all earlier keys go.
+    """
+
+    order: Order
+    published_at: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +223,9 @@ class Record:
     """All that is remembered of one lineage. Rotating and deleting fail, and are tried again, each on its own.
 
     `first_key_id` is the key that the lineage began with: policies name lineages, and paths are made, by it.
+    `adopted_at` (the provider's clock) is when it was taken in, `by_order` whether a person did, so that a policy that
+    only watches does not count. `accepted` are the rights that a person accepted for the next key. `forgotten`: a
+    person told us to leave it alone; what was remembered is kept, and nothing is done by it.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -178,6 +233,7 @@ class Record:
     format: Literal[1] = 1
     lineage: Lineage
     first_key_id: str
+    adopted_at: AwareDatetime
     fields: FieldNames
     current: Current | None
     previous: tuple[Previous, ...] = ()
@@ -187,7 +243,13 @@ class Record:
     revoke_failure: Failure | None = None
     hold: RecordedHold | None = None
     claim: Claim | None = None
+    by_order: bool = False
+    forgotten: bool = False
+    accepted: Rights | None = None
+    standing: Standing | None = None
     history: tuple[Rotated, ...] = ()
+    retired: tuple[Retired, ...] = ()
+    orders: tuple[Order, ...] = ()
 
     def attempt(self, rotation_id: str | None) -> Attempt | None:
         """Return the attempt with that id, if this record issued it."""

@@ -22,7 +22,8 @@ class Snapshot:
     `absence_proven` says whether a key missing from `keys` is really gone. `matched` is the key that a
     policy gives to this lineage while it has no record. `currents_elsewhere` are those of the
     record's keys that other lineages serve, None while that is not known whole. `fleet_hold` is a hold that follows from looking at all lineages,
-    `fleet_hold_detail` names what clashes: keys, policies, never a secret.
+    `fleet_hold_detail` names what clashes: keys, policies, never a secret. `paused` says who paused the lineage and
+    why, "" when nobody did.
     """
 
     lineage: Lineage
@@ -44,6 +45,7 @@ class Snapshot:
     currents_elsewhere: Names | None
     fleet_hold: HoldReason | None
     fleet_hold_detail: str = ""
+    paused: str = ""
 
     def key(self, key_id: str | None) -> Key | None:
         """Return the listed key with that id, None when it was not seen."""

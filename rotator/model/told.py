@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from rotator.model.record import Rotated
+
 
 class Step(StrEnum):
     """What has just happened to a lineage."""
@@ -18,6 +20,8 @@ class Step(StrEnum):
     """The new key has the same rights, and the provider accepts its secret."""
     PUBLISHED = "published"
     """The new secret was read back from the destination."""
+    RECORDED = "recorded"
+    """The publish is recorded, with its evidence."""
     OVERLAP = "overlap"
     """The publish is recorded: both keys work until the overlap ends."""
     FINISHED = "finished"
@@ -44,3 +48,4 @@ class Told:
     version: int | None = None
     until: datetime | None = None
     detail: str = ""
+    evidence: Rotated | None = None

@@ -13,8 +13,10 @@ from datetime import datetime, timedelta
 
 from rotator.model.entry import EntryState, Verdict
 from rotator.model.key import Key
-from rotator.model.record import Attempt, KnownKey, Record
+from rotator.model.order import OrderKind
+from rotator.model.record import Attempt, KnownKey, Original, Previous, Record
 from rotator.model.snapshot import Snapshot
+from rotator.policy.policy import Adopt, Policy
 from rotator.policy.schedule import MADE_WITHIN
 
 CREATED_BEFORE_INTENT = timedelta(minutes=1)
@@ -83,6 +85,35 @@ def head(record: Record) -> KnownKey | None:
     if record.current is not None:
         return record.current.key
     return record.originals[-1].key if record.originals else None
+
+
+def emergency(record: Record | None) -> bool:
+    """Return whether a person ordered an emergency that is not over."""
+    return (
+        record is not None
+        and record.standing is not None
+        and record.standing.order.kind is OrderKind.EMERGENCY
+    )
+
+
+def ends_at_once(record: Record | None, terms: Previous | Original) -> bool:
+    """Return whether a key is one of those that an emergency replaced: no overlap and no gate counts for it."""
+    published_at = (
+        record.standing.published_at if record is not None and record.standing is not None else None
+    )
+    return (
+        published_at is not None and terms.superseded_at is not None and terms.superseded_at <= published_at
+    )
+
+
+def first_pass(record: Record) -> datetime | None:
+    """Return when the key in use was taken in, on the provider's clock, None once it was replaced."""
+    return None if record.history else record.adopted_at
+
+
+def watched(policy: Policy, record: Record | None) -> bool:
+    """Return whether the policy only watches, and no person ordered otherwise."""
+    return policy.adopt is Adopt.WATCH and not (record is not None and record.by_order)
 
 
 def serves_current(snapshot: Snapshot) -> bool:

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from rotator.errors import InvariantViolation
 from rotator.model.entry import EntryState, Verdict
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
-from rotator.model.record import Attempt, Failure, Original, Record
+from rotator.model.record import Attempt, Failure, Original, Previous, Record
 from rotator.model.snapshot import Snapshot
 from rotator.plan import facts
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
@@ -56,6 +56,20 @@ def fleet_hold(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | 
     return None if snapshot.fleet_hold is None else Hold(snapshot.fleet_hold, snapshot.fleet_hold_detail)
 
 
+def forgotten(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Leave alone what a person told us to forget."""
+    del policy, now
+    record = snapshot.record
+    return Wait(WaitReason.FORGOTTEN, None) if record is not None and record.forgotten else None
+
+
+def paused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Act on nothing that a person paused, save in an emergency."""
+    del policy, now
+    stops = snapshot.paused and not facts.emergency(snapshot.record)
+    return Wait(WaitReason.PAUSED, None) if stops else None
+
+
 def claimed(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
     """Leave a lineage to the process that works on it."""
     del policy
@@ -74,7 +88,7 @@ def without_record(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisio
         return Hold(HoldReason.LOST_RECORD)
     if matched is None:
         return Wait(WaitReason.NOT_FOUND, None)
-    if policy.adopt is AdoptMode.WATCH:
+    if facts.watched(policy, None):
         return Wait(WaitReason.WATCHED, None)
     if entry.state is EntryState.DELETED:
         return Hold(HoldReason.ENTRY_DELETED, f"version {entry.version}")
@@ -122,6 +136,8 @@ def finish(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
             untouched = entry.version == attempt.base + 1
             key_id = entry.key_id if served.key_id is None and untouched else served.key_id
             made = {key.key_id for key, by in facts.orphans(snapshot) if by == attempt}
+            if attempt.reason is RotateReason.IMPORTED:
+                made = {str(attempt.key_id)}
             if key_id is not None and key_id in made:
                 return Finish(attempt.rotation_id, key_id)
             return Hold(HoldReason.ENTRY_CHANGED, f"version {entry.version}")
@@ -198,17 +214,18 @@ def served_refused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisio
     replaced = facts.head(record)
     if snapshot.served.verdict is not Verdict.REFUSED or replaced is None:
         return None
-    if policy.adopt is AdoptMode.WATCH:
+    if facts.watched(policy, record):
         return Hold(HoldReason.SERVED_REFUSED)
     minting = _minting_hold(policy, snapshot, now)
     if minting is not None:
         return minting
-    reason = RotateReason.SERVED_KEY_REFUSED
+    reason = _ordered(record) or RotateReason.SERVED_KEY_REFUSED
     failure = _standing(policy, record.rotate_failure)
     if failure is not None and failure.tried is reason and failure.next_try_at > now:
         return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
     last = record.history[-1] if record.history else None
-    if last is not None and last.reason is reason and record.current is not None:
+    repeats = last is not None and last.reason is reason is RotateReason.SERVED_KEY_REFUSED
+    if repeats and record.current is not None:
         gap_ends = record.current.published_at + policy.min_gap - snapshot.vault_skew
         if gap_ends > now:
             return Wait(WaitReason.BACKING_OFF, gap_ends)
@@ -239,19 +256,25 @@ def revoke(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
     failure = _standing(policy, record.revoke_failure)
     if failure is not None and failure.next_try_at > now:
         return None
+    ends: list[tuple[str, Previous | Original]] = [(p.key_id, p) for p in record.previous]
+    ends += [(o.key.key_id, o) for o in record.originals]
     found = [
-        Revoke(previous.key_id, RevokeReason.OVERLAP_ENDED)
-        for previous in record.previous
-        if may_revoke(snapshot, previous.key_id, now) is None
+        Revoke(key_id, _revoke_reason(terms, snapshot, now))
+        for key_id, terms in ends
+        if may_revoke(snapshot, key_id, now) is None
     ]
-    provider_now = snapshot.on_provider_clock(now)
-    for original in record.originals:
-        if may_revoke(snapshot, original.key.key_id, now) is None:
-            expired = original.key.expires_at is not None and original.key.expires_at <= provider_now
-            reason = RevokeReason.EXPIRED if expired else RevokeReason.ORIGINAL_RELEASED
-            found.append(Revoke(original.key.key_id, reason))
     failures = 0 if failure is None else failure.count
     return found[failures % len(found)] if found else None
+
+
+def _revoke_reason(terms: Previous | Original, snapshot: Snapshot, now: datetime) -> RevokeReason:
+    if facts.ends_at_once(snapshot.record, terms):
+        return RevokeReason.EMERGENCY
+    if isinstance(terms, Previous):
+        return RevokeReason.OVERLAP_ENDED
+    expires_at = terms.key.expires_at
+    expired = expires_at is not None and expires_at <= snapshot.on_provider_clock(now)
+    return RevokeReason.EXPIRED if expired else RevokeReason.ORIGINAL_RELEASED
 
 
 # 4. Is the key in use due?
@@ -273,9 +296,10 @@ def rotate_when_due(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisi
     """Replace the key in use when it is due, unless the last try failed a moment ago."""
     record = _record(snapshot)
     key = facts.head(record)
-    if key is None or policy.adopt is AdoptMode.WATCH:
+    ordered = _ordered(record)
+    if key is None or (facts.watched(policy, record) and ordered is None):
         return None
-    reason = _due_reason(policy, snapshot, now)
+    reason = ordered or _due_reason(policy, snapshot, now)
     if reason is None:
         return None
     minting = _minting_hold(policy, snapshot, now)
@@ -307,13 +331,15 @@ def wait(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision:
     if record.current is not None and record.originals:
         ends = [end for o in record.originals for end in _original_ends(o)]
         return _until(WaitReason.AWAITING_RELEASE, [*_ours(ends, snapshot), next_due], now)
-    if policy.adopt is AdoptMode.WATCH:
+    if facts.watched(policy, record):
         return Wait(WaitReason.WATCHED, None)
     return _until(WaitReason.NOT_DUE, [next_due], now)
 
 
 RULES: tuple[Rule, ...] = (
+    forgotten,
     fleet_hold,
+    paused,
     claimed,
     without_record,
     recorded_hold,
@@ -342,6 +368,13 @@ def _record(snapshot: Snapshot) -> Record:
 def _standing(policy: Policy, failure: Failure | None) -> Failure | None:
     """Return the failure, unless the policy entry has changed since."""
     return failure if failure and failure.policy_fingerprint == policy.fingerprint else None
+
+
+def _ordered(record: Record) -> RotateReason | None:
+    """Return why a person wants a new key now, None when nobody does or it was published already."""
+    if record.standing is None or record.standing.published_at is not None:
+        return None
+    return RotateReason.EMERGENCY if facts.emergency(record) else RotateReason.ORDERED
 
 
 def _was_recorded(record: Record, rotation_id: str) -> bool:
@@ -398,7 +431,7 @@ def _due_reason(policy: Policy, snapshot: Snapshot, now: datetime) -> RotateReas
     if policy.adopt is AdoptMode.NOW and not record.history:
         return RotateReason.ADOPT_NOW
     next_due = _next_due(policy, snapshot)
-    first = due(policy, snapshot.lineage.lineage_id, key)
+    first = due(policy, snapshot.lineage.lineage_id, key, taken_in_at=facts.first_pass(record))
     if next_due is None or first is None or next_due > now:
         return None
     return first.reason
@@ -408,8 +441,10 @@ def _next_due(policy: Policy, snapshot: Snapshot) -> datetime | None:
     """Return when the key in use is due on our clock, the minimum gap counted in."""
     record = _record(snapshot)
     key = facts.head(record)
-    first = None if key is None else due(policy, snapshot.lineage.lineage_id, key)
-    if first is None or policy.adopt is AdoptMode.WATCH:
+    if key is None or facts.watched(policy, record):
+        return None
+    first = due(policy, snapshot.lineage.lineage_id, key, taken_in_at=facts.first_pass(record))
+    if first is None:
         return None
     at = first.at - snapshot.provider_skew
     if record.current is not None and record.current.rotation_id is not None:

@@ -18,6 +18,9 @@ from rotator.policy.policy import Lifetime, Policy, Share
 SPREAD = 10
 """Due times are spread over a tenth of what they are computed from, always to the early side."""
 
+FIRST_PASS = timedelta(days=7)
+"""Over so many days, and a tenth of `max_age` at most, keys are spread that were over age when they were taken in."""
+
 MADE_WITHIN = timedelta(hours=1)
 """A key that appears longer after its intent is not taken for ours."""
 
@@ -43,8 +46,12 @@ def rotate_lead(policy: Policy, lifetime: timedelta) -> timedelta:
     return policy.rotate_before
 
 
-def due(policy: Policy, lineage_id: str, key: KnownKey) -> Due | None:
-    """Return when `key` is due: the earlier of expiry and age, None when it has neither."""
+def due(policy: Policy, lineage_id: str, key: KnownKey, *, taken_in_at: datetime | None = None) -> Due | None:
+    """Return when `key` is due: the earlier of expiry and age, None when it has neither.
+
+    `taken_in_at` (the provider's clock) is for a key that we did not make: what was over age by then already is spread
+    over the days that follow, as a first look at an old fleet would find all of it due at once.
+    """
     instants = []
     if key.expires_at is not None:
         lead = rotate_lead(policy, key.expires_at - key.created_at)
@@ -52,7 +59,11 @@ def due(policy: Policy, lineage_id: str, key: KnownKey) -> Due | None:
         instants.append(Due(key.expires_at - lead - early, RotateReason.DUE_BY_EXPIRY))
     if policy.max_age is not None:
         early = _spread(policy.max_age, lineage_id, key.key_id)
-        instants.append(Due(key.created_at + policy.max_age - early, RotateReason.DUE_BY_AGE))
+        at = key.created_at + policy.max_age - early
+        if taken_in_at is not None and at < taken_in_at:
+            span = min(policy.max_age / SPREAD, FIRST_PASS)
+            at = taken_in_at + span * _hashed(lineage_id, key.key_id)
+        instants.append(Due(at, RotateReason.DUE_BY_AGE))
     return min(instants, key=lambda one: one.at, default=None)
 
 

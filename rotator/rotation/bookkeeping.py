@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from rotator.errors import InvariantViolation
 from rotator.model.key import Key
+from rotator.model.order import OrderKind
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason
 from rotator.model.record import (
     HISTORY_KEPT,
@@ -18,10 +19,13 @@ from rotator.model.record import (
     Previous,
     Record,
     RecordedHold,
+    Retired,
+    Rights,
     Rotated,
+    Standing,
 )
 from rotator.model.snapshot import Snapshot
-from rotator.plan.facts import head
+from rotator.plan.facts import ends_at_once, head
 from rotator.policy.policy import OriginalTerms, Policy
 from rotator.policy.schedule import MADE_WITHIN, latest_safe_start, next_try
 
@@ -33,7 +37,11 @@ def adopted(snapshot: Snapshot, policy: Policy, key: Key, *, original: bool) -> 
     """Return the record of a lineage that has just taken `key` in, or has found its secret in the destination."""
     known = KnownKey.seen(key)
     record = snapshot.record or Record(
-        lineage=snapshot.lineage, first_key_id=key.key_id, fields=policy.destination.fields, current=None
+        lineage=snapshot.lineage,
+        first_key_id=key.key_id,
+        adopted_at=snapshot.on_provider_clock(snapshot.seen_at),
+        fields=policy.destination.fields,
+        current=None,
     )
     if original:
         return replace(record, originals=(*record.originals, Original(key=known)))
@@ -66,12 +74,20 @@ def withdrawn(record: Record, rotation_id: str) -> Record:
 
 
 def published(
-    record: Record, attempt: Attempt, key: Key, policy: Policy, *, version: int, at: datetime, holder: str
+    record: Record,
+    attempt: Attempt,
+    key: Key,
+    policy: Policy,
+    *,
+    version: int,
+    at: datetime,
+    proven_at: datetime,
+    holder: str,
 ) -> Record:
     """Return the record after a confirmed publish: `key` is current, and what it replaces awaits its end.
 
-    `version` and `at` are the destination's, on Vault's clock. The terms of what is replaced are copied, so
-    that they outlive the policy entry.
+    `version` and `at` are the destination's, on Vault's clock; `proven_at` is when the provider accepted its secret, on
+    ours. The terms of what is replaced are copied, so that they outlive the policy entry.
     """
     replaced = record.current
     previous = record.previous
@@ -91,22 +107,32 @@ def published(
         key_id=key.key_id,
         replaced_key_id=replaced.key.key_id if replaced else None,
         reason=attempt.reason,
+        intent_at=attempt.intent_at,
+        created_at=key.created_at,
+        proven_at=proven_at,
         published_at=at,
+        version=version,
         holder=holder,
+        policy_fingerprint=policy.fingerprint,
     )
-    return replace(
-        record,
-        current=Current(
-            key=KnownKey.seen(key, asked_scopes=attempt.asked_scopes),
-            rotation_id=attempt.rotation_id,
-            version=version,
-            published_at=at,
-        ),
-        previous=previous,
-        originals=tuple(_superseded(original, at, attempt, policy) for original in record.originals),
-        rotate_failure=None,
-        hold=None,
-        history=(*record.history, finished)[-HISTORY_KEPT:],
+    superseded = (o for o in record.originals if o.key.key_id != key.key_id)
+    return _without_done_emergency(
+        replace(
+            record,
+            current=Current(
+                key=KnownKey.seen(key, asked_scopes=attempt.asked_scopes),
+                rotation_id=attempt.rotation_id,
+                version=version,
+                published_at=at,
+            ),
+            previous=previous,
+            originals=tuple(_superseded(original, at, attempt, policy) for original in superseded),
+            rotate_failure=None,
+            hold=None,
+            accepted=None,
+            standing=_after_publish(record.standing, attempt, at),
+            history=(*record.history, finished)[-HISTORY_KEPT:],
+        )
     )
 
 
@@ -124,13 +150,16 @@ def inherited(record: Record, key: Key, overlap: timedelta) -> Record:
     return replace(record, previous=(*record.previous, orphan))
 
 
-def gone(record: Record, key_id: str) -> Record:
-    """Return the record without a key that is gone from the provider."""
-    return replace(
-        record,
-        previous=tuple(p for p in record.previous if p.key_id != key_id),
-        originals=tuple(o for o in record.originals if o.key.key_id != key_id),
-        revoke_failure=None,
+def gone(record: Record, retired: Retired) -> Record:
+    """Return the record without a key that is gone from the provider, and with the evidence of its end."""
+    return _without_done_emergency(
+        replace(
+            record,
+            previous=tuple(p for p in record.previous if p.key_id != retired.key_id),
+            originals=tuple(o for o in record.originals if o.key.key_id != retired.key_id),
+            revoke_failure=None,
+            retired=(*record.retired, retired)[-HISTORY_KEPT:],
+        )
     )
 
 
@@ -172,12 +201,24 @@ def failed(
     return replace(record, revoke_failure=failure) if deleting else replace(record, rotate_failure=failure)
 
 
-def held(record: Record, policy: Policy, reason: HoldReason, detail: str, now: datetime) -> Record:
-    """Return the record with a hold that lasts until the policy entry changes."""
-    return replace(
-        record,
-        hold=RecordedHold(reason=reason, detail=detail, since=now, policy_fingerprint=policy.fingerprint),
+def held(
+    record: Record,
+    policy: Policy,
+    reason: HoldReason,
+    detail: str,
+    now: datetime,
+    *,
+    offered: Rights | None = None,
+) -> Record:
+    """Return the record with a hold that lasts until the policy entry changes, or an order ends it."""
+    hold = RecordedHold(
+        reason=reason,
+        detail=detail,
+        since=now,
+        policy_fingerprint=policy.fingerprint,
+        offered=offered,
     )
+    return replace(record, hold=hold)
 
 
 def pruned(record: Record, provider_now: datetime, still_seen: frozenset[str]) -> Record:
@@ -194,6 +235,23 @@ def pruned(record: Record, provider_now: datetime, still_seen: frozenset[str]) -
     ]
     dropped = {a.rotation_id for a in spent[:-SPENT_KEPT]}
     return replace(record, attempts=tuple(a for a in kept if a.rotation_id not in dropped))
+
+
+def _after_publish(standing: Standing | None, attempt: Attempt, at: datetime) -> Standing | None:
+    """Return what is left of an order to rotate: nothing but, in an emergency, that all earlier keys go."""
+    ordered = attempt.reason in (RotateReason.ORDERED, RotateReason.EMERGENCY)
+    if standing is None or not ordered:
+        return standing
+    return replace(standing, published_at=at) if standing.order.kind is OrderKind.EMERGENCY else None
+
+
+def _without_done_emergency(record: Record) -> Record:
+    """Return the record without an emergency that is over: the last earlier key is gone."""
+    if record.standing is None or record.standing.published_at is None:
+        return record
+    previous = any(ends_at_once(record, one) for one in record.previous)
+    originals = any(ends_at_once(record, one) for one in record.originals)
+    return record if previous or originals else replace(record, standing=None)
 
 
 def _superseded(original: Original, at: datetime, attempt: Attempt, policy: Policy) -> Original:

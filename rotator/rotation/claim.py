@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from rotator.errors import InvariantViolation, PortError, Throttled
 from rotator.model.reason import RevokeReason, RotateReason
-from rotator.model.record import Claim, Record
+from rotator.model.record import Claim, Record, Rights
 from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Hold
 from rotator.policy.policy import Policy
@@ -51,10 +51,11 @@ class ClaimedRecord:
         """Write `record` without the claim. Raise as `ports.Journal.write`."""
         await self._write(replace(record, claim=None))
 
-    async def hold(self, hold: Hold, policy: Policy) -> None:
+    async def hold(self, hold: Hold, policy: Policy, *, offered: Rights | None = None) -> None:
         """Write a hold down and give the claim back. Raise as `ports.Journal.write`."""
         now = self._ports.clock.now()
-        await self.give_back(bookkeeping.held(self.record, policy, hold.reason, hold.detail, now))
+        held = bookkeeping.held(self.record, policy, hold.reason, hold.detail, now, offered=offered)
+        await self.give_back(held)
 
     async def fail(self, tried: RotateReason | RevokeReason, error: PortError, policy: Policy) -> None:
         """Write a failure and the next try down and give the claim back, if Vault can be reached for it.

@@ -6,12 +6,12 @@ The secret is shown once, by the answer to the create, and lives only in memory 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rotator.errors import NotFound, PortError
 from rotator.model.key import Key, KeyRequest
 from rotator.model.reason import HoldReason
-from rotator.model.record import Attempt, Record
+from rotator.model.record import Attempt, Record, Rights
 from rotator.model.secret import Secret
 from rotator.model.snapshot import Snapshot
 from rotator.model.told import Step, Told
@@ -27,25 +27,32 @@ ASK_AGAIN_AFTER = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A new key that was proven and is not published yet."""
+    """A key whose secret was proven, on our clock at `proven_at`, and is not published yet."""
 
     attempt: Attempt
     key: Key
     secret: Secret
+    proven_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """Why a new key may not be published. `hold` None: try again later with another one."""
+    """Why a new key may not be published. `hold` None: try again later with another one.
+
+    `offered` are the rights that it has, where those are what is wrong.
+    """
 
     what: str
     hold: HoldReason | None = None
+    offered: Rights | None = None
 
 
 def attempt_for(action: Rotate, policy: Policy, snapshot: Snapshot, ports: Ports) -> Attempt:
     """Return the attempt that an intent writes down: its base is the version that this decision saw."""
     replaced = action.replaces
     lifetime = lifetime_of_next(policy, replaced)
+    accepted = snapshot.record.accepted if snapshot.record else None
+    wanted = accepted or Rights(scopes=replaced.scopes, tags=replaced.tags)
     intent_at = snapshot.on_provider_clock(ports.clock.now())
     return Attempt(
         rotation_id=ports.rotation_ids.new(),
@@ -53,8 +60,9 @@ def attempt_for(action: Rotate, policy: Policy, snapshot: Snapshot, ports: Ports
         intent_at=intent_at,
         comment=replaced.comment,
         asked_scopes=replaced.asked_scopes,
-        expected_scopes=replaced.scopes,
+        expected_scopes=wanted.scopes,
         tags=replaced.tags,
+        expected_tags=wanted.tags,
         lifetime=lifetime,
         overlap=policy.overlap,
         reason=action.reason,
@@ -141,7 +149,7 @@ async def _look(minted: Minted, attempt: Attempt, ports: Ports) -> Candidate | U
         key = await ports.provider.get_key(minted.key_id)
         unlike = _unlike(key, attempt)
         if unlike:
-            return Unfit(unlike, HoldReason.PARITY)
+            return Unfit(unlike, HoldReason.PARITY, Rights(scopes=key.scopes, tags=key.tags))
         proof = await ports.provider.prove(minted.secret)
     except PortError as error:
         return Unfit(str(error))
@@ -149,7 +157,7 @@ async def _look(minted: Minted, attempt: Attempt, ports: Ports) -> Candidate | U
         return Unfit("the provider does not accept the new secret")
     if proof.key_id not in (None, minted.key_id):
         return Unfit(f"the new secret is that of key {proof.key_id}", HoldReason.UNSAFE)
-    return Candidate(attempt=attempt, key=key, secret=minted.secret)
+    return Candidate(attempt=attempt, key=key, secret=minted.secret, proven_at=ports.clock.now())
 
 
 def _unlike(key: Key, attempt: Attempt) -> str:
@@ -159,8 +167,8 @@ def _unlike(key: Key, attempt: Attempt) -> str:
         for what, names in (
             ("lacks scopes", attempt.expected_scopes - key.scopes),
             ("has extra scopes", key.scopes - attempt.expected_scopes),
-            ("lacks tags", attempt.tags - key.tags),
-            ("has extra tags", key.tags - attempt.tags),
+            ("lacks tags", attempt.expected_tags - key.tags),
+            ("has extra tags", key.tags - attempt.expected_tags),
         )
         if names
     ]

@@ -16,7 +16,7 @@ from rotator.ports import Ports
 from rotator.rotation import bookkeeping
 from rotator.rotation.claim import ClaimedRecord
 from rotator.rotation.retire import retire
-from rotator.rotation.rotate import rotate
+from rotator.rotation.rotate import evidence_of, rotate
 
 
 async def perform(action: Action, assignment: Assignment, snapshot: Snapshot, ports: Ports) -> Hold | None:
@@ -90,7 +90,9 @@ async def _finish(
         assignment.policy,
         version=snapshot.entry.version,
         at=written_at,
+        proven_at=snapshot.seen_at,
         holder=ports.holder,
     )
     await claimed.give_back(record)
+    ports.tell(evidence_of(record))
     ports.tell(Told(step=Step.FINISHED, lineage=snapshot.lineage.name, key_id=key.key_id))

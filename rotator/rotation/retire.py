@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from rotator.errors import Conflict, NotFound, PortError, Unavailable
+from rotator.errors import Conflict, InvariantViolation, NotFound, PortError, Unavailable
 from rotator.inventory.assignment import Assignment
 from rotator.inventory.observe import observe
-from rotator.model.record import Original
+from rotator.model.record import Original, Record, Retired
 from rotator.model.snapshot import Snapshot
 from rotator.model.told import Step, Told
 from rotator.plan.actions import Revoke
@@ -30,14 +30,14 @@ async def retire(action: Revoke, assignment: Assignment, claimed: ClaimedRecord,
     """
     await claimed.write(claimed.record)
     try:
-        obstacle = await _revoke_and_look(action.key_id, assignment, claimed, ports)
+        seen = await _revoke_and_look(action.key_id, assignment, claimed, ports)
     except PortError as error:
         await claimed.fail(action.reason, error, assignment.policy)
         raise
-    if obstacle is not None:
+    if isinstance(seen, Obstacle):
         await claimed.give_back(claimed.record)
-        raise Conflict("revoke key", action.key_id, f"not any more: {obstacle}")
-    await claimed.give_back(gone(claimed.record, action.key_id))
+        raise Conflict("revoke key", action.key_id, f"not any more: {seen}")
+    await claimed.give_back(gone(claimed.record, _evidence(action, claimed.record, seen, ports)))
     ports.tell(
         Told(
             step=Step.REVOKED,
@@ -50,8 +50,8 @@ async def retire(action: Revoke, assignment: Assignment, claimed: ClaimedRecord,
 
 async def _revoke_and_look(
     key_id: str, assignment: Assignment, claimed: ClaimedRecord, ports: Ports
-) -> Obstacle | None:
-    """Revoke the key and see it gone; or return what stands in the way now, with nothing done."""
+) -> Obstacle | Snapshot:
+    """Revoke the key, see it gone, and return what was seen just before; or what stands in the way, with nothing done."""
     fresh = await observe(assignment, ports, record=claimed.as_read())
     obstacle = may_revoke(fresh, key_id, ports.clock.now())
     if obstacle is Obstacle.PROOF_TOO_OLD:
@@ -63,7 +63,20 @@ async def _revoke_and_look(
         await ports.provider.revoke_key(key_id)
         deleted = True
     await _see_it_gone(key_id, fresh, ports, deleted=deleted)
-    return None
+    return fresh
+
+
+def _evidence(action: Revoke, record: Record, fresh: Snapshot, ports: Ports) -> Retired:
+    if record.current is None:
+        raise InvariantViolation("a key was revoked while nothing is served")
+    return Retired(
+        key_id=action.key_id,
+        reason=action.reason,
+        revoked_at=ports.clock.now(),
+        served_key_id=record.current.key.key_id,
+        served_version=fresh.entry.version,
+        holder=ports.holder,
+    )
 
 
 async def _see_it_gone(key_id: str, fresh: Snapshot, ports: Ports, *, deleted: bool) -> None:

@@ -10,7 +10,7 @@ from rotator.errors import (
     Unavailable,
 )
 from rotator.model.reason import HoldReason
-from rotator.model.record import Attempt
+from rotator.model.record import Attempt, Record
 from rotator.model.snapshot import Snapshot
 from rotator.model.told import Step, Told
 from rotator.plan.actions import Hold, Rotate
@@ -104,7 +104,7 @@ async def _unfit(
     if unfit.hold is None:
         raise Unavailable("prove key", minted.key_id, unfit.what)
     hold = Hold(unfit.hold, unfit.what)
-    await claimed.hold(hold, policy)
+    await claimed.hold(hold, policy, offered=unfit.offered)
     return hold
 
 
@@ -130,12 +130,14 @@ async def _record(
         policy,
         version=confirmed.version,
         at=confirmed.at,
+        proven_at=candidate.proven_at,
         holder=ports.holder,
     )
     hold = _vanishes(confirmed, candidate)
     if hold is not None:
         record = bookkeeping.held(record, policy, hold.reason, hold.detail, ports.clock.now())
     await claimed.give_back(record)
+    ports.tell(evidence_of(record))
     ports.tell(
         Told(
             step=Step.OVERLAP,
@@ -145,6 +147,20 @@ async def _record(
         )
     )
     return hold
+
+
+def evidence_of(record: Record) -> Told:
+    """Return what is told of the rotation that was recorded last: one line that says all of it."""
+    last = record.history[-1]
+    return Told(
+        step=Step.RECORDED,
+        lineage=record.lineage.name,
+        reason=last.reason.value,
+        key_id=last.key_id,
+        rotation_id=last.rotation_id,
+        version=last.version,
+        evidence=last,
+    )
 
 
 def _vanishes(confirmed: Confirmed, candidate: Candidate) -> Hold | None:

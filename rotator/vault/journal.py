@@ -10,9 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from rotator.errors import Rejected
 from rotator.model import record as records
 from rotator.model.entry import EntryState
+from rotator.model.order import Pause
 from rotator.model.record import Record
 from rotator.ports import Control, RecordRead
 from rotator.vault import paths
@@ -22,7 +25,8 @@ from rotator.vault.client import VaultClient
 _FORMAT: Final = "1"
 _JOURNAL_ID: Final = re.compile(r"[0-9a-f]{12}")
 _RECORD_FIELDS: Final = ("format", "lineage", "record")
-_CONTROL_FIELDS: Final = ("format", "instance", "journal_id")
+_CONTROL_FIELDS: Final = ("format", "instance", "journal_id", "pauses")
+_PAUSES: Final = TypeAdapter(tuple[Pause, ...])
 
 
 class VaultJournal:
@@ -51,12 +55,32 @@ class VaultJournal:
         if not _JOURNAL_ID.fullmatch(document["journal_id"]):
             # It goes into the comments of keys, and must be found there again.
             raise Rejected(operation, path, "its journal_id is not 12 lower-case hexadecimal digits")
-        return Control(journal_id=document["journal_id"], instance=document["instance"])
+        try:
+            pauses = _PAUSES.validate_json(document["pauses"], strict=True)
+        except ValidationError:
+            pauses = None
+        if pauses is None:
+            raise self._rejected(operation, path, "its pauses can't be read by this version")
+        return Control(
+            journal_id=document["journal_id"],
+            instance=document["instance"],
+            pauses=pauses,
+            version=found.version,
+        )
 
-    async def found(self, control: Control) -> None:
-        """Write the control record of a new journal. Conflict: there is, or was, one already. Else as `write`."""
-        document = {"format": _FORMAT, "journal_id": control.journal_id, "instance": control.instance}
-        await self._write("write control record", paths.control_path(self._prefix), document, base=0)
+    async def write_control(self, control: Control) -> None:
+        """Write the control record exactly if it still is at `control.version` (0: there never was one).
+
+        Conflict: it was not. Else as `write`.
+        """
+        document = {
+            "format": _FORMAT,
+            "journal_id": control.journal_id,
+            "instance": control.instance,
+            "pauses": _PAUSES.dump_json(control.pauses).decode(),
+        }
+        path = paths.control_path(self._prefix)
+        await self._write("write control record", path, document, base=control.version)
 
     async def names(self) -> tuple[str, ...]:
         """Return the names of all records, of deleted ones too. Raise Unavailable, Throttled, Denied or Rejected.

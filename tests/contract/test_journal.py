@@ -49,6 +49,7 @@ def record(holder: str = "h", lineage: Lineage = LINEAGE) -> Record:
     return Record(
         lineage=lineage,
         first_key_id="key-1",
+        adopted_at=key.created_at,
         fields=FieldNames(),
         current=Current(key=key, rotation_id="0" * 16, version=2**53 + 1, published_at=key.created_at),
         claim=Claim(holder, timedelta(seconds=90.123456)),
@@ -60,10 +61,10 @@ def record(holder: str = "h", lineage: Lineage = LINEAGE) -> Record:
 
 async def test_a_journal_is_founded_once(journal: Journal) -> None:
     assert await journal.control() is None
-    await journal.found(CONTROL)
+    await journal.write_control(CONTROL)
     assert await journal.control() == CONTROL
     with pytest.raises(Conflict):
-        await journal.found(Control(journal_id="b" * 12, instance="other"))
+        await journal.write_control(Control(journal_id="b" * 12, instance="other"))
     assert await journal.control() == CONTROL
 
 
@@ -91,18 +92,18 @@ async def test_something_else_in_place_of_the_control_record_is_rejected(
     with pytest.raises(Rejected):
         await journal.control()
     with pytest.raises(Conflict):
-        await journal.found(CONTROL)
+        await journal.write_control(CONTROL)
 
 
 async def test_a_deleted_control_record_is_not_a_new_journal(
     journal: Journal, root: Root, prefix: str
 ) -> None:
-    await journal.found(CONTROL)
+    await journal.write_control(CONTROL)
     root.do("DELETE", f"secret/data/{prefix}/control")
     with pytest.raises(Rejected, match="deleted"):
         await journal.control()
     with pytest.raises(Conflict):
-        await journal.found(CONTROL)
+        await journal.write_control(CONTROL)
 
 
 # Records
@@ -219,7 +220,7 @@ async def test_a_record_that_vault_would_delete_is_rejected(
     with pytest.raises(Rejected, match="delete_version_after"):
         await journal.write(record(), base=0)
     with pytest.raises(Rejected, match="delete_version_after"):
-        await journal.found(CONTROL)
+        await journal.write_control(CONTROL)
 
 
 async def test_a_long_record_is_no_problem_for_limits_on_the_number_of_strings(journal: Journal) -> None:
@@ -238,6 +239,7 @@ async def test_a_long_record_is_no_problem_for_limits_on_the_number_of_strings(j
     long = Record(
         lineage=LINEAGE,
         first_key_id="key-1",
+        adopted_at=key.created_at,
         fields=FieldNames(),
         current=Current(key=key, rotation_id=None, version=1, published_at=key.created_at),
     )
@@ -254,7 +256,7 @@ async def test_without_rights_every_method_is_denied(server: VaultServer, root: 
         journal = on(client, prefix)
         for attempt in (
             journal.control(),
-            journal.found(CONTROL),
+            journal.write_control(CONTROL),
             journal.names(),
             journal.read(NAME),
             journal.write(record(), base=0),
@@ -269,7 +271,7 @@ async def test_without_vault_every_method_is_unavailable(root: Root, prefix: str
             journal = on(client, prefix)
             for attempt in (
                 journal.control(),
-                journal.found(CONTROL),
+                journal.write_control(CONTROL),
                 journal.names(),
                 journal.read(NAME),
                 journal.write(record(), base=0),
@@ -285,7 +287,7 @@ async def test_a_version_1_mount_is_rejected_by_every_method(server: VaultServer
         journal = VaultJournal(client, mount=mount, prefix="j")
         for attempt in (
             journal.control(),
-            journal.found(CONTROL),
+            journal.write_control(CONTROL),
             journal.names(),
             journal.read(NAME),
             journal.write(record(), base=0),

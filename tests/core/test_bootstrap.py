@@ -31,7 +31,7 @@ class FakeJournal:
             return None
         return self.control_record
 
-    async def found(self, control: Control) -> None:
+    async def write_control(self, control: Control) -> None:
         if self.control_record is not None:
             raise Conflict("write control record", control.instance)
         self.founded.append(control)

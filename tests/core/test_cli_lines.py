@@ -113,6 +113,8 @@ HELD = replace(SETTLED, fleet_hold=HoldReason.MATCHED_TWICE)
         (line(FAILED_REVOKE), Phase.FAILING, exits.FAILED),
         (line(FAILED_REVOKE, replace(POLICY, fingerprint="another")), Phase.OVERLAP, exits.FINE),
         (line(BACKING_OFF), Phase.FAILING, exits.FAILED),
+        (line(replace(SETTLED, paused="*, by ann@desk: a change")), Phase.PAUSED, exits.FINE),
+        (line(with_record(SETTLED, forgotten=True)), Phase.FORGOTTEN, exits.FINE),
         (line(HELD), Phase.HELD, exits.PERSON_NEEDED),
         (unseen(Unavailable("read entry", "secret/voice")), Phase.UNKNOWN, exits.TRY_AGAIN),
         (unseen(Denied("read entry", "secret/voice")), Phase.UNKNOWN, exits.FAILED),

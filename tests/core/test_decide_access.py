@@ -9,10 +9,11 @@ import pytest
 
 from rotator.model.entry import FieldNames, Served, Verdict
 from rotator.model.key import Mark
-from rotator.model.reason import HoldReason, WaitReason
+from rotator.model.order import OrderKind
+from rotator.model.reason import HoldReason, RotateReason, WaitReason
 from rotator.model.record import Claim
 from rotator.model.snapshot import Snapshot
-from rotator.plan.actions import Adopt, Hold, Wait
+from rotator.plan.actions import Adopt, Hold, Rotate, Wait
 from rotator.plan.decide import decide
 from rotator.policy.policy import Adopt as AdoptMode
 from tests.support import builders as a
@@ -75,6 +76,39 @@ CLAIMED = [
     ),
     Case("a claim has run out with its margin", NOT_DUE, claimed("replica-b", written=TTL + MARGIN)),
     Case("our own claim does not stop us", NOT_DUE, claimed(a.OBSERVER, written=MINUTE)),
+]
+
+DUE = a.snapshot(a.record(serves=a.current(a.key("key-current", age=89 * a.DAY), age=70 * a.DAY)))
+EMERGENCY = a.with_record(SETTLED, standing=a.standing(OrderKind.EMERGENCY))
+STOPPED_BY_A_PERSON = [
+    Case(
+        "a person paused it", Wait(WaitReason.PAUSED, None), replace(DUE, paused="*, by ann@desk: a change")
+    ),
+    Case(
+        "a person paused it, and ordered it to be rotated",
+        Wait(WaitReason.PAUSED, None),
+        replace(a.with_record(SETTLED, standing=a.standing()), paused="*, by ann@desk: a change"),
+    ),
+    Case(
+        "a person paused it, and there is an emergency",
+        Rotate(RotateReason.EMERGENCY, a.current().key),
+        replace(EMERGENCY, paused="*, by ann@desk: a change"),
+    ),
+    Case(
+        "a person paused it while a hold stands",
+        Hold(HoldReason.MANY_ABSENT, "4 of 5"),
+        replace(
+            EMERGENCY,
+            paused="*, by ann@desk: a change",
+            fleet_hold=HoldReason.MANY_ABSENT,
+            fleet_hold_detail="4 of 5",
+        ),
+    ),
+    Case(
+        "a person told us to forget it",
+        Wait(WaitReason.FORGOTTEN, None),
+        a.with_record(replace(DUE, fleet_hold=HoldReason.MANY_ABSENT), forgotten=True),
+    ),
 ]
 
 MATCHED = a.key("key-1")
@@ -160,7 +194,7 @@ RECORDED_HOLD = [
     ),
 ]
 
-TABLE = [*FLEET, *CLAIMED, *WITHOUT_RECORD, *RECORDED_HOLD]
+TABLE = [*FLEET, *STOPPED_BY_A_PERSON, *CLAIMED, *WITHOUT_RECORD, *RECORDED_HOLD]
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in TABLE])

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.model.entry import Served, Verdict
+from rotator.model.order import OrderKind
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import KnownKey, Record
 from rotator.model.snapshot import Snapshot
@@ -242,6 +243,81 @@ ROTATE = [
     ),
 ]
 
+CURRENT_KEY = a.current().key
+LEAKED = a.with_record(
+    a.snapshot(a.record(previous=[a.previous(superseded=HOUR)], originals=[a.original(superseded=2 * HOUR)])),
+    standing=a.standing(OrderKind.EMERGENCY, published=HOUR),
+)
+"""An emergency whose replacement was published an hour ago: two earlier keys are left."""
+
+ORDERED = [
+    Case(
+        "a person ordered a rotation",
+        Rotate(RotateReason.ORDERED, CURRENT_KEY),
+        a.with_record(SETTLED, standing=a.standing()),
+    ),
+    Case(
+        "a person ordered a rotation under watch",
+        Rotate(RotateReason.ORDERED, CURRENT_KEY),
+        a.with_record(SETTLED, standing=a.standing()),
+        WATCH,
+    ),
+    Case(
+        "a person ordered a rotation, a minute after the last one",
+        Rotate(RotateReason.ORDERED, CURRENT_KEY),
+        a.with_record(SETTLED, current=a.current(age=MINUTE), standing=a.standing()),
+    ),
+    Case(
+        "a person ordered a rotation, and it failed a moment ago",
+        Wait(WaitReason.BACKING_OFF, NOW + MINUTE),
+        a.with_record(SETTLED, standing=a.standing(), rotate_failure=a.failure(RotateReason.ORDERED)),
+    ),
+    Case(
+        "a person ordered a rotation, and it is held",
+        Hold(HoldReason.PARITY, a.hold(HoldReason.PARITY).detail),
+        a.with_record(SETTLED, standing=a.standing(), hold=a.hold(HoldReason.PARITY)),
+    ),
+    Case(
+        "an emergency",
+        Rotate(RotateReason.EMERGENCY, CURRENT_KEY),
+        a.with_record(SETTLED, standing=a.standing(OrderKind.EMERGENCY)),
+    ),
+    Case(
+        "an emergency, and the served secret is refused",
+        Rotate(RotateReason.EMERGENCY, CURRENT_KEY),
+        replace(
+            a.with_record(SETTLED, standing=a.standing(OrderKind.EMERGENCY)), served=Served(Verdict.REFUSED)
+        ),
+    ),
+    Case(
+        "an emergency that is not published leaves the overlap of earlier keys",
+        Rotate(RotateReason.EMERGENCY, CURRENT_KEY),
+        a.with_record(LEAKED, standing=a.standing(OrderKind.EMERGENCY)),
+    ),
+    Case("after an emergency there is no overlap", Revoke("key-old", RevokeReason.EMERGENCY), LEAKED),
+    Case(
+        "after an emergency an original needs no release",
+        Revoke("key-original", RevokeReason.EMERGENCY),
+        a.with_record(LEAKED, previous=()),
+    ),
+    Case(
+        "an emergency ends no key that was replaced after it",
+        Wait(WaitReason.OVERLAP, NOW + 23 * HOUR + MINUTE),
+        a.with_record(LEAKED, previous=(a.previous(superseded=HOUR - MINUTE),), originals=()),
+    ),
+    Case(
+        "after an emergency the served secret must be proven all the same",
+        Wait(WaitReason.SERVED_UNPROVEN, LOOK_AGAIN),
+        replace(LEAKED, served=Served(Verdict.UNKNOWN)),
+    ),
+    Case(
+        "the policy only watches, and a person took it in",
+        DUE_NOW,
+        a.with_record(DUE, by_order=True),
+        WATCH,
+    ),
+]
+
 OPEN = [replace(a.attempt(f"{n:016x}", base=3, age=HOUR), keep_until=NOW + TICK) for n in range(50)]
 
 
@@ -345,7 +421,7 @@ WAIT = [
     ),
 ]
 
-TABLE = [*INHERIT, *REVOKE, *NOTHING_TO_COPY, *ROTATE, *TOO_MANY, *WAIT]
+TABLE = [*INHERIT, *REVOKE, *NOTHING_TO_COPY, *ROTATE, *ORDERED, *TOO_MANY, *WAIT]
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in TABLE])

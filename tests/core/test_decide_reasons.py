@@ -15,8 +15,9 @@ FOUND_ELSEWHERE = {case.snapshot.fleet_hold for case in test_decide_access.FLEET
     HoldReason.WRITE_REFUSED,
     HoldReason.ENTRY_EXPIRES,
     HoldReason.UNSAFE,
+    RotateReason.IMPORTED,
 }
-"""Holds that come from looking at all lineages, or that are found while acting."""
+"""Holds that come from looking at all lineages, or that are found while acting; and what is no plan but an order."""
 
 
 @pytest.mark.promise("P8")

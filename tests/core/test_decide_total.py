@@ -12,8 +12,19 @@ from hypothesis import strategies as st
 
 from rotator.model.entry import Entry, EntryState, FieldNames, Served, Verdict
 from rotator.model.key import Key, Mark
+from rotator.model.order import OrderKind
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
-from rotator.model.record import Attempt, Claim, KnownKey, Original, Previous, Record, decode, encode
+from rotator.model.record import (
+    Attempt,
+    Claim,
+    KnownKey,
+    Original,
+    Previous,
+    Record,
+    Standing,
+    decode,
+    encode,
+)
 from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.decide import decide
@@ -89,6 +100,7 @@ records = st.builds(
     Record,
     lineage=st.just(LINEAGE),
     first_key_id=st.just("key-1"),
+    adopted_at=instants,
     fields=st.just(FieldNames()),
     current=st.none() | currents | currents,
     previous=st.lists(previous, max_size=2, unique_by=lambda p: p.key_id).map(tuple),
@@ -101,6 +113,17 @@ records = st.builds(
     history=st.lists(
         st.builds(a.rotated, st.sampled_from(ROTATIONS), st.sampled_from(RotateReason)), max_size=2
     ).map(tuple),
+    by_order=st.booleans(),
+    forgotten=st.sampled_from([False] * 9 + [True]),
+    standing=st.none()
+    | st.none()
+    | st.builds(
+        lambda kind, at: Standing(
+            order=a.order(kind), published_at=at if kind is OrderKind.EMERGENCY else None
+        ),
+        st.sampled_from([OrderKind.ROTATE, OrderKind.EMERGENCY]),
+        st.none() | instants,
+    ),
 )
 
 
@@ -138,6 +161,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         matched=draw(st.sampled_from([None, *listed])),
         currents_elsewhere=draw(st.none() | st.frozensets(ids, max_size=1)),
         fleet_hold=draw(st.sampled_from([None] * 9 + [HoldReason.MANY_ABSENT])),
+        paused=draw(st.sampled_from([""] * 9 + ["*, by ann@desk: a change"])),
     )
 
 
@@ -174,10 +198,15 @@ def why_not_revoke(seen: Snapshot, key_id: str, now: datetime) -> str | None:
     clocks = [timedelta(0), seen.vault_skew, seen.provider_skew]
     if any(abs(one - other) > timedelta(seconds=30) for one in clocks for other in clocks):
         return "the clocks differ"
-    return _why_too_early(terms[0], now + seen.vault_skew, now + seen.provider_skew)
+    emergency = record.standing.published_at if record.standing else None
+    return _why_too_early(terms[0], emergency, now + seen.vault_skew, now + seen.provider_skew)
 
 
-def _why_too_early(terms: Previous | Original, vault_now: datetime, provider_now: datetime) -> str | None:
+def _why_too_early(
+    terms: Previous | Original, emergency: datetime | None, vault_now: datetime, provider_now: datetime
+) -> str | None:
+    if emergency is not None and terms.superseded_at is not None and terms.superseded_at <= emergency:
+        return None
     if (
         terms.superseded_at is None
         or terms.overlap is None
@@ -204,10 +233,15 @@ def test_there_is_always_a_decision_and_a_revocation_only_when_the_promises_allo
     if isinstance(decision, Revoke):
         assert why_not_revoke(seen, decision.key_id, NOW) is None
     if isinstance(decision, Rotate):
-        assert policy.adopt is not AdoptMode.WATCH
         assert seen.fleet_hold is None
-    if isinstance(decision, Rotate | Finish | Inherit):
         assert seen.record is not None
+        ordered = seen.record.standing is not None and seen.record.standing.published_at is None
+        assert policy.adopt is not AdoptMode.WATCH or seen.record.by_order or ordered
+    if isinstance(decision, Rotate | Finish | Inherit | Revoke):
+        assert seen.record is not None
+        assert not seen.record.forgotten
+        standing = seen.record.standing
+        assert not seen.paused or (standing and standing.order.kind is OrderKind.EMERGENCY)
 
 
 @given(policies, snapshots())

@@ -102,7 +102,7 @@ class FakeJournal:
     async def control(self) -> Control | None:
         raise NotImplementedError
 
-    async def found(self, control: Control) -> None:
+    async def write_control(self, control: Control) -> None:
         raise NotImplementedError
 
     async def write(self, record: Record, *, base: int) -> int:

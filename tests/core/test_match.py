@@ -124,7 +124,9 @@ def test_a_selecting_policy_covers_a_record_by_what_its_key_has_today() -> None:
     assert covering((select,), ASR, recorded("asr/voice"), listing(CURRENT)) == (select,)
     assert covering((select,), ASR, recorded("asr/voice"), listing()) == (select,)
     assert covering((select,), ASR, recorded("asr/voice"), listing(untagged)) == ()
-    assert covering((replace(select, providers=("tts",)),), ASR, recorded("asr/voice"), listing(CURRENT)) == ()
+    assert (
+        covering((replace(select, providers=("tts",)),), ASR, recorded("asr/voice"), listing(CURRENT)) == ()
+    )
 
 
 def test_a_pinned_lineage_is_covered_by_its_place() -> None:

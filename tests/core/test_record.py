@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from rotator.model.entry import FieldNames
 from rotator.model.lineage import Lineage
+from rotator.model.order import Order, OrderKind
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason
 from rotator.model.record import (
     HISTORY_KEPT,
@@ -26,7 +27,10 @@ from rotator.model.record import (
     Previous,
     Record,
     RecordedHold,
+    Retired,
+    Rights,
     Rotated,
+    Standing,
     decode,
     encode,
 )
@@ -51,6 +55,8 @@ known_keys = st.builds(
     expires_at=st.none() | instants,
     member_id=st.none() | texts,
 )
+rights = st.builds(Rights, scopes=names, tags=names)
+orders = st.builds(Order, kind=st.sampled_from(OrderKind), who=texts, why=texts, at=instants)
 failures = st.builds(
     Failure,
     count=versions,
@@ -64,6 +70,7 @@ records = st.builds(
     Record,
     lineage=st.builds(Lineage, provider=texts, project_id=texts, namespace=texts, mount=texts, path=texts),
     first_key_id=texts,
+    adopted_at=instants,
     fields=st.builds(FieldNames, secret=texts, key_id=st.none() | texts),
     current=st.none()
     | st.builds(
@@ -100,6 +107,7 @@ records = st.builds(
             asked_scopes=names,
             expected_scopes=names,
             tags=names,
+            expected_tags=names,
             lifetime=st.none() | spans,
             overlap=spans,
             reason=st.sampled_from(RotateReason),
@@ -116,6 +124,7 @@ records = st.builds(
         detail=texts,
         since=instants,
         policy_fingerprint=texts,
+        offered=st.none() | rights,
     ),
     claim=st.none() | st.builds(Claim, texts, spans),
     history=st.lists(
@@ -125,11 +134,33 @@ records = st.builds(
             key_id=texts,
             replaced_key_id=st.none() | texts,
             reason=st.sampled_from(RotateReason),
+            intent_at=instants,
+            created_at=instants,
+            proven_at=instants,
             published_at=instants,
+            version=versions,
+            holder=texts,
+            policy_fingerprint=texts,
+        ),
+        max_size=1,
+    ).map(tuple),
+    by_order=st.booleans(),
+    forgotten=st.booleans(),
+    accepted=st.none() | rights,
+    standing=st.none() | st.builds(Standing, order=orders, published_at=st.none() | instants),
+    retired=st.lists(
+        st.builds(
+            Retired,
+            key_id=texts,
+            reason=st.sampled_from(RevokeReason),
+            revoked_at=instants,
+            served_key_id=texts,
+            served_version=versions,
             holder=texts,
         ),
         max_size=1,
     ).map(tuple),
+    orders=st.lists(orders, max_size=1).map(tuple),
 )
 
 FULL = replace(
@@ -138,6 +169,12 @@ FULL = replace(
     rotate_failure=a.failure(RotateReason.DUE_BY_EXPIRY),
     hold=a.hold(HoldReason.PARITY),
     claim=Claim(a.OBSERVER, 10 * a.MINUTE),
+    by_order=True,
+    forgotten=True,
+    accepted=Rights(scopes=SCOPES, tags=a.TAGS),
+    standing=a.standing(),
+    retired=(a.retired(),),
+    orders=(a.order(),),
 )
 """A record with something in every part."""
 
@@ -252,7 +289,12 @@ def test_a_text_that_is_no_record_is_refused_without_showing_it(name: str) -> No
         ("rotate_failure", "next_try_at"),
         ("revoke_failure", "next_try_at"),
         ("hold", "since"),
+        ("adopted_at",),
         ("history", 0, "published_at"),
+        ("history", 0, "proven_at"),
+        ("retired", 0, "revoked_at"),
+        ("orders", 0, "at"),
+        ("standing", "order", "at"),
     ],
     ids=lambda place: ".".join(map(str, place)),
 )
@@ -318,6 +360,8 @@ def large_record() -> Record:
         previous=tuple(a.previous(f"{n:036x}") for n in range(10)),
         originals=(Original(key=key),),
         attempts=tuple(replace(attempt, rotation_id=f"{n:016x}") for n in range(50)),
+        orders=(replace(a.order(), who="w" * 60, why="y" * 500),) * HISTORY_KEPT,
+        retired=(a.retired(),) * HISTORY_KEPT,
         history=(a.rotated(),) * HISTORY_KEPT,
     )
 

@@ -47,7 +47,7 @@ async def test_an_unanswered_publish_that_happened_is_not_sent_again() -> None:
 
     assert world.calls.count("publish") == 1
     assert published_once(world)
-    assert world.steps[-2:] == [Step.PUBLISHED, Step.OVERLAP]
+    assert world.steps[-3:] == [Step.PUBLISHED, Step.RECORDED, Step.OVERLAP]
 
 
 @pytest.mark.promise("P6")

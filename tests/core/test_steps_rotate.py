@@ -47,7 +47,14 @@ async def test_the_first_rotation_tells_each_step_and_leaves_the_original_alive(
     done = await rotate(world)
 
     assert done.acted
-    assert world.steps == [Step.INTENT, Step.CREATED, Step.PROVEN, Step.PUBLISHED, Step.OVERLAP]
+    assert world.steps == [
+        Step.INTENT,
+        Step.CREATED,
+        Step.PROVEN,
+        Step.PUBLISHED,
+        Step.RECORDED,
+        Step.OVERLAP,
+    ]
     assert world.served == "key-made-1"
     record = world.record
     assert record.current is not None

@@ -108,7 +108,7 @@ class Records:
     async def control(self) -> Control | None:
         raise NotImplementedError
 
-    async def found(self, control: Control) -> None:
+    async def write_control(self, control: Control) -> None:
         raise NotImplementedError
 
     async def names(self) -> tuple[str, ...]:

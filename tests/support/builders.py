@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from rotator.model.entry import Entry, EntryState, FieldNames, Served, Verdict
 from rotator.model.key import Key, Mark
 from rotator.model.lineage import Lineage
+from rotator.model.order import Order, OrderKind
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import (
     Attempt,
@@ -22,7 +23,9 @@ from rotator.model.record import (
     Previous,
     Record,
     RecordedHold,
+    Retired,
     Rotated,
+    Standing,
 )
 from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Decision, Wait
@@ -81,6 +84,7 @@ def attempt(rotation_id: str = ISSUED, *, base: int = 2, age: timedelta = 10 * D
         asked_scopes=SCOPES,
         expected_scopes=SCOPES,
         tags=TAGS,
+        expected_tags=TAGS,
         lifetime=90 * DAY,
         overlap=DAY,
         reason=RotateReason.DUE_BY_EXPIRY,
@@ -169,9 +173,36 @@ def rotated(
         key_id=CURRENT.key_id,
         replaced_key_id=None,
         reason=reason,
+        intent_at=NOW - age,
+        created_at=NOW - age,
+        proven_at=NOW - age,
         published_at=NOW - age,
+        version=3,
+        holder=OBSERVER,
+        policy_fingerprint=POLICY.fingerprint,
+    )
+
+
+def retired(key_id: str = "key-old") -> Retired:
+    """Return the evidence of a deletion."""
+    return Retired(
+        key_id=key_id,
+        reason=RevokeReason.OVERLAP_ENDED,
+        revoked_at=NOW - HOUR,
+        served_key_id=CURRENT.key_id,
+        served_version=3,
         holder=OBSERVER,
     )
+
+
+def order(kind: OrderKind = OrderKind.ROTATE, *, age: timedelta = HOUR) -> Order:
+    """Return an order that was given `age` ago."""
+    return Order(kind=kind, who="ann@desk", why="a leak", at=NOW - age)
+
+
+def standing(kind: OrderKind = OrderKind.ROTATE, *, published: timedelta | None = None) -> Standing:
+    """Return an order to rotate that is not carried out, or not to its end: the new key was published so long ago."""
+    return Standing(order=order(kind), published_at=None if published is None else NOW - published)
 
 
 def record(
@@ -185,6 +216,7 @@ def record(
     return Record(
         lineage=LINEAGE,
         first_key_id="key-1",
+        adopted_at=NOW - 20 * DAY,
         fields=FieldNames(),
         current=serves or current(),
         previous=tuple(previous),
@@ -199,6 +231,7 @@ def fresh_record(*originals: Original, attempts: Iterable[Attempt] = ()) -> Reco
     return Record(
         lineage=LINEAGE,
         first_key_id="key-1",
+        adopted_at=NOW - 20 * DAY,
         fields=FieldNames(),
         current=None,
         originals=originals or (original(superseded=None),),

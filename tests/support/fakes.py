@@ -308,7 +308,7 @@ class FakeJournal:
     async def control(self) -> Control | None:
         return await self._world.call("control", lambda: Control(journal_id=a.JOURNAL, instance="test"))
 
-    async def found(self, control: Control) -> None:
+    async def write_control(self, control: Control) -> None:
         raise Conflict("write control record", control.instance)
 
     async def names(self) -> tuple[str, ...]:

@@ -66,8 +66,8 @@ class ShiftedJournal:
     async def control(self) -> Control | None:
         return await self._inner.control()
 
-    async def found(self, control: Control) -> None:
-        await self._inner.found(control)
+    async def write_control(self, control: Control) -> None:
+        await self._inner.write_control(control)
 
     async def names(self) -> tuple[str, ...]:
         return await self._inner.names()

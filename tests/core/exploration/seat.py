@@ -135,7 +135,7 @@ class _Journal:
     async def control(self) -> Control:
         return Control(journal_id=JOURNAL_ID, instance="explored")
 
-    async def found(self, control: Control) -> None:
+    async def write_control(self, control: Control) -> None:
         del control
 
     async def names(self) -> tuple[str, ...]:

@@ -1,0 +1,47 @@
+"""Orders: what a person told us to do, with who it was and why. Kept in records and in the control record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import AwareDatetime
+
+
+class OrderKind(StrEnum):
+    """What was ordered. These names are an interface: records, logs and `history` show them."""
+
+    ADOPT = "adopt"
+    """Take the key in, and rotate it when it is due, although the policy only watches."""
+    RELEASE = "release"
+    """The originals may be deleted: their consumers read Vault now."""
+    ACCEPT = "accept"
+    """The rights that a replacement got are what is wanted from now on."""
+    FORGET = "forget"
+    """Leave the lineage alone, and everything of it as it is."""
+    IMPORT = "import"
+    """The secret of the key in use was handed to us and published."""
+    ROTATE = "rotate"
+    """Replace the key in use now."""
+    EMERGENCY = "emergency"
+    """Replace the key in use now, and delete all earlier ones as soon as the new one is published."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One order. `who` is an account and a machine, `why` the person's own words; `at` is Vault's clock."""
+
+    kind: OrderKind
+    who: str
+    why: str
+    at: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Lineages that match `glob` are observed and planned for, and not acted on."""
+
+    glob: str
+    who: str
+    why: str
+    at: AwareDatetime
