@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, ConfigDict, TypeAdapter, ValidationError
 
 
 class OrderKind(StrEnum):
@@ -41,7 +41,26 @@ class Order:
 class Pause:
     """Lineages that match `glob` are observed and planned for, and not acted on."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     glob: str
     who: str
     why: str
     at: AwareDatetime
+
+
+_PAUSES = TypeAdapter(tuple[Pause, ...])
+
+
+def encode_pauses(pauses: tuple[Pause, ...]) -> str:
+    """Return the JSON text of `pauses`."""
+    return _PAUSES.dump_json(pauses).decode()
+
+
+def decode_pauses(text: str) -> tuple[Pause, ...]:
+    """Return the pauses in `text`. Raise ValueError, without the text, when it holds something else."""
+    try:
+        return _PAUSES.validate_json(text, strict=True)
+    except ValidationError:
+        message = "its pauses can't be read by this version"
+    raise ValueError(message)

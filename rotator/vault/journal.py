@@ -10,12 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
-
 from rotator.errors import Rejected
+from rotator.model import order as orders
 from rotator.model import record as records
 from rotator.model.entry import EntryState
-from rotator.model.order import Pause
 from rotator.model.record import Record
 from rotator.ports import Control, RecordRead
 from rotator.vault import paths
@@ -26,7 +24,6 @@ _FORMAT: Final = "1"
 _JOURNAL_ID: Final = re.compile(r"[0-9a-f]{12}")
 _RECORD_FIELDS: Final = ("format", "lineage", "record")
 _CONTROL_FIELDS: Final = ("format", "instance", "journal_id", "pauses")
-_PAUSES: Final = TypeAdapter(tuple[Pause, ...])
 
 
 class VaultJournal:
@@ -56,11 +53,10 @@ class VaultJournal:
             # It goes into the comments of keys, and must be found there again.
             raise Rejected(operation, path, "its journal_id is not 12 lower-case hexadecimal digits")
         try:
-            pauses = _PAUSES.validate_json(document["pauses"], strict=True)
-        except ValidationError:
-            pauses = None
-        if pauses is None:
-            raise self._rejected(operation, path, "its pauses can't be read by this version")
+            pauses = orders.decode_pauses(document["pauses"])
+        except ValueError as error:
+            problem = str(error)
+            raise self._rejected(operation, path, problem) from None
         return Control(
             journal_id=document["journal_id"],
             instance=document["instance"],
@@ -77,7 +73,7 @@ class VaultJournal:
             "format": _FORMAT,
             "journal_id": control.journal_id,
             "instance": control.instance,
-            "pauses": _PAUSES.dump_json(control.pauses).decode(),
+            "pauses": orders.encode_pauses(control.pauses),
         }
         path = paths.control_path(self._prefix)
         await self._write("write control record", path, document, base=control.version)

@@ -374,7 +374,7 @@ SAME_RIGHTS = (
         name="tags_not_compared",
         promise="P5",
         what="A replacement is published without the tags of the old key.",
-        edits=(Edit(MINT, '            ("lacks tags", attempt.tags - key.tags),\n', ""),),
+        edits=(Edit(MINT, '            ("lacks tags", attempt.expected_tags - key.tags),\n', ""),),
         bounds=Bounds(ticks=0, faults=1),
     ),
     Seed(
