@@ -8,8 +8,6 @@ Facts used here and their public sources:
   (Deepgram's docs: create additional API keys).
 - Unset fields are left out, and a lifetime is sent as whole seconds: `tags: []`, nulls and dates without a
   time are answered with 400 INVALID_JSON (deepgram-python-sdk issue 187).
-- INVALID_AUTH means a bad key, but a missing right is documented as 401 too (Deepgram's docs: errors) and
-  was seen as 403, so the code decides, not the status.
 - `GET /v1/auth/token` tests a key (Deepgram's docs: authenticating).
 - Keys are managed on api.deepgram.com only; regional and self-hosted endpoints don't do it.
 """
@@ -17,32 +15,26 @@ Facts used here and their public sources:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
 from urllib.parse import quote
 
 from rotator.clock import Clock
-from rotator.errors import Ambiguous, Denied, NotFound, PortError, Rejected, Throttled, Unavailable
-from rotator.http import Answer, Call, HttpClient
+from rotator.errors import Denied, NotFound, Rejected
+from rotator.http import Call, HttpClient
 from rotator.model.key import Key, KeyRequest, Listing
 from rotator.model.secret import Secret
 from rotator.ports import Minted, Proof
 from rotator.providers import deepgram_answers as answers
 from rotator.providers.deepgram_answers import Listed
+from rotator.providers.deepgram_wire import Wire, refusal, said, token, understood
 
 _DETAILS_AT_ONCE = 4
 """How many keys are read at once after a list: few, so that a large project leaves turns to urgent calls."""
 
 _DELETE_STARTS_WITHIN = timedelta(seconds=5)
 """A later DELETE is not sent: what was checked before it may not be so any more."""
-
-_READ = (200,)
-_DONE = range(200, 300)
-"""200 is what Deepgram answers to a write (its OpenAPI description); any other success was one too."""
-
-_Parsed = TypeVar("_Parsed")
 
 
 class Deepgram:
@@ -54,13 +46,11 @@ class Deepgram:
 
     def __init__(self, http: HttpClient, *, project_id: str, management: Secret, clock: Clock) -> None:
         """Look at `project_id` through `http`; `clock` says when a list was seen."""
-        if not answers.is_id(project_id):
-            raise ValueError("a Deepgram project id is made of letters, digits and dashes")
+        self._wire = Wire(http, project_id=project_id, management=management)
         self._http = http
         self._project_id = project_id
         self._management = management
         self._clock = clock
-        self._keys_path = f"/v1/projects/{quote(project_id, safe='')}/keys"
         self._details: dict[str, Key] = {}
         self._management_key_id: str | None = None
         self._listing = asyncio.Lock()
@@ -85,10 +75,10 @@ class Deepgram:
 
     async def _list(self) -> Listing:
         management_key_id = await self._own_key_id()
-        call = self._call("GET", self._keys_path, "list keys", self._project_id)
-        answer = await self._ask(call)
+        call = self._wire.call("GET", "/keys", "list keys", self._project_id)
+        answer = await self._wire.ask(call)
         now = self._clock.now()
-        listed = _understood(call, answers.listed, answer.body)
+        listed = understood(call, answers.listed, answer.body)
         details = {one.key_id: self._details[one.key_id] for one in listed if one.key_id in self._details}
         await self._learn([one for one in listed if one.key_id not in details], details)
         self._details = details
@@ -112,24 +102,19 @@ class Deepgram:
             body["tags"] = sorted(request.tags)
         if request.lifetime is not None:
             body["time_to_live_in_seconds"] = max(1, int(request.lifetime.total_seconds()))
-        call = Call(
-            method="POST",
-            path=self._keys_path,
-            operation="create key",
-            target=self._project_id,
-            authorization=_token(self._management),
-            body=body,
-        )
-        answer = await self._ask(call)
-        return _understood(call, answers.minted, answer.body)
+        call = replace(self._wire.call("POST", "/keys", "create key", self._project_id), body=body)
+        answer = await self._wire.ask(call)
+        return understood(call, answers.minted, answer.body)
 
     async def revoke_key(self, key_id: str) -> None:
         """Delete a key for good. Our own management key is refused with Rejected, before anything is sent."""
         path = self._key_path("revoke key", key_id)
         if key_id == await self._own_key_id():
             raise Rejected("revoke key", key_id, "it is the management key in use")
-        call = replace(self._call("DELETE", path, "revoke key", key_id), starts_within=_DELETE_STARTS_WITHIN)
-        await self._ask(call, names_a_key=True)
+        call = replace(
+            self._wire.call("DELETE", path, "revoke key", key_id), starts_within=_DELETE_STARTS_WITHIN
+        )
+        await self._wire.ask(call, names_a_key=True)
 
     async def prove(self, secret: Secret) -> Proof:
         """Say whether `secret` is valid. A valid key that lacks a right is accepted: the rights are not asked."""
@@ -138,22 +123,22 @@ class Deepgram:
             path="/v1/auth/token",
             operation="prove secret",
             target=self._project_id,
-            authorization=_token(secret),
+            authorization=token(secret),
         )
         answer = await self._http.call(call)
         code = answers.error_code(answer.body)
         match answer.status, code:
             case 200, _:
-                return Proof(accepted=True, key_id=_understood(call, answers.own_id, answer.body))
+                return Proof(accepted=True, key_id=understood(call, answers.own_id, answer.body))
             case (401, "INVALID_AUTH") | (403, "UNAUTHORIZED"):  # the latter in the specification of 2025-01
                 return Proof(accepted=False, key_id=None)
             case ((401 | 403), "INSUFFICIENT_PERMISSIONS"):
                 return Proof(accepted=True, key_id=None)
             case ((401 | 403), _):
                 # A proxy or a firewall can say this too; "refused" would start a rotation.
-                raise Rejected(call.operation, call.target, _said(answer.status, code))
+                raise Rejected(call.operation, call.target, said(answer.status, code))
             case _:
-                raise _error(call, answer, names_a_key=False)
+                raise refusal(call, answer, names_a_key=False)
 
     async def _own_key_id(self) -> str | None:
         if self._management_key_id is None:
@@ -184,64 +169,12 @@ class Deepgram:
             self._details[one.key_id] = details[one.key_id]  # kept even when the list fails later on
 
     async def _read(self, one: Listed) -> Key:
-        call = self._call("GET", self._key_path("read key", one.key_id), "read key", one.key_id)
-        answer = await self._ask(call, names_a_key=True)
-        return _understood(call, lambda body: answers.key(body, one), answer.body)
+        call = self._wire.call("GET", self._key_path("read key", one.key_id), "read key", one.key_id)
+        answer = await self._wire.ask(call, names_a_key=True)
+        return understood(call, lambda body: answers.key(body, one), answer.body)
 
     def _key_path(self, operation: str, key_id: str) -> str:
         # An empty id would make the URL of the whole collection, an odd one that of something else.
         if not answers.is_id(key_id):
             raise Rejected(operation, self._project_id, "not an id of a key")
-        return f"{self._keys_path}/{quote(key_id, safe='')}"
-
-    def _call(self, method: str, path: str, operation: str, target: str) -> Call:
-        return Call(
-            method=method,
-            path=path,
-            operation=operation,
-            target=target,
-            authorization=_token(self._management),
-        )
-
-    async def _ask(self, call: Call, *, names_a_key: bool = False) -> Answer:
-        answer = await self._http.call(call)
-        if answer.status in (_DONE if call.writes else _READ):
-            return answer
-        raise _error(call, answer, names_a_key=names_a_key)
-
-
-def _token(secret: Secret) -> Secret:
-    return Secret(f"Token {secret.reveal()}")
-
-
-def _understood(call: Call, parse: Callable[[object], _Parsed], body: object) -> _Parsed:
-    try:
-        return parse(body)
-    except ValueError:
-        pass
-    # A success that can't be read is still a success: what was asked for has been done. Raised outside
-    # of the handler, so that nothing of the body hangs on the error.
-    kind = Ambiguous if call.writes else Rejected
-    raise kind(call.operation, call.target, "an answer that can't be understood")
-
-
-def _error(call: Call, answer: Answer, *, names_a_key: bool) -> PortError:
-    code = answers.error_code(answer.body)
-    named = (call.operation, call.target, _said(answer.status, code))
-    match answer.status // 100, answer.status:
-        case _, 429:
-            return Throttled(*named, retry_after=answer.retry_after)
-        case _, (401 | 403):
-            return Denied(*named)
-        case _, 404 if names_a_key and code != "PROJECT_NOT_FOUND":
-            return NotFound(*named)
-        case (5, _) | (_, 408 | 499):  # said by proxies too, which can't know how far a call got
-            return Ambiguous(*named) if call.writes else Unavailable(*named)
-        case 4, _:
-            return Rejected(*named)
-        case _:
-            return Ambiguous(*named) if call.writes else Rejected(*named)
-
-
-def _said(status: int, code: str | None) -> str:
-    return f"{status} {code}" if code else str(status)
+        return f"/keys/{quote(key_id, safe='')}"

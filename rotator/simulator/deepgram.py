@@ -22,18 +22,23 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from rotator.simulator.calls import Ask, Reply, perform
+from rotator.simulator.calls import Ask, perform
 from rotator.simulator.faults import Fault, Faults, Operation
+from rotator.simulator.replies import Reply
 from rotator.simulator.server import DROP, serve
 from rotator.simulator.world import World
 
-_KEYS = "/v1/projects/{project_id}/keys"
+_PROJECT = "/v1/projects/{project_id}"
+_KEYS = _PROJECT + "/keys"
 _ROUTES = (
     ("GET", "/v1/projects", Operation.PROJECTS),
     ("GET", _KEYS, Operation.LIST),
     ("POST", _KEYS, Operation.CREATE),
-    ("GET", _KEYS + "/{key_id}", Operation.GET),
-    ("DELETE", _KEYS + "/{key_id}", Operation.DELETE),
+    ("GET", _KEYS + "/{named}", Operation.GET),
+    ("DELETE", _KEYS + "/{named}", Operation.DELETE),
+    ("GET", _PROJECT + "/requests", Operation.REQUESTS),
+    ("GET", _PROJECT + "/members", Operation.MEMBERS),
+    ("GET", _PROJECT + "/members/{named}/scopes", Operation.MEMBER_SCOPES),
     ("GET", "/v1/auth/token", Operation.PROVE),
     ("POST", "/v1/listen", Operation.LISTEN),
 )
@@ -94,7 +99,8 @@ class DeepgramSimulator:
                 operation=operation,
                 secret=secret if scheme == "Token" else "",
                 project_id=request.path_params.get("project_id", ""),
-                key_id=request.path_params.get("key_id", ""),
+                named=request.path_params.get("named", ""),
+                query=dict(request.query_params),
                 body=await request.body(),
             )
             if self.latency:

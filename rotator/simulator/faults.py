@@ -17,6 +17,9 @@ class Operation(StrEnum):
     DELETE = "delete"
     PROVE = "prove"
     LISTEN = "listen"
+    REQUESTS = "requests"
+    MEMBERS = "members"
+    MEMBER_SCOPES = "member_scopes"
 
 
 class Fault(StrEnum):

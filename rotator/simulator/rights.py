@@ -11,9 +11,12 @@ from enum import StrEnum
 KEYS_READ = "keys:read"
 KEYS_WRITE = "keys:write"
 PROJECT_READ = "project:read"
+USAGE_READ = "usage:read"
 USAGE_WRITE = "usage:write"
 SEES_EVERYONE = frozenset({"members:read", "admins:read", "owners:read"})
 """With all of these, a key sees everybody's keys; else only those of its own account."""
+READS_SCOPES = frozenset({"members:read:scopes", "admins:read:scopes", "owners:read:scopes"})
+"""With all of these, a key reads everybody's role; else only that of its own account."""
 
 
 class Role(StrEnum):
@@ -24,7 +27,7 @@ class Role(StrEnum):
     MEMBER = "member"
 
 
-_MEMBER = frozenset({PROJECT_READ, "project:write", "usage:read", USAGE_WRITE, KEYS_READ, KEYS_WRITE})
+_MEMBER = frozenset({PROJECT_READ, "project:write", USAGE_READ, USAGE_WRITE, KEYS_READ, KEYS_WRITE})
 _ADMIN = _MEMBER | {
     "members:read",
     "members:write",
@@ -33,7 +36,7 @@ _ADMIN = _MEMBER | {
     "owners:read",
     "billing:read",
 }
-_OWNER = _ADMIN | {"owners:write", "billing:write", "project:write:destroy"}
+_OWNER = _ADMIN | READS_SCOPES | {"owners:write", "billing:write", "project:write:destroy"}
 _OF_ROLE = {Role.OWNER: _OWNER, Role.ADMIN: _ADMIN, Role.MEMBER: _MEMBER}
 
 
