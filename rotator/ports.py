@@ -38,6 +38,35 @@ class Proof:
     key_id: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastUse:
+    """What a provider's own request log shows of one key, by the provider's clock.
+
+    `used_at` is when the newest request in it was made with the key, None when it shows none. That is no proof
+    that nobody uses the key: what was refused is not in the log, and a connection that is still open may not be.
+    The log shows what was made from `log_begins_at` to `log_ends_at`; later requests may show yet.
+    """
+
+    used_at: datetime | None
+    log_begins_at: datetime
+    log_ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagementKey:
+    """Our own credential at a provider, as far as the provider tells; None stands for what it does not.
+
+    `key` is how it shows that key itself: owner and expiry are known with it only. `scopes` are what the key was
+    given, `owner_scopes` what its owner was given, whose rights it never exceeds: names of roles may be among both.
+    """
+
+    key_id: str | None
+    scopes: frozenset[str] | None
+    key: Key | None
+    owner_email: str | None
+    owner_scopes: frozenset[str] | None
+
+
 class Provider(Protocol):
     """One project at one provider, seen through one management key."""
 
@@ -74,6 +103,21 @@ class Provider(Protocol):
 
         Refused only when the provider says that the secret is invalid. Raise Unavailable, Throttled or
         Rejected when that could not be learnt.
+        """
+        ...
+
+    async def last_used(self, key_id: str) -> LastUse:
+        """Return when a request was last made with a key, by the provider's own request log.
+
+        Raise Denied, Unavailable, Throttled or Rejected when that can't be learnt: without the right to read the
+        log, or where the log shows no request of anybody, so that it may not work.
+        """
+        ...
+
+    async def management_key(self) -> ManagementKey:
+        """Return what the provider tells of our own management key. What it may not read of itself is None.
+
+        Raise Denied when the key is refused as invalid, else Unavailable, Throttled or Rejected.
         """
         ...
 

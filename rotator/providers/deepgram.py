@@ -9,6 +9,8 @@ Facts used here and their public sources:
 - Unset fields are left out, and a lifetime is sent as whole seconds: `tags: []`, nulls and dates without a
   time are answered with 400 INVALID_JSON (deepgram-python-sdk issue 187).
 - `GET /v1/auth/token` tests a key (Deepgram's docs: authenticating).
+- The request log is kept for 90 days (Deepgram's docs: logs and usage). Requests showed in it 12 to 17 minutes
+  after they were made (Appmixer's notes on its Deepgram connector); those that were refused never do.
 - Keys are managed on api.deepgram.com only; regional and self-hosted endpoints don't do it.
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote
@@ -25,7 +28,7 @@ from rotator.errors import Denied, NotFound, Rejected
 from rotator.http import Call, HttpClient
 from rotator.model.key import Key, KeyRequest, Listing
 from rotator.model.secret import Secret
-from rotator.ports import Minted, Proof
+from rotator.ports import LastUse, ManagementKey, Minted, Proof
 from rotator.providers import deepgram_answers as answers
 from rotator.providers.deepgram_answers import Listed
 from rotator.providers.deepgram_wire import Wire, refusal, said, token, understood
@@ -35,6 +38,14 @@ _DETAILS_AT_ONCE = 4
 
 _DELETE_STARTS_WITHIN = timedelta(seconds=5)
 """A later DELETE is not sent: what was checked before it may not be so any more."""
+
+
+_LOG_KEPT = timedelta(days=90)
+_LOG_LATE = timedelta(minutes=30)
+"""How late requests may show in the log: what was seen, and as much again."""
+
+_LOG_PAGE = "limit=10&page=0"
+"""Enough to see that the newest come first; pages are counted from 0."""
 
 
 class Deepgram:
@@ -118,6 +129,40 @@ class Deepgram:
 
     async def prove(self, secret: Secret) -> Proof:
         """Say whether `secret` is valid. A valid key that lacks a right is accepted: the rights are not asked."""
+        proof, _ = await self._self_check(secret)
+        return proof
+
+    async def last_used(self, key_id: str) -> LastUse:
+        """Return the key's newest request in the log. An empty answer counts only while the log shows others."""
+        if not answers.is_id(key_id):
+            raise Rejected("read request log", self._project_id, "not an id of a key")
+        path = f"/requests?accessor={quote(key_id, safe='')}&{_LOG_PAGE}"
+        call = self._wire.call("GET", path, "read request log", key_id)
+        answer = await self._wire.ask(call)
+        used_at = understood(call, lambda body: answers.newest_request(body, key_id), answer.body)
+        if used_at is None:
+            await self._see_the_log_work(key_id)
+        at = answer.at or self._clock.now()
+        return LastUse(used_at=used_at, log_begins_at=at - _LOG_KEPT, log_ends_at=at - _LOG_LATE)
+
+    async def management_key(self) -> ManagementKey:
+        """Return what the self-check, the key itself and its member's scopes tell of our management key."""
+        proof, scopes = await self._self_check(self._management)
+        if not proof.accepted:
+            raise _refused(self._project_id)
+        key, email, owner_scopes = None, None, None
+        if proof.key_id is not None:
+            with suppress(Denied, NotFound):
+                key, email = await self._own_details(proof.key_id)
+        if key is not None and key.member_id is not None:
+            with suppress(Denied, Rejected):
+                owner_scopes = await self._scopes_of(key.member_id)
+        return ManagementKey(
+            key_id=proof.key_id, scopes=scopes, key=key, owner_email=email, owner_scopes=owner_scopes
+        )
+
+    async def _self_check(self, secret: Secret) -> tuple[Proof, frozenset[str] | None]:
+        """Return whether `secret` is valid, and the scopes of its key where the answer says them."""
         call = Call(
             method="GET",
             path="/v1/auth/token",
@@ -129,11 +174,12 @@ class Deepgram:
         code = answers.error_code(answer.body)
         match answer.status, code:
             case 200, _:
-                return Proof(accepted=True, key_id=understood(call, answers.own_id, answer.body))
+                key_id = understood(call, answers.own_id, answer.body)
+                return Proof(accepted=True, key_id=key_id), answers.own_scopes(answer.body)
             case (401, "INVALID_AUTH") | (403, "UNAUTHORIZED"):  # the latter in the specification of 2025-01
-                return Proof(accepted=False, key_id=None)
+                return Proof(accepted=False, key_id=None), None
             case ((401 | 403), "INSUFFICIENT_PERMISSIONS"):
-                return Proof(accepted=True, key_id=None)
+                return Proof(accepted=True, key_id=None), None
             case ((401 | 403), _):
                 # A proxy or a firewall can say this too; "refused" would start a rotation.
                 raise Rejected(call.operation, call.target, said(answer.status, code))
@@ -144,9 +190,27 @@ class Deepgram:
         if self._management_key_id is None:
             proof = await self.prove(self._management)
             if not proof.accepted:
-                raise Denied("prove secret", self._project_id, "the management key is refused as invalid")
+                raise _refused(self._project_id)
             self._management_key_id = proof.key_id
         return self._management_key_id
+
+    async def _own_details(self, key_id: str) -> tuple[Key, str | None]:
+        call = self._wire.call("GET", self._key_path("read key", key_id), "read key", key_id)
+        answer = await self._wire.ask(call, names_a_key=True)
+        key = understood(call, lambda body: answers.key(body, Listed(key_id, None)), answer.body)
+        return key, answers.owner_email(answer.body)
+
+    async def _scopes_of(self, member_id: str) -> frozenset[str]:
+        path = f"/members/{quote(member_id, safe='')}/scopes"
+        call = self._wire.call("GET", path, "read scopes of member", self._project_id)
+        return understood(call, answers.scopes, (await self._wire.ask(call)).body)
+
+    async def _see_the_log_work(self, key_id: str) -> None:
+        """Raise Rejected when the log shows no request with any key: then an empty answer means nothing."""
+        call = self._wire.call("GET", f"/requests?{_LOG_PAGE}", "read request log", key_id)
+        answer = await self._wire.ask(call)
+        if not understood(call, answers.shows_requests, answer.body):
+            raise Rejected(call.operation, call.target, "the log shows no request with any key")
 
     async def _learn(self, unknown: list[Listed], details: dict[str, Key]) -> None:
         pending = iter(unknown)  # shared: each worker takes the next
@@ -178,3 +242,7 @@ class Deepgram:
         if not answers.is_id(key_id):
             raise Rejected(operation, self._project_id, "not an id of a key")
         return f"/keys/{quote(key_id, safe='')}"
+
+
+def _refused(project_id: str) -> Denied:
+    return Denied("prove secret", project_id, "the management key is refused as invalid")

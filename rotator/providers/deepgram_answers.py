@@ -92,9 +92,7 @@ def key(body: object, asked: Listed) -> Key:
     `member`, some below `item`. Missing, null and empty tags all mean none, and a missing or null expiry
     means never: unset fields are left out of Deepgram's samples.
     """
-    top = _object(body, "the key")
-    inner = top.get("item")
-    item = inner if _is_object(inner) else top
+    item = _item(body)
     member = item.get("member")
     nested = member.get("api_key") if _is_object(member) else None
     details = nested if _is_object(nested) else _object(item.get("api_key"), "the key's details")
@@ -115,6 +113,13 @@ def key(body: object, asked: Listed) -> Key:
     )
 
 
+def owner_email(body: object) -> str | None:
+    """Return the e-mail address of the account that owns the one key in `body`, None when it says none."""
+    member = _item(body).get("member")
+    email = member.get("email") if _is_object(member) else None
+    return email if isinstance(email, str) and email and not _SURROGATE.search(email) else None
+
+
 def minted(body: object) -> Minted:
     """Return the new key's id and secret. Raise ValueError, without the body, when one is missing."""
     answer = _object(body, "the answer")
@@ -133,6 +138,41 @@ def own_id(body: object) -> str | None:
     if key_id is not None and not is_id(key_id):
         raise ValueError("the self-check names an odd id")
     return key_id
+
+
+def own_scopes(body: object) -> frozenset[str] | None:
+    """Return the scopes that a self-check says, None when it says none that can be read."""
+    try:
+        return scopes(body)
+    except ValueError:
+        return None
+
+
+def scopes(body: object) -> frozenset[str]:
+    """Return the scopes that an answer consists of. Raise ValueError when it has none."""
+    return _texts(_object(body, "the answer").get("scopes"))
+
+
+def newest_request(body: object, key_id: str) -> datetime | None:
+    """Return when the newest request in a page of the log was made, None on an empty page.
+
+    The page was asked for one key, newest first. Raise ValueError when it shows something else: a filter that
+    Deepgram does not know is not refused but ignored (its usage reference), and the order is documented once only.
+    """
+    made_at = []
+    for row in _requests(body):
+        request = _object(row, "a request")
+        if request.get("api_key_id") != key_id:
+            raise ValueError("a request that was made with another key")
+        made_at.append(moment(request.get("created")))
+    if made_at and made_at[0] < made_at[-1]:
+        raise ValueError("the oldest request comes first")
+    return max(made_at, default=None)
+
+
+def shows_requests(body: object) -> bool:
+    """Return whether a page of the log has any request. Raise ValueError when it is no such page."""
+    return bool(_requests(body))
 
 
 def moment(value: object) -> datetime:
@@ -166,6 +206,20 @@ def _object(value: object, what: str) -> Mapping[str, object]:
     return value
 
 
+def _item(body: object) -> Mapping[str, object]:
+    """Return what holds the one key in `body` and its member."""
+    top = _object(body, "the key")
+    inner = top.get("item")
+    return inner if _is_object(inner) else top
+
+
+def _requests(body: object) -> list[object]:
+    rows = _object(body, "the request log").get("requests")
+    if not isinstance(rows, list):
+        raise ValueError("the request log has no requests")  # noqa: TRY004 (as above)
+    return rows
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str) or _SURROGATE.search(value):
         raise ValueError("not a text")
@@ -180,4 +234,4 @@ def _texts(value: object) -> frozenset[str]:
 
 def _member_id(member: object) -> str | None:
     member_id = member.get("member_id") if _is_object(member) else None
-    return member_id if isinstance(member_id, str) and member_id else None
+    return member_id if is_id(member_id) else None

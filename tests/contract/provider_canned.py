@@ -43,16 +43,21 @@ OWN_ID = Canned.json({"api_key_id": "99999999-9999-4999-8999-999999999999"})
 
 @dataclass(slots=True)
 class CannedServer:
-    """Answers the self-check with an id, everything else with `answer`. `seen` is what came: method, path, body."""
+    """Answers the self-check with an id, everything else with `answer`.
+
+    `seen` is what came: method, path, body. `queries` are those of the calls that had one.
+    """
 
     answer: Canned
     prove_answer: Canned = OWN_ID
     seen: list[tuple[str, str, bytes]] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
     provider: Deepgram = field(init=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         self.seen.append((request.method, request.url.path, await request.body()))
+        self.queries += [request.url.query] if request.url.query else []
         canned = self.prove_answer if request.url.path == "/v1/auth/token" else self.answer
         response = Response(canned.body, status_code=canned.status, headers=dict(canned.headers))
         await response(scope, receive, send)

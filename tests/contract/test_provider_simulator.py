@@ -36,7 +36,9 @@ async def ask(
     return await deepgram.http.call(
         Call(
             method=method,
-            path=path.replace("{keys}", f"/v1/projects/{deepgram.project_id}/keys"),
+            path=path.replace("{keys}", "{project}/keys").replace(
+                "{project}", f"/v1/projects/{deepgram.project_id}"
+            ),
             operation="ask",
             target=path,
             authorization=Secret(f"{scheme} {secret.reveal()}"),
@@ -53,6 +55,126 @@ async def test_projects_are_those_of_the_key(deepgram: Bench) -> None:
     deepgram.world.add_project("another")
     answer = await ask(deepgram, "GET", "/v1/projects")
     assert content(answer) == {"projects": [{"project_id": deepgram.project_id, "name": "simulated"}]}
+
+
+async def test_twelve_projects_know_nothing_of_each_other(deepgram: Bench) -> None:
+    world, made = deepgram.world, {}
+    for number in range(12):
+        project = world.add_project(f"team {number}")
+        members = [world.add_member(project, role=role, email=f"{role}-{number}@x.test") for role in Role]
+        made[project] = [
+            world.add_key(project, member_id=member, scopes=("owner",), comment=f"of {number}")
+            for member in members
+        ]
+    for project, keys in made.items():
+        owners = keys[0].secret
+        shown = content(await ask(deepgram, "GET", "/v1/projects", secret=owners))["projects"]
+        assert [one["project_id"] for one in shown] == [project]
+        items = content(await ask(deepgram, "GET", f"/v1/projects/{project}/keys", secret=owners))["api_keys"]
+        assert {item["api_key"]["api_key_id"] for item in items} == {key.key_id for key in keys}
+        for elsewhere in made.keys() - {project}:
+            answer = await ask(deepgram, "GET", f"/v1/projects/{elsewhere}/keys", secret=owners)
+            assert (answer.status, content(answer)["err_code"]) == (404, "PROJECT_NOT_FOUND")
+
+
+async def test_members_are_shown_to_those_who_may_see_everyone(deepgram: Bench) -> None:
+    member = deepgram.world.add_member(deepgram.project_id, role=Role.MEMBER, email="two@example.com")
+    deepgram.world.add_member(deepgram.world.add_project("another"))
+    shown = content(await ask(deepgram, "GET", "{project}/members"))["members"]
+    assert [(one["member_id"], one["email"], one["scopes"]) for one in shown] == [
+        (deepgram.owner_id, "one@example.com", ["owner"]),
+        (member, "two@example.com", ["member"]),
+    ]
+    theirs = deepgram.key(member_id=member, scopes=("member",)).secret
+    assert (await ask(deepgram, "GET", "{project}/members", secret=theirs)).status == 403
+
+
+async def test_a_member_without_more_rights_reads_only_its_own_role(deepgram: Bench) -> None:
+    member = deepgram.world.add_member(deepgram.project_id, role=Role.MEMBER)
+    stranger = deepgram.world.add_member(deepgram.world.add_project("another"))
+    theirs = deepgram.key(member_id=member, scopes=("member",)).secret
+    own, owners = f"{{project}}/members/{member}/scopes", f"{{project}}/members/{deepgram.owner_id}/scopes"
+    assert content(await ask(deepgram, "GET", own, secret=theirs)) == {"scopes": ["member"]}
+    assert (await ask(deepgram, "GET", owners, secret=theirs)).status == 403
+    assert content(await ask(deepgram, "GET", own)) == {"scopes": ["member"]}
+    assert (await ask(deepgram, "GET", f"{{project}}/members/{stranger}/scopes")).status == 404
+    assert (await ask(deepgram, "GET", "{project}/members/x/scopes")).status == 404
+
+
+class TestRequestLog:
+    async def rows(self, deepgram: Bench, query: str = "") -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = content(await ask(deepgram, "GET", "{project}/requests" + query))[
+            "requests"
+        ]
+        return found
+
+    async def test_shows_what_keys_were_used_for_newest_first(self, deepgram: Bench) -> None:
+        one, two = deepgram.key(), deepgram.key()
+        for key in (one, two, one):
+            deepgram.clock.advance(timedelta(minutes=1))
+            await ask(deepgram, "POST", "/v1/listen", secret=key.secret)
+        rows = await self.rows(deepgram)
+        assert [row["api_key_id"] for row in rows] == [one.key_id, two.key_id, one.key_id]
+        assert [row["created"] for row in rows] == sorted((row["created"] for row in rows), reverse=True)
+        assert sorted(rows[0]) == [
+            *("api_key_id", "callback", "code", "created", "deployment", "path"),
+            *("project_uuid", "request_id", "response"),
+        ]
+        assert len(await self.rows(deepgram, f"?accessor={two.key_id}")) == 1
+
+    async def test_has_no_call_that_manages_and_none_that_was_refused(self, deepgram: Bench) -> None:
+        await ask(deepgram, "POST", "/v1/listen", secret=deepgram.key(scopes=("usage:read",)).secret)
+        await ask(deepgram, "GET", "{keys}")
+        assert await self.rows(deepgram) == []
+
+    @pytest.mark.parametrize(
+        ("query", "count"),
+        [
+            ("", 10),
+            ("?limit=3", 3),
+            ("?limit=10&page=1", 2),
+            ("?limit=10&page=2", 0),
+            ("?limit=100&unknown=7", 12),
+            ("?limit=100&accessor=7", 0),
+            ("?limit=100&status=succeeded&endpoint=listen&deployment=hosted", 12),
+            ("?limit=100&status=failed", 0),
+            ("?limit=100&endpoint=speak", 0),
+            ("?limit=100&start=2026-01-06", 7),
+            ("?limit=100&end=2026-01-06", 5),
+            ("?limit=100&start=2026-01-05T18:00:00&end=2026-01-05T22:00:00", 3),
+            ("?limit=100&start=2026-01-05T22:00:00%2B02:00&end=2026-01-05T22:00:00", 2),
+        ],
+    )
+    async def test_is_filtered_as_documented(self, deepgram: Bench, query: str, count: int) -> None:
+        key = deepgram.key()
+        deepgram.clock.advance(timedelta(hours=7, minutes=30))
+        for _ in range(12):
+            await ask(deepgram, "POST", "/v1/listen", secret=key.secret)
+            deepgram.clock.advance(timedelta(hours=1))
+        assert len(await self.rows(deepgram, query)) == count
+
+    @pytest.mark.parametrize(
+        "query", ["?limit=0", "?limit=1001", "?limit=x", "?start=yesterday", "?end=2026-01-05T20:00:00 02:00"]
+    )
+    async def test_a_query_that_can_not_be_read_is_refused(self, deepgram: Bench, query: str) -> None:
+        assert (await ask(deepgram, "GET", "{project}/requests" + query)).status == 400
+
+    async def test_is_kept_for_90_days_and_shows_each_request_late(self, deepgram: Bench) -> None:
+        deepgram.world.quirks = Quirks(log_lag=timedelta(minutes=15))
+        await ask(deepgram, "POST", "/v1/listen", secret=deepgram.key().secret)
+        counts = []
+        for wait in (timedelta(minutes=14), timedelta(minutes=1), timedelta(days=89), timedelta(days=1)):
+            deepgram.clock.advance(wait)
+            counts.append(len(await self.rows(deepgram)))
+        assert counts == [0, 1, 1, 0]
+
+    async def test_is_that_of_one_project_and_needs_usage_read(self, deepgram: Bench) -> None:
+        other = deepgram.world.add_project("another")
+        theirs = deepgram.world.add_key(other, member_id=deepgram.world.add_member(other))
+        await ask(deepgram, "POST", "/v1/listen", secret=theirs.secret)
+        assert await self.rows(deepgram) == []
+        weak = deepgram.key(scopes=("keys:read",)).secret
+        assert (await ask(deepgram, "GET", "{project}/requests", secret=weak)).status == 403
 
 
 async def test_a_list_has_neither_tags_nor_expiry(deepgram: Bench) -> None:

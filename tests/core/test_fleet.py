@@ -26,7 +26,7 @@ from rotator.policy.settings import (
     TokenAuth,
     VaultSettings,
 )
-from rotator.ports import Control, Minted, Proof, RecordRead
+from rotator.ports import Control, LastUse, ManagementKey, Minted, Proof, RecordRead
 from tests.support.builders import JOURNAL, MANAGEMENT, MEMBER, NOW, current, key, previous, record
 
 REFERENCE = SecretReference(SecretSource.ENV, "NAME")
@@ -80,6 +80,12 @@ class FakeProvider:
         raise NotImplementedError
 
     async def prove(self, secret: Secret) -> Proof:
+        raise NotImplementedError
+
+    async def last_used(self, key_id: str) -> LastUse:
+        raise NotImplementedError
+
+    async def management_key(self) -> ManagementKey:
         raise NotImplementedError
 
 

@@ -22,7 +22,17 @@ from rotator.model.secret import Secret
 from rotator.model.told import Told
 from rotator.plan.actions import Rotate, Wait
 from rotator.policy.policy import Adopt
-from rotator.ports import Control, EntryRead, Minted, Ports, Proof, Published, RecordRead
+from rotator.ports import (
+    Control,
+    EntryRead,
+    LastUse,
+    ManagementKey,
+    Minted,
+    Ports,
+    Proof,
+    Published,
+    RecordRead,
+)
 from rotator.reconcile import Reconciled
 from tests.support.builders import (
     CURRENT,
@@ -95,6 +105,12 @@ class World:
         raise NotImplementedError
 
     async def revoke_key(self, key_id: str) -> None:
+        raise NotImplementedError
+
+    async def last_used(self, key_id: str) -> LastUse:
+        raise NotImplementedError
+
+    async def management_key(self) -> ManagementKey:
         raise NotImplementedError
 
 

@@ -21,12 +21,23 @@ from rotator.model.record import Record, decode, encode
 from rotator.model.secret import Secret
 from rotator.model.told import Step, Told
 from rotator.policy.policy import Policy
-from rotator.ports import Control, EntryRead, Minted, Ports, Proof, Published, RecordRead
+from rotator.ports import (
+    Control,
+    EntryRead,
+    LastUse,
+    ManagementKey,
+    Minted,
+    Ports,
+    Proof,
+    Published,
+    RecordRead,
+)
 from tests.support import builders as a
 from tests.support import canary
 from tests.support.virtual_clock import VirtualClock
 
 CLAIM_TTL = timedelta(minutes=3)
+LOG_KEPT, LOG_LATE = timedelta(days=90), timedelta(minutes=30)
 OTHERS = "key-others"
 """A key of another member: a list that shows it is whole."""
 
@@ -61,6 +72,7 @@ class World:
         self.keys: dict[str, Key] = {}
         self.secret_of: dict[str, Secret] = {}
         self.hidden: set[str] = set()
+        self.used: dict[str, datetime] = {}
         self.versions: list[Version] = []
         self.records: list[tuple[str, datetime]] = []
         self.stopping = False
@@ -195,6 +207,12 @@ class FakeProvider:
     async def prove(self, secret: Secret) -> Proof:
         return await self._world.call("prove", lambda: self._prove(secret))
 
+    async def last_used(self, key_id: str) -> LastUse:
+        return await self._world.call("last_used", lambda: self._last_used(key_id))
+
+    async def management_key(self) -> ManagementKey:
+        return await self._world.call("management_key", self._management_key)
+
     def _list(self) -> Listing:
         world = self._world
         return Listing(
@@ -238,6 +256,22 @@ class FakeProvider:
                 works = since >= world.works_after and not key.expired(world.provider_now())
                 return Proof(works, key.key_id if works and world.says_id else None)
         return Proof(accepted=False, key_id=None)
+
+    def _last_used(self, key_id: str) -> LastUse:
+        now = self._world.provider_now()
+        return LastUse(
+            used_at=self._world.used.get(key_id), log_begins_at=now - LOG_KEPT, log_ends_at=now - LOG_LATE
+        )
+
+    def _management_key(self) -> ManagementKey:
+        key = self._world.keys[a.MANAGEMENT]
+        return ManagementKey(
+            key_id=key.key_id,
+            scopes=key.scopes,
+            key=key,
+            owner_email="ops@example.com",
+            owner_scopes=frozenset({"owner"}),
+        )
 
 
 class FakeDestinations:

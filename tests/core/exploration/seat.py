@@ -14,7 +14,17 @@ from rotator.model.lineage import Lineage
 from rotator.model.record import Record
 from rotator.model.secret import Secret
 from rotator.model.told import Told
-from rotator.ports import Control, EntryRead, Minted, Ports, Proof, Published, RecordRead
+from rotator.ports import (
+    Control,
+    EntryRead,
+    LastUse,
+    ManagementKey,
+    Minted,
+    Ports,
+    Proof,
+    Published,
+    RecordRead,
+)
 from tests.core.exploration.texts import Texts
 from tests.core.exploration.world import NOBODY, OUR_MEMBER, Version, at
 
@@ -96,6 +106,12 @@ class Seat:
         n = int(secret.reveal().removeprefix("CANARY "))
         _, accepted = await ask("prove", n)
         return Proof(accepted, f"k{n}" if accepted else None)
+
+    async def last_used(self, key_id: str) -> LastUse:
+        raise NotImplementedError
+
+    async def management_key(self) -> ManagementKey:
+        raise NotImplementedError
 
     # the destination
 
