@@ -6,7 +6,6 @@ older API reference.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -108,7 +107,7 @@ def _create(world: World, caller: SimulatedKey, ask: Ask, now: datetime) -> Repl
     if quirks.expands_scopes and KEYS_WRITE in scopes and KEYS_READ not in scopes:
         scopes = (*scopes, KEYS_READ)
     key = SimulatedKey(
-        key_id=str(uuid.uuid4()),
+        key_id=world.new_id(),
         project_id=caller.project_id,
         member_id=caller.member_id,
         secret=world.new_secret(),

@@ -19,6 +19,11 @@ from rotator.simulator.request_log import RequestLog
 from rotator.simulator.rights import SEES_EVERYONE, Role, rights
 
 
+def random_uuid() -> str:
+    """Return an id that looks like Deepgram's."""
+    return str(uuid.uuid4())
+
+
 def hex_secret() -> str:
     """Return a secret that looks like Deepgram's: 40 lower-case hexadecimal digits."""
     return secrets.token_hex(20)
@@ -90,17 +95,23 @@ class World:
     """Everything that this Deepgram knows. `quirks` may be replaced at any time.
 
     `projects` are names by id. `request_log` is what keys were used for. `secret_factory` makes the secrets of
-    all keys.
+    all keys, `id_factory` the ids of everything.
     """
 
     def __init__(
-        self, clock: Clock, *, quirks: Quirks | None = None, secret_factory: Callable[[], str] = hex_secret
+        self,
+        clock: Clock,
+        *,
+        quirks: Quirks | None = None,
+        secret_factory: Callable[[], str] = hex_secret,
+        id_factory: Callable[[], str] = random_uuid,
     ) -> None:
         """Start empty."""
         self.clock = clock
         self.quirks = quirks or Quirks()
         self.projects: dict[str, str] = {}
         self.request_log = RequestLog()
+        self.new_id = id_factory
         self._members: dict[str, Member] = {}
         self._keys: dict[str, SimulatedKey] = {}
         self._key_of_secret: dict[str, str] = {}
@@ -109,13 +120,13 @@ class World:
 
     def add_project(self, name: str = "simulated", *, project_id: str | None = None) -> str:
         """Add a project and return its id, which must be a UUID to be found by calls."""
-        project_id = project_id or str(uuid.uuid4())
+        project_id = project_id or self.new_id()
         self.projects[project_id] = name
         return project_id
 
     def add_member(self, project_id: str, *, role: Role = Role.OWNER, email: str = "one@example.com") -> str:
         """Add a member and return their id."""
-        member_id = str(uuid.uuid4())
+        member_id = self.new_id()
         self._members[member_id] = Member(member_id=member_id, project_id=project_id, email=email, role=role)
         return member_id
 
@@ -133,7 +144,7 @@ class World:
         """Add a key, created now if not said, that no quirk touches. Return its id and secret."""
         created_at = created_at or self.clock.now()
         key = SimulatedKey(
-            key_id=str(uuid.uuid4()),
+            key_id=self.new_id(),
             project_id=project_id,
             member_id=member_id,
             secret=self.new_secret(),
