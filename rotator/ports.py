@@ -73,7 +73,8 @@ class Provider(Protocol):
     async def list_keys(self) -> Listing:
         """Return every key that our management key can see, each with its expiry and tags.
 
-        Raise Unavailable, Throttled, Denied or Rejected. May be partial without saying so: see
+        A key whose own details can't be had is among `Listing.unreadable`, and stops no other. Raise Unavailable,
+        Throttled, Denied or Rejected when there is no list. May be partial without saying so: see
         `Listing.proves_absence`.
         """
         ...

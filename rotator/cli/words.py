@@ -49,6 +49,7 @@ WAIT: Final[Mapping[WaitReason, str]] = {
     WaitReason.LOOK_TOO_SLOW: "answers take over 5 s, so that no proof is fresh enough to delete an old key",
     WaitReason.RETIRING_STOPPED: "an old key can't be deleted yet: the reason stands beside it",
     WaitReason.NOT_FOUND: "no key matches, and no record names one",
+    WaitReason.KEY_UNREADABLE: "a key that may be this lineage's is listed, but the provider does not show its details",
 }
 
 _UNTIL: Final[Mapping[WaitReason, str]] = {

@@ -95,7 +95,7 @@ async def survey(
         for name, listing in listings.items()
     }
     for name, some in taken.items():
-        troubles += _unplaced(name, some)
+        troubles += [*_unread(name, listings[name]), *_unplaced(name, some)]
     absent = _many_absent(projects, listings, records)
     found = [
         *_recorded(file.policies, projects, listings, records, taken, absent, troubles),
@@ -260,7 +260,7 @@ def _missing(
             continue
         for path, key_id in policy.keys:
             lineage = projects[provider].lineage(policy, path)
-            if key_id in ever or listing.get(key_id) is not None or lineage.lineage_id in met:
+            if key_id in ever or listing.shows(key_id) or lineage.lineage_id in met:
                 continue
             assignment = Assignment(lineage=lineage, policy=policy, matched_key_id=key_id)
             yield Found(assignment=assignment, provider=provider, record=None)
@@ -299,7 +299,8 @@ def _idle(
     taken: Mapping[str, Taken],
     found: list[Found],
 ) -> tuple[str, ...]:
-    """Return the policies that select nothing. Of a provider that could not be listed nothing is known."""
+    """Return the policies that select nothing. Of a provider that could not be listed whole, nothing is known."""
+    whole = {name for name, listing in listings.items() if not listing.unreadable}
     busy = {name for some in taken.values() for names in some.policies_of.values() for name in names}
     for one in found:
         if one.record is not None and one.record.record is not None:
@@ -309,8 +310,15 @@ def _idle(
     return tuple(
         policy.name
         for policy in policies
-        if policy.select is not None and policy.name not in busy and listings.keys() >= set(policy.providers)
+        if policy.select is not None and policy.name not in busy and whole >= set(policy.providers)
     )
+
+
+def _unread(provider: str, listing: Listing) -> Iterable[Trouble]:
+    """Yield the keys that are listed and can't be read."""
+    for key in listing.unreadable:
+        error = Rejected("read key", key.key_id, f"it is listed, but not shown: {key.why}")
+        yield Trouble(what=f"key {key.key_id} at {provider}", error=error)
 
 
 def _unplaced(provider: str, some: Taken) -> Iterable[Trouble]:
@@ -344,7 +352,7 @@ def _many_absent(
     found = {}
     for name, listing in listings.items():
         served = records.currents(projects[name].settings.project_id).values()
-        absent = sum(listing.get(key_id) is None for key_id in served)
+        absent = sum(not listing.shows(key_id) for key_id in served)
         if absent >= ABSENT_AT_LEAST and absent * 2 > len(served):
             found[name] = f"{absent} of {len(served)}"
     return found

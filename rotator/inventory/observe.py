@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 from rotator.errors import PortError, Rejected
 from rotator.inventory.assignment import Assignment
 from rotator.model.entry import Entry, Served, Verdict
-from rotator.model.key import Key, Listing, is_rotation_id
+from rotator.model.key import ListedKey, Listing, is_rotation_id
 from rotator.model.reason import HoldReason
 from rotator.model.secret import Secret
 from rotator.model.snapshot import Snapshot
@@ -53,6 +54,7 @@ async def observe(
     )
     vault_skew = read.at - clock.now()
     served = await _try(read.secret, ports)
+    concerns = _concerning(assignment, record)
     return Snapshot(
         lineage=lineage,
         journal_id=ports.journal_id,
@@ -65,7 +67,8 @@ async def observe(
         record_written_at=record.written_at,
         entry=_without_texts(read.entry, record, listing),
         served=served,
-        keys=_concerned(assignment, record, listing),
+        keys=tuple(filter(concerns, listing.keys)),
+        unreadable=tuple(filter(concerns, listing.unreadable)),
         absence_proven=listing.proves_absence(served_key_id=current.key.key_id if current else None),
         management_key_id=listing.management_key_id,
         management_member_id=listing.management_member_id,
@@ -81,7 +84,7 @@ def _without_texts(entry: Entry, record: RecordRead, listing: Listing) -> Entry:
     """Return the entry without what only stands where an id should: if field names were exchanged, it is a secret."""
     named = record.record.known_key_ids() if record.record else frozenset[str]()
     key_id, rotation_id = entry.key_id, entry.rotation_id
-    if key_id is not None and key_id not in named and listing.get(key_id) is None:
+    if key_id is not None and key_id not in named and not listing.shows(key_id):
         key_id = NOT_AN_ID
     if rotation_id is not None and not is_rotation_id(rotation_id):
         rotation_id = NOT_AN_ID
@@ -108,21 +111,19 @@ async def _try(secret: Secret | None, ports: Ports) -> Served:
     return Served(Verdict.ACCEPTED if proof.accepted else Verdict.REFUSED, proof.key_id)
 
 
-def _concerned(assignment: Assignment, record: RecordRead, listing: Listing) -> tuple[Key, ...]:
-    """Return the listed keys that concern this lineage.
+def _concerning(assignment: Assignment, record: RecordRead) -> Callable[[ListedKey], bool]:
+    """Return what tells whether a listed key concerns this lineage.
 
-    They are named by the record, marked for it, matched, or marked by anybody and named like an original.
+    It is named by the record, marked for it, matched, or marked by anybody and named like an original.
     """
     named = record.record.known_key_ids() if record.record else frozenset[str]()
     alike = {original.key.comment for original in record.record.originals} if record.record else set()
     lineage_id = assignment.lineage.lineage_id
-    return tuple(
-        key
-        for key in listing.keys
-        if key.key_id in named
-        or key.key_id == assignment.matched_key_id
-        or (
-            (mark := key.mark) is not None
-            and (mark.lineage_id == lineage_id or key.operator_comment in alike)
-        )
-    )
+
+    def concerns(key: ListedKey) -> bool:
+        if key.key_id in named or key.key_id == assignment.matched_key_id:
+            return True
+        mark = key.mark
+        return mark is not None and (mark.lineage_id == lineage_id or key.operator_comment in alike)
+
+    return concerns

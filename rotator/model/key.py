@@ -56,20 +56,11 @@ def without_mark(comment: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """One key at a provider, without its secret.
-
-    `scopes` and `tags` are sets because providers reorder them. `expires_at` None means never.
-    `member_id` is the account that owns the key, None where the provider does not say.
-    """
+class ListedKey:
+    """What is known of every key that a provider lists."""
 
     key_id: str
     comment: str
-    scopes: frozenset[str]
-    tags: frozenset[str]
-    created_at: datetime
-    expires_at: datetime | None
-    member_id: str | None
 
     @property
     def mark(self) -> Mark | None:
@@ -81,6 +72,21 @@ class Key:
         """The comment without our mark."""
         return without_mark(self.comment)
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key(ListedKey):
+    """One key at a provider, without its secret.
+
+    `scopes` and `tags` are sets because providers reorder them. `expires_at` None means never.
+    `member_id` is the account that owns the key, None where the provider does not say.
+    """
+
+    scopes: frozenset[str]
+    tags: frozenset[str]
+    created_at: datetime
+    expires_at: datetime | None
+    member_id: str | None
+
     @property
     def lifetime(self) -> timedelta | None:
         """The whole lifetime that the provider granted, None when it never expires."""
@@ -89,6 +95,16 @@ class Key:
     def expired(self, now: datetime) -> bool:
         """Return whether the key has stopped working by `now` (the provider's clock)."""
         return self.expires_at is not None and self.expires_at <= now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable(ListedKey):
+    """A key that the provider lists, and whose details it does not give. It is not gone.
+
+    `why` is what came instead of them.
+    """
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +122,7 @@ class Listing:
     """All keys that our management key can see in one project, and who we are there.
 
     `at` is the provider's clock when it answered, `seen_at` ours. `management_key_id` is None only when the provider's
-    self-check does not say it; nothing is revoked then.
+    self-check does not say it; nothing is revoked then. `unreadable` are listed beside `keys`.
     """
 
     keys: tuple[Key, ...]
@@ -114,10 +130,20 @@ class Listing:
     seen_at: datetime
     management_key_id: str | None
     management_member_id: str | None
+    unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def listed(self) -> tuple[ListedKey, ...]:
+        """All keys of the list, readable or not."""
+        return (*self.keys, *self.unreadable)
 
     def get(self, key_id: str) -> Key | None:
-        """Return the key with that id, None when the list does not show it."""
+        """Return the key with that id, None when it can't be read, or when the list does not show it."""
         return next((key for key in self.keys if key.key_id == key_id), None)
+
+    def shows(self, key_id: str) -> bool:
+        """Return whether the list has a key with that id, readable or not."""
+        return any(key.key_id == key_id for key in self.listed)
 
     def proves_absence(self, *, served_key_id: str | None) -> bool:
         """Return whether a key missing from this list is really gone.
@@ -125,6 +151,6 @@ class Listing:
         A demoted management key sees a partial list without an error. So the list counts only if it shows
         the key that the lineage serves, or failing that a key made by somebody else.
         """
-        if served_key_id is not None and self.get(served_key_id) is not None:
+        if served_key_id is not None and self.shows(served_key_id):
             return True
         return any(key.member_id not in (None, self.management_member_id) for key in self.keys)

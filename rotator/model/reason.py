@@ -69,6 +69,8 @@ class WaitReason(StrEnum):
     """Something else stands in the way of deleting an old key: status names it beside the key."""
     NOT_FOUND = "not_found"
     """No key of the provider matches, and no record names one."""
+    KEY_UNREADABLE = "key_unreadable"
+    """A listed key that may be this lineage's can't be read just now."""
 
 
 class HoldReason(StrEnum):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.model.entry import Entry, Served
-from rotator.model.key import Key
+from rotator.model.key import Key, ListedKey, Unreadable
 from rotator.model.lineage import Lineage
 from rotator.model.reason import HoldReason
 from rotator.model.record import Names, Record
@@ -19,7 +19,8 @@ class Snapshot:
     `observer` is the name of the process that looked (holder of its claims). `seen_at` is our clock;
     `vault_skew` and `provider_skew` are what those clocks were ahead of it. `keys` are the keys of the
     project that concern this lineage: named by its record, marked for it, or matched by its policy.
-    `absence_proven` says whether a key missing from `keys` is really gone. `matched` is the key that a
+    `unreadable` are further such keys, listed but without details. `absence_proven` says whether a key missing
+    from both is really gone. `matched` is the key that a
     policy gives to this lineage while it has no record. `currents_elsewhere` are those of the
     record's keys that other lineages serve, None while that is not known whole. `fleet_hold` is a hold that follows from looking at all lineages,
     `fleet_hold_detail` names what clashes: keys, policies, never a secret. `paused` says who paused the lineage and
@@ -46,9 +47,19 @@ class Snapshot:
     fleet_hold: HoldReason | None
     fleet_hold_detail: str = ""
     paused: str = ""
+    unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def listed(self) -> tuple[ListedKey, ...]:
+        """All keys that were seen, readable or not."""
+        return (*self.keys, *self.unreadable)
+
+    def lists(self, key_id: str) -> bool:
+        """Return whether the key with that id was seen, readable or not."""
+        return any(key.key_id == key_id for key in self.listed)
 
     def key(self, key_id: str | None) -> Key | None:
-        """Return the listed key with that id, None when it was not seen."""
+        """Return the key with that id, None when it was not seen or can't be read."""
         return next((key for key in self.keys if key.key_id == key_id), None)
 
     def on_vault_clock(self, now: datetime) -> datetime:

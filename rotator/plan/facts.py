@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from rotator.model.entry import EntryState, Verdict
-from rotator.model.key import Key
+from rotator.model.key import Key, Unreadable
 from rotator.model.order import OrderKind
 from rotator.model.record import Attempt, KnownKey, Original, Previous, Record
 from rotator.model.snapshot import Snapshot
@@ -37,6 +37,11 @@ def marked_for_us(snapshot: Snapshot) -> tuple[Key, ...]:
         and mark.journal_id == snapshot.journal_id
         and mark.lineage_id == snapshot.lineage.lineage_id
     )
+
+
+def marks_seen(snapshot: Snapshot) -> frozenset[str]:
+    """Return the rotation ids in the marks of all keys that were seen, readable or not."""
+    return frozenset(mark.rotation_id for key in snapshot.listed if (mark := key.mark) is not None)
 
 
 def orphans(snapshot: Snapshot) -> tuple[tuple[Key, Attempt], ...]:
@@ -78,6 +83,22 @@ def unserved(snapshot: Snapshot, now: datetime) -> tuple[Key, ...]:
     """Return the orphans that still work."""
     provider_now = snapshot.on_provider_clock(now)
     return tuple(key for key, _ in orphans(snapshot) if not key.expired(provider_now))
+
+
+def perhaps_unserved(snapshot: Snapshot) -> tuple[Unreadable, ...]:
+    """Return the keys that can't be read and would be orphans by their marks."""
+    record = snapshot.record
+    if record is None:
+        return ()
+    known = record.known_key_ids()
+    return tuple(
+        key
+        for key in snapshot.unreadable
+        if (mark := key.mark) is not None
+        and (mark.journal_id, mark.lineage_id) == (snapshot.journal_id, snapshot.lineage.lineage_id)
+        and record.attempt(mark.rotation_id) is not None
+        and key.key_id not in known
+    )
 
 
 def head(record: Record) -> KnownKey | None:

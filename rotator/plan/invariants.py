@@ -119,7 +119,7 @@ def claimed_elsewhere(original: Original, snapshot: Snapshot) -> bool:
         (mark := key.mark) is not None
         and mark.journal_id != snapshot.journal_id
         and key.operator_comment == original.key.comment
-        for key in snapshot.keys
+        for key in snapshot.listed
     )
 
 

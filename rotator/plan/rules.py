@@ -80,9 +80,14 @@ def claimed(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | Non
 
 
 def without_record(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
-    """Take a new key in; hold when the record was lost, or when the destination is somebody else's."""
+    """Take a new key in; hold when the record was lost, or when the destination is somebody else's.
+
+    While a key that is marked for this lineage, or the one to be taken in, can't be read, nothing is known of that.
+    """
     if snapshot.record is not None:
         return None
+    if snapshot.unreadable:
+        return Wait(WaitReason.KEY_UNREADABLE, now + LOOK_AGAIN)
     entry, matched = snapshot.entry, snapshot.matched
     if facts.marked_for_us(snapshot) or entry.rotation_id is not None:
         return Hold(HoldReason.LOST_RECORD)
@@ -138,6 +143,8 @@ def finish(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
             made = {key.key_id for key, by in facts.orphans(snapshot) if by == attempt}
             if attempt.reason is RotateReason.IMPORTED:
                 made = {str(attempt.key_id)}
+            if _unreadable(snapshot, key_id):
+                return Wait(WaitReason.KEY_UNREADABLE, now + LOOK_AGAIN)
             if key_id is not None and key_id in made:
                 return Finish(attempt.rotation_id, key_id)
             return Hold(HoldReason.ENTRY_CHANGED, f"version {entry.version}")
@@ -151,15 +158,15 @@ def finish(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
 
 def recognise(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
     """Make an original current when its own secret has come to stand in the destination."""
-    del policy, now
+    del policy
     record, served = _record(snapshot), snapshot.served
     if record.current is not None or served.verdict is not Verdict.ACCEPTED:
         return None
-    if snapshot.key(served.key_id) is None:
+    if not any(original.key.key_id == served.key_id for original in record.originals):
         return None
-    if any(original.key.key_id == served.key_id for original in record.originals):
-        return Adopt(str(served.key_id), original=False)
-    return None
+    if _unreadable(snapshot, served.key_id):
+        return Wait(WaitReason.KEY_UNREADABLE, now + LOOK_AGAIN)
+    return None if snapshot.key(served.key_id) is None else Adopt(str(served.key_id), original=False)
 
 
 def not_as_published(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
@@ -281,13 +288,16 @@ def _revoke_reason(terms: Previous | Original, snapshot: Snapshot, now: datetime
 
 
 def nothing_to_copy(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
-    """Hold when the key to be replaced is not listed: its rights can't be compared with anything."""
+    """Hold when the key to be replaced is not listed: its rights can't be compared with anything.
+
+    One that is listed and can't be read is as the record says: a provider changes no key.
+    """
     del policy, now
     record = _record(snapshot)
     if record.current is None:
-        gone = snapshot.absence_proven and all(snapshot.key(o.key.key_id) is None for o in record.originals)
+        gone = snapshot.absence_proven and not any(snapshot.lists(o.key.key_id) for o in record.originals)
         return Hold(HoldReason.ORIGINAL_GONE) if gone else None
-    listed = snapshot.key(record.current.key.key_id) is not None
+    listed = snapshot.lists(record.current.key.key_id)
     accepted = snapshot.served.verdict is Verdict.ACCEPTED
     return Hold(HoldReason.CURRENT_UNLISTED) if accepted and not listed else None
 
@@ -377,6 +387,11 @@ def _ordered(record: Record) -> RotateReason | None:
     return RotateReason.EMERGENCY if facts.emergency(record) else RotateReason.ORDERED
 
 
+def _unreadable(snapshot: Snapshot, key_id: str | None) -> bool:
+    """Return whether a key is listed and can't be read."""
+    return any(key.key_id == key_id for key in snapshot.unreadable)
+
+
 def _was_recorded(record: Record, rotation_id: str) -> bool:
     current = record.current
     if current is not None and current.rotation_id == rotation_id:
@@ -405,18 +420,18 @@ def _minting_hold(policy: Policy, snapshot: Snapshot, now: datetime) -> Hold | N
     recorded = _recorded_hold(policy, snapshot)
     if recorded is not None:
         return recorded
-    unserved = facts.unserved(snapshot, now)
+    unserved = (*facts.unserved(snapshot, now), *facts.perhaps_unserved(snapshot))
     if len(unserved) > UNSERVED_ALLOWED:
         return Hold(HoldReason.TOO_MANY_UNSERVED, ", ".join(key.key_id for key in unserved))
     record, provider_now = _record(snapshot), snapshot.on_provider_clock(now)
-    listed = {mark.rotation_id for key in snapshot.keys if (mark := key.mark) is not None}
+    listed = facts.marks_seen(snapshot)
     still_open = [a for a in record.attempts if _still_open(a, record, listed, provider_now)]
     if len(still_open) > ATTEMPTS_ALLOWED:
         return Hold(HoldReason.TOO_MANY_ATTEMPTS, f"{len(still_open)} attempts")
     return None
 
 
-def _still_open(attempt: Attempt, record: Record, listed: set[str], provider_now: datetime) -> bool:
+def _still_open(attempt: Attempt, record: Record, listed: frozenset[str], provider_now: datetime) -> bool:
     """Return whether a key of the attempt lives unserved, or may yet come to be."""
     if record.closed(attempt) or attempt.keep_until <= provider_now:
         return False

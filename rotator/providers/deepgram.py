@@ -3,9 +3,7 @@
 Deepgram has no update of keys and no idempotency key for creating them, so a create is sent exactly once.
 Facts used here and their public sources:
 
-- Calls, and that a list shows neither tags nor expiry: Deepgram's OpenAPI description. So each key that a
-  list shows is read by itself, once: comment, scopes, tags and expiry can't be changed after creation
-  (Deepgram's docs: create additional API keys).
+- Calls: Deepgram's OpenAPI description.
 - Unset fields are left out, and a lifetime is sent as whole seconds: `tags: []`, nulls and dates without a
   time are answered with 400 INVALID_JSON (deepgram-python-sdk issue 187).
 - `GET /v1/auth/token` tests a key (Deepgram's docs: authenticating).
@@ -17,7 +15,6 @@ Facts used here and their public sources:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -31,10 +28,8 @@ from rotator.model.secret import Secret
 from rotator.ports import LastUse, ManagementKey, Minted, Proof
 from rotator.providers import deepgram_answers as answers
 from rotator.providers.deepgram_answers import Listed
+from rotator.providers.deepgram_keys import KeyReader
 from rotator.providers.deepgram_wire import Wire, refusal, said, token, understood
-
-_DETAILS_AT_ONCE = 4
-"""How many keys are read at once after a list: few, so that a large project leaves turns to urgent calls."""
 
 _DELETE_STARTS_WITHIN = timedelta(seconds=5)
 """A later DELETE is not sent: what was checked before it may not be so any more."""
@@ -62,7 +57,7 @@ class Deepgram:
         self._project_id = project_id
         self._management = management
         self._clock = clock
-        self._details: dict[str, Key] = {}
+        self._keys = KeyReader(self._wire)
         self._management_key_id: str | None = None
         self._listing = asyncio.Lock()
         self._next_list: asyncio.Task[Listing] | None = None
@@ -90,12 +85,11 @@ class Deepgram:
         answer = await self._wire.ask(call)
         now = self._clock.now()
         listed = understood(call, answers.listed, answer.body)
-        details = {one.key_id: self._details[one.key_id] for one in listed if one.key_id in self._details}
-        await self._learn([one for one in listed if one.key_id not in details], details)
-        self._details = details
+        known = await self._keys.know(listed)
         members = {one.key_id: one.member_id for one in listed}
         return Listing(
-            keys=tuple(details[one.key_id] for one in listed if one.key_id in details),
+            keys=known.keys,
+            unreadable=known.unreadable,
             at=answer.at or now,
             seen_at=now,
             management_key_id=management_key_id,
@@ -104,7 +98,7 @@ class Deepgram:
 
     async def get_key(self, key_id: str) -> Key:
         """Return one key as it is now, never from what was kept."""
-        return await self._read(Listed(key_id, None))
+        return await self._keys.read(Listed(key_id))
 
     async def create_key(self, request: KeyRequest) -> Minted:
         """Create a key, with exactly one request. It will belong to the member behind our management key."""
@@ -119,7 +113,7 @@ class Deepgram:
 
     async def revoke_key(self, key_id: str) -> None:
         """Delete a key for good. Our own management key is refused with Rejected, before anything is sent."""
-        path = self._key_path("revoke key", key_id)
+        path = self._wire.key_path("revoke key", key_id)
         if key_id == await self._own_key_id():
             raise Rejected("revoke key", key_id, "it is the management key in use")
         call = replace(
@@ -153,7 +147,7 @@ class Deepgram:
         key, email, owner_scopes = None, None, None
         if proof.key_id is not None:
             with suppress(Denied, NotFound):
-                key, email = await self._own_details(proof.key_id)
+                key, email = await self._keys.read_with_owner(Listed(proof.key_id))
         if key is not None and key.member_id is not None:
             with suppress(Denied, Rejected):
                 owner_scopes = await self._scopes_of(key.member_id)
@@ -194,12 +188,6 @@ class Deepgram:
             self._management_key_id = proof.key_id
         return self._management_key_id
 
-    async def _own_details(self, key_id: str) -> tuple[Key, str | None]:
-        call = self._wire.call("GET", self._key_path("read key", key_id), "read key", key_id)
-        answer = await self._wire.ask(call, names_a_key=True)
-        key = understood(call, lambda body: answers.key(body, Listed(key_id, None)), answer.body)
-        return key, answers.owner_email(answer.body)
-
     async def _scopes_of(self, member_id: str) -> frozenset[str]:
         path = f"/members/{quote(member_id, safe='')}/scopes"
         call = self._wire.call("GET", path, "read scopes of member", self._project_id)
@@ -211,37 +199,6 @@ class Deepgram:
         answer = await self._wire.ask(call)
         if not understood(call, answers.shows_requests, answer.body):
             raise Rejected(call.operation, call.target, "the log shows no request with any key")
-
-    async def _learn(self, unknown: list[Listed], details: dict[str, Key]) -> None:
-        pending = iter(unknown)  # shared: each worker takes the next
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(_DETAILS_AT_ONCE, len(unknown))):
-                    group.create_task(self._learn_each(pending, details))
-        except ExceptionGroup as errors:
-            error = errors.exceptions[0]
-        else:
-            return
-        raise error
-
-    async def _learn_each(self, pending: Iterator[Listed], details: dict[str, Key]) -> None:
-        for one in pending:
-            try:
-                details[one.key_id] = await self._read(one)
-            except NotFound:
-                continue
-            self._details[one.key_id] = details[one.key_id]  # kept even when the list fails later on
-
-    async def _read(self, one: Listed) -> Key:
-        call = self._wire.call("GET", self._key_path("read key", one.key_id), "read key", one.key_id)
-        answer = await self._wire.ask(call, names_a_key=True)
-        return understood(call, lambda body: answers.key(body, one), answer.body)
-
-    def _key_path(self, operation: str, key_id: str) -> str:
-        # An empty id would make the URL of the whole collection, an odd one that of something else.
-        if not answers.is_id(key_id):
-            raise Rejected(operation, self._project_id, "not an id of a key")
-        return f"/keys/{quote(key_id, safe='')}"
 
 
 def _refused(project_id: str) -> Denied:

@@ -47,7 +47,8 @@ class Listed:
     """What a list says of a key and may be relied on: by specification a list has no tags and no expiry."""
 
     key_id: str
-    member_id: str | None
+    member_id: str | None = None
+    comment: str = ""
 
 
 def is_id(value: object) -> TypeGuard[str]:
@@ -78,10 +79,13 @@ def listed(body: object) -> tuple[Listed, ...]:
     found: dict[str, Listed] = {}
     for element in items:
         item = _object(element, "a list item")
-        key_id = _object(item.get("api_key"), "a listed key").get("api_key_id")
+        shown = _object(item.get("api_key"), "a listed key")
+        key_id, comment = shown.get("api_key_id"), shown.get("comment")
         if not is_id(key_id):
             raise ValueError("a listed key has no usable id")
-        found[key_id] = Listed(key_id, _member_id(item.get("member")))
+        # The key itself is asked for its comment too. Until it answers, one that is no text is no mark of ours.
+        text = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", comment) if isinstance(comment, str) else ""
+        found[key_id] = Listed(key_id, _member_id(item.get("member")), text)
     return tuple(found.values())
 
 

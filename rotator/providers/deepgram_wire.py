@@ -30,6 +30,7 @@ class Wire:
         if not answers.is_id(project_id):
             raise ValueError("a Deepgram project id is made of letters, digits and dashes")
         self._http = http
+        self._project_id = project_id
         self._management = management
         self._project_path = f"/v1/projects/{quote(project_id, safe='')}"
 
@@ -42,6 +43,15 @@ class Wire:
             target=target,
             authorization=token(self._management),
         )
+
+    def key_path(self, operation: str, key_id: str) -> str:
+        """Return what follows the project in the URL of one key. Raise Rejected when `key_id` can't be an id.
+
+        An empty one would make the URL of the whole collection, an odd one that of something else.
+        """
+        if not answers.is_id(key_id):
+            raise Rejected(operation, self._project_id, "not an id of a key")
+        return f"/keys/{quote(key_id, safe='')}"
 
     async def ask(self, call: Call, *, names_a_key: bool = False) -> Answer:
         """Send `call` once and return the answer when it is a success. Raise our error for what it is else.

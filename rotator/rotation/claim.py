@@ -15,6 +15,7 @@ from rotator.model.reason import RevokeReason, RotateReason
 from rotator.model.record import Claim, Record, Rights
 from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Hold
+from rotator.plan.facts import marks_seen
 from rotator.policy.policy import Policy
 from rotator.ports import Ports, RecordRead
 from rotator.rotation import bookkeeping
@@ -81,7 +82,7 @@ class ClaimedRecord:
 
     async def _write(self, record: Record) -> None:
         written = self._ports.clock.monotonic()
-        seen = frozenset(mark.rotation_id for key in self._snapshot.keys if (mark := key.mark) is not None)
-        record = bookkeeping.pruned(record, self._snapshot.on_provider_clock(self._ports.clock.now()), seen)
+        provider_now = self._snapshot.on_provider_clock(self._ports.clock.now())
+        record = bookkeeping.pruned(record, provider_now, marks_seen(self._snapshot))
         self.version = await self._ports.journal.write(record, base=self.version)
         self.record, self._written = record, written

@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from rotator.simulator import replies
 from rotator.simulator.calls import Ask, perform
 from rotator.simulator.faults import Fault, Faults, Operation
 from rotator.simulator.replies import Reply
@@ -142,6 +143,13 @@ class DeepgramSimulator:
             case Fault.ERROR500_DONE:
                 self._perform(ask)
                 return self._dated(Reply(500, "Internal Server Error"))
+            case Fault.FORBIDDEN:
+                return self._dated(replies.forbidden("keys:read"))
+            case Fault.GARBLED:
+                response = self._dated(self._perform(ask))
+                response.body = bytes(response.body)[: len(response.body) // 2]
+                response.headers["Content-Length"] = str(len(response.body))
+                return response
             case Fault.THROTTLED:
                 body = {"err_code": "TOO_MANY_REQUESTS", "err_msg": "Too many requests."}
                 response = self._dated(Reply(429, body))

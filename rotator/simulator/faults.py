@@ -37,6 +37,10 @@ class Fault(StrEnum):
     """It is done; 500."""
     THROTTLED = "throttled"
     """Nothing is done; 429 with a Retry-After of 7 seconds."""
+    FORBIDDEN = "forbidden"
+    """Nothing is done; 403 for a missing right."""
+    GARBLED = "garbled"
+    """It is done; 200 with half of the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 
-from rotator.errors import Ambiguous, Denied, PortError, Throttled, Unavailable
+from rotator.errors import Ambiguous, Denied, PortError, Rejected, Throttled, Unavailable
 from rotator.http import HttpClient
 from rotator.providers.deepgram import Deepgram
 from rotator.simulator.faults import Fault, Operation
@@ -21,6 +22,8 @@ READS: dict[Operation, Callable[[Bench], Awaitable[object]]] = {
     Operation.PROVE: lambda b: b.provider.prove(b.management.secret),
 }
 DONE = {Fault.LOST, Fault.ERROR500_DONE}
+FAILURES = [fault for fault in Fault if fault not in {Fault.FORBIDDEN, Fault.GARBLED}]
+"""The faults that are the same failure of any call. What those two mean, each call knows for itself."""
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def expected(fault: Fault, *, writes: bool) -> type[PortError]:
     return Ambiguous if writes else Unavailable
 
 
-@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("fault", FAILURES)
 @pytest.mark.parametrize("operation", READS)
 async def test_a_read_that_fails_may_be_repeated(deepgram: Bench, operation: Operation, fault: Fault) -> None:
     deepgram.simulator.faults.schedule(operation, fault)
@@ -45,7 +48,7 @@ async def test_a_read_that_fails_may_be_repeated(deepgram: Bench, operation: Ope
 
 
 @pytest.mark.promise("P2", "P6")
-@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("fault", FAILURES)
 async def test_trap_6_a_create_is_sent_once_and_never_told_undone_when_it_may_be_done(
     deepgram: Bench, fault: Fault
 ) -> None:
@@ -58,7 +61,7 @@ async def test_trap_6_a_create_is_sent_once_and_never_told_undone_when_it_may_be
     assert ours(deepgram) == (1 if fault in {*DONE, Fault.LATE} else 0)
 
 
-@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("fault", FAILURES)
 async def test_a_revoke_is_sent_once_and_never_told_undone_when_it_may_be_done(
     deepgram: Bench, fault: Fault
 ) -> None:
@@ -93,15 +96,84 @@ async def test_a_throttled_call_says_when_to_come_back(deepgram: Bench) -> None:
     assert caught.value.retry_after == timedelta(seconds=7)
 
 
-async def test_one_failing_read_fails_the_list_and_what_was_learnt_is_kept(deepgram: Bench) -> None:
-    for _ in range(9):
+@pytest.mark.promise("P2", "P8")
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (Fault.ERROR500, "500"),
+        (Fault.FORBIDDEN, "403 INSUFFICIENT_PERMISSIONS"),
+        (Fault.GARBLED, "an answer that can't be understood"),
+        (Fault.REFUSED, "ReadError|RemoteProtocolError"),
+    ],
+)
+async def test_a_key_that_can_not_be_read_is_listed_as_such_and_stops_no_other(
+    deepgram: Bench, fault: Fault, why: str
+) -> None:
+    made = {deepgram.key(comment=f"app {n}").key_id for n in range(9)} | {deepgram.management.key_id}
+    deepgram.simulator.faults.schedule(Operation.GET, fault, nth=8)
+    listing = await deepgram.provider.list_keys()
+    (hidden,) = listing.unreadable
+    assert {key.key_id for key in listing.keys} == made - {hidden.key_id}
+    assert re.fullmatch(why, hidden.why)
+    assert listing.shows(hidden.key_id)
+    known = deepgram.world.key(hidden.key_id)
+    assert known is not None
+    assert hidden.comment == known.comment
+    read = deepgram.simulator.count(Operation.GET)
+    later = await deepgram.provider.list_keys()
+    assert ({key.key_id for key in later.keys}, later.unreadable) == (made, ())
+    assert deepgram.simulator.count(Operation.GET) == read + 1  # what was learnt is kept
+
+
+@pytest.mark.parametrize("fault", [Fault.ERROR500, Fault.REFUSED])
+async def test_where_reads_get_no_answer_the_list_fails_soon_and_what_was_learnt_is_kept(
+    deepgram: Bench, fault: Fault
+) -> None:
+    for _ in range(40):
         deepgram.key()
-    deepgram.simulator.faults.schedule(Operation.GET, Fault.ERROR500, nth=8)
+    for nth in range(11, 41):
+        deepgram.simulator.faults.schedule(Operation.GET, fault, nth=nth)
     with pytest.raises(Unavailable):
         await deepgram.provider.list_keys()
     read = deepgram.simulator.count(Operation.GET)
-    assert len((await deepgram.provider.list_keys()).keys) == 10
-    assert deepgram.simulator.count(Operation.GET) < read + 10
+    assert read < 20
+    deepgram.simulator.faults.clear()
+    listing = await deepgram.provider.list_keys()
+    assert (len(listing.keys), listing.unreadable) == (41, ())
+    assert deepgram.simulator.count(Operation.GET) < read + 41
+
+
+@pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.GARBLED])
+async def test_of_many_keys_that_can_not_be_read_each_is_told(deepgram: Bench, fault: Fault) -> None:
+    for _ in range(40):
+        deepgram.key()
+    await deepgram.provider.list_keys()
+    new = {deepgram.key().key_id for _ in range(20)}
+    deepgram.simulator.faults.switch_on(Operation.GET, fault)
+    listing = await deepgram.provider.list_keys()
+    assert {key.key_id for key in listing.unreadable} == new
+    assert len(listing.keys) == 41
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [(Fault.FORBIDDEN, Denied), (Fault.GARBLED, Rejected), (Fault.ERROR500, Unavailable)],
+)
+async def test_where_no_key_at_all_can_be_read_there_is_no_list(
+    deepgram: Bench, fault: Fault, kind: type[PortError]
+) -> None:
+    deepgram.key()
+    deepgram.simulator.faults.switch_on(Operation.GET, fault)
+    with pytest.raises(kind):
+        await deepgram.provider.list_keys()
+
+
+async def test_a_throttled_read_is_no_fault_of_the_key(deepgram: Bench) -> None:
+    for _ in range(9):
+        deepgram.key()
+    deepgram.simulator.faults.schedule(Operation.GET, Fault.THROTTLED, nth=8)
+    with pytest.raises(Throttled):
+        await deepgram.provider.list_keys()
 
 
 async def test_a_self_check_that_fails_is_asked_again(deepgram: Bench) -> None:

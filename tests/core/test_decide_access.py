@@ -142,6 +142,12 @@ WITHOUT_RECORD = [
         Hold(HoldReason.ENTRY_DELETED, "version 3"),
         replace(NEW, entry=a.deleted_entry()),
     ),
+    Case("a new key that can't be read", Wait(WaitReason.KEY_UNREADABLE, LOOK_AGAIN), a.unread(NEW, "key-1")),
+    Case(
+        "a new key, and a marked one that can't be read",
+        Wait(WaitReason.KEY_UNREADABLE, LOOK_AGAIN),
+        a.unread(a.unrecorded(MATCHED, also=[MARKED]), "key-marked"),
+    ),
     Case("a new key and no entry", Adopt("key-1", original=True), NEW),
     Case(
         "a new key and an entry without the secret field",

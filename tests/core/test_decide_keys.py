@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.model.entry import Served, Verdict
+from rotator.model.key import Mark
 from rotator.model.order import OrderKind
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import KnownKey, Record
@@ -157,7 +158,14 @@ NOTHING_TO_COPY = [
         replace(a.BEFORE_FIRST, keys=(), absence_proven=False),
         AT_ONCE,
     ),
+    Case(
+        "the only original is listed and can't be read",
+        Rotate(RotateReason.ADOPT_NOW, a.original().key),
+        a.unread(a.BEFORE_FIRST, "key-original"),
+        AT_ONCE,
+    ),
     Case("the key in use works and is not listed", Hold(HoldReason.CURRENT_UNLISTED), UNLISTED),
+    Case("the key in use works, is listed and can't be read", DUE_NOW, a.unread(DUE, a.CURRENT.key_id)),
     Case(
         "the key in use is not listed, and whether it works is unknown",
         DUE_NOW,
@@ -326,9 +334,31 @@ def with_open(count: int, of: Snapshot) -> Snapshot:
     return a.with_record(of, attempts=(a.attempt(), *OPEN[:count]))
 
 
+BY_NOBODY = a.attempt("f" * 16)
+NOT_MADE = (
+    a.made(BY_NOBODY, "key-unissued"),
+    replace(a.CURRENT, key_id="key-unmarked", comment="voice"),
+    replace(
+        a.CURRENT, key_id="key-theirs", comment=Mark("f" * 12, a.LINEAGE.lineage_id, a.ISSUED).put_on("voice")
+    ),
+    replace(a.CURRENT, key_id="key-elsewhere", comment=Mark(a.JOURNAL, "f" * 12, a.ISSUED).put_on("voice")),
+    a.CURRENT,
+)
+"""Keys that are listed and not readable, of which none can be the work of this lineage that nobody serves."""
+
 TOO_MANY = [
     Case("three keys lie about", Hold(HoldReason.TOO_MANY_UNSERVED, a.ORPHANS), a.lying_about(3)),
     Case("two keys lie about", NOT_DUE, a.lying_about(2)),
+    Case(
+        "of three keys that lie about, two can't be read",
+        Hold(HoldReason.TOO_MANY_UNSERVED, "key-orphan-1, key-orphan-0, key-orphan-2"),
+        a.unread(a.lying_about(3), "key-orphan-0", "key-orphan-2"),
+    ),
+    Case(
+        "beside two keys that lie about, some can't be read that none of our attempts made",
+        NOT_DUE,
+        replace(a.lying_about(2), unreadable=tuple(a.unreadable(key) for key in NOT_MADE)),
+    ),
     Case("three expired keys lie about", NOT_DUE, a.lying_about(3, lifetime=HOUR)),
     Case(
         "fifty attempts are open", Hold(HoldReason.TOO_MANY_ATTEMPTS, "50 attempts"), with_open(50, SETTLED)

@@ -57,6 +57,21 @@ FINISH = [
         replace(PUBLISHED, served=a.accepted(None)),
     ),
     Case(
+        "the key of a publish that was not recorded can't be read",
+        Wait(WaitReason.KEY_UNREADABLE, LOOK_AGAIN),
+        a.unread(PUBLISHED, "key-new"),
+    ),
+    Case(
+        "the key of an unrecorded publish can't be read, and the self-check says no id",
+        Wait(WaitReason.KEY_UNREADABLE, LOOK_AGAIN),
+        a.unread(replace(PUBLISHED, served=a.accepted(None)), "key-new"),
+    ),
+    Case(
+        "the key of an unrecorded publish can't be read, and it is refused",
+        REPLACE_CURRENT,
+        a.unread(replace(PUBLISHED, served=Served(Verdict.REFUSED)), "key-new"),
+    ),
+    Case(
         "the self-check says no id, and the entry was written again since",
         Hold(HoldReason.ENTRY_CHANGED, "version 5"),
         replace(PUBLISHED, served=a.accepted(None), entry=replace(PUBLISHED.entry, version=5)),
@@ -115,6 +130,14 @@ RECOGNISE = [
         "a person put the original's secret into the entry",
         Adopt("key-original", original=False),
         replace(a.BEFORE_FIRST, entry=a.entry(None, key_id=None), served=a.accepted("key-original")),
+    ),
+    Case(
+        "a person put the original's secret into the entry, and it can't be read",
+        Wait(WaitReason.KEY_UNREADABLE, LOOK_AGAIN),
+        a.unread(
+            replace(a.BEFORE_FIRST, entry=a.entry(None, key_id=None), served=a.accepted("key-original")),
+            "key-original",
+        ),
     ),
     Case(
         "a person put another secret into the entry before our first publish",

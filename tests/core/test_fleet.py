@@ -9,7 +9,7 @@ import pytest
 
 from rotator.errors import Denied, PortError, Rejected, Throttled, Unavailable
 from rotator.inventory.fleet import Fleet, Found, survey
-from rotator.model.key import Key, KeyRequest, Listing, Mark
+from rotator.model.key import Key, KeyRequest, Listing, Mark, Unreadable
 from rotator.model.lineage import Lineage
 from rotator.model.reason import HoldReason
 from rotator.model.record import KnownKey, Record
@@ -27,7 +27,17 @@ from rotator.policy.settings import (
     VaultSettings,
 )
 from rotator.ports import Control, LastUse, ManagementKey, Minted, Proof, RecordRead
-from tests.support.builders import JOURNAL, MANAGEMENT, MEMBER, NOW, current, key, previous, record
+from tests.support.builders import (
+    JOURNAL,
+    MANAGEMENT,
+    MEMBER,
+    NOW,
+    current,
+    key,
+    previous,
+    record,
+    unreadable,
+)
 
 REFERENCE = SecretReference(SecretSource.ENV, "NAME")
 
@@ -62,12 +72,18 @@ def serving(path: str, served: Key, *, provider: str = "asr", old: str | None = 
 class FakeProvider:
     keys: tuple[Key, ...] = ()
     fails: PortError | None = None
+    unreadable: tuple[Unreadable, ...] = ()
 
     async def list_keys(self) -> Listing:
         if self.fails:
             raise self.fails
         return Listing(
-            keys=self.keys, at=NOW, seen_at=NOW, management_key_id=MANAGEMENT, management_member_id=MEMBER
+            keys=self.keys,
+            at=NOW,
+            seen_at=NOW,
+            management_key_id=MANAGEMENT,
+            management_member_id=MEMBER,
+            unreadable=self.unreadable,
         )
 
     async def get_key(self, key_id: str) -> Key:
@@ -149,9 +165,11 @@ async def seen(
     keys: tuple[Key, ...] = (),
     policies: tuple[Policy, ...] = (policy(),),
     others: dict[str, FakeProvider] | None = None,
+    unread: tuple[Key, ...] = (),
 ) -> Fleet:
-    """Survey a fleet whose provider `asr` lists `keys`."""
-    providers = {"asr": FakeProvider(keys), **(others or {})}
+    """Survey a fleet whose provider `asr` lists `keys`, and `unread` without their details."""
+    asr = FakeProvider(keys, unreadable=tuple(unreadable(key) for key in unread))
+    providers = {"asr": asr, **(others or {})}
     journal = FakeJournal(
         {r.lineage.record_name: r for r in records if isinstance(r, Record)}
         | {r[0]: r[1] for r in records if isinstance(r, tuple)}
@@ -356,6 +374,35 @@ async def test_while_a_record_could_not_be_asked_for_what_it_may_name_waits(erro
     assert holds(fleet) == {"one": None}
     assert [trouble.error for trouble in fleet.troubles] == [error]
     assert fleet.strays == ()
+
+
+@pytest.mark.promise("P8")
+async def test_a_key_that_can_not_be_read_is_told_and_stops_no_other() -> None:
+    one, new = key("key-1", comment="one"), key("key-2", comment="two")
+    pins = Policy(name="pins", providers=("asr",), keys=(("pinned", "key-8"),))
+    fleet = await seen(
+        serving("one", one),
+        keys=(new,),
+        unread=(one, key("key-8", comment="eight"), key("key-9", comment="nine")),
+        policies=(policy(), pins, policy("nothing", comment="no such")),
+    )
+
+    assert holds(fleet) == {"one": None, "two": None}
+    assert [trouble.what for trouble in fleet.troubles] == [
+        f"key key-{number} at asr" for number in (1, 8, 9)
+    ]
+    assert {str(trouble.error) for trouble in fleet.troubles} == {
+        f"read key key-{number}: it is listed, but not shown: 500" for number in (1, 8, 9)
+    }
+    assert fleet.idle == ()
+
+
+@pytest.mark.promise("P1")
+async def test_keys_that_can_not_be_read_have_not_vanished() -> None:
+    keys = [key(f"key-{number}", comment=f"c{number}") for number in range(3)]
+    fleet = await seen(*(serving(f"c{n}", each) for n, each in enumerate(keys)), unread=tuple(keys))
+
+    assert holds(fleet) == dict.fromkeys(["c0", "c1", "c2"])
 
 
 @pytest.mark.promise("P8")

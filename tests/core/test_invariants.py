@@ -104,11 +104,14 @@ def test_an_original_stays_while_another_installation_rotates_its_like() -> None
     rival = a.key("key-rival", comment=elsewhere.put_on(released.key.comment))
     other = a.key("key-other", comment=elsewhere.put_on("another comment"))
     seen = a.snapshot(a.record(originals=[released]))
+    both = replace(seen, keys=(*seen.keys, rival, other))
 
     assert may_revoke(replace(seen, keys=(*seen.keys, rival)), "key-original", NOW) is (
         Obstacle.CLAIMED_ELSEWHERE
     )
     assert may_revoke(replace(seen, keys=(*seen.keys, other)), "key-original", NOW) is None
+    assert may_revoke(a.unread(both, "key-rival"), "key-original", NOW) is Obstacle.CLAIMED_ELSEWHERE
+    assert may_revoke(a.unread(seen, "key-original"), "key-original", NOW) is None
 
 
 def test_each_obstacle_is_met_by_a_test() -> None:

@@ -146,6 +146,19 @@ def test_a_list_is_asked_by_id() -> None:
 
 
 @pytest.mark.promise("P2", "P3")
+def test_a_key_that_is_listed_and_can_not_be_read_is_there() -> None:
+    hidden = replace(listing(a.key()), unreadable=(a.unreadable(a.CURRENT),))
+    assert hidden.get(a.CURRENT.key_id) is None
+    assert hidden.shows(a.CURRENT.key_id)
+    assert hidden.shows(a.key().key_id)
+    assert not hidden.shows("key-9")
+    assert hidden.proves_absence(served_key_id=a.CURRENT.key_id)
+    assert not hidden.proves_absence(served_key_id="key-9")
+    assert hidden.unreadable[0].mark == a.CURRENT.mark
+    assert hidden.unreadable[0].operator_comment == "voice"
+
+
+@pytest.mark.promise("P2", "P3")
 @pytest.mark.parametrize(
     ("keys", "served", "proves"),
     [

@@ -370,6 +370,36 @@ async def test_a_look_keeps_the_keys_that_concern_the_lineage_and_no_others() ->
     assert done.last.snapshot.absence_proven
 
 
+@pytest.mark.promise("P2")
+async def test_a_look_keeps_the_keys_that_can_not_be_read_apart_and_none_of_them_is_gone() -> None:
+    record = a.record(previous=[a.previous(superseded=HOUR)], attempts=[a.attempt(LATER, base=3, age=HOUR)])
+    world = settled(record)
+    world.add_key(a.made(record.attempts[-1], "key-orphan"))
+    world.unreadable = set(world.keys)
+
+    done = await run(world, POLICY)
+
+    assert done.last is not None
+    seen = done.last.snapshot
+    assert (seen.keys, seen.entry.key_id) == ((), "key-current")
+    assert {key.key_id for key in seen.unreadable} == {"key-current", "key-old", "key-orphan"}
+    assert all(seen.lists(key_id) for key_id in ("key-current", "key-old", "key-orphan"))
+    assert isinstance(done.last.stands, Wait)
+
+
+async def test_an_attempt_is_remembered_as_long_as_its_key_is_listed_readable_or_not() -> None:
+    old = replace(a.attempt(LATER, base=3, age=HOUR), keep_until=a.NOW)
+    world = settled(a.record(attempts=[old], originals=[a.original(released=True)]))
+    world.add_key(a.made(old, "key-orphan"))
+    world.unreadable = {"key-orphan"}
+
+    done = await run(world, POLICY)
+
+    assert "key-original" not in world.keys
+    assert done.last is not None
+    assert LATER in {attempt.rotation_id for attempt in world.record.attempts}
+
+
 # A bug in one lineage
 
 

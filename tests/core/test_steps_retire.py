@@ -214,6 +214,32 @@ async def test_a_deleted_key_that_is_still_listed_stays_on_the_record(passes: in
     assert Step.REVOKED not in world.steps
 
 
+@pytest.mark.promise("P2")
+@pytest.mark.parametrize("passes", [2, 3], ids=["first look", "second look"])
+async def test_a_deleted_key_that_is_still_listed_and_can_not_be_read_is_not_gone(passes: int) -> None:
+    world = ended()
+    old: Key = world.keys["key-old"]
+    world.unreadable = {"key-old"}
+    world.fails("list_keys", *[None] * passes)
+    world.before("list_keys", lambda: world.add_key(old))
+
+    with pytest.raises(Unavailable, match="still lists it"):
+        await retire(world)
+
+    assert [one.key_id for one in world.record.previous] == ["key-old"]
+    assert Step.REVOKED not in world.steps
+
+
+async def test_a_previous_key_that_can_not_be_read_leaves_as_its_terms_in_the_record_say() -> None:
+    world = ended()
+    world.unreadable = {"key-old"}
+
+    await retire(world)
+
+    assert "key-old" not in world.keys
+    assert world.record.previous == ()
+
+
 # Failures
 
 

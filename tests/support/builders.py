@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rotator.model.entry import Entry, EntryState, FieldNames, Served, Verdict
-from rotator.model.key import Key, Mark
+from rotator.model.key import Key, Mark, Unreadable
 from rotator.model.lineage import Lineage
 from rotator.model.order import Order, OrderKind
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
@@ -71,6 +71,21 @@ def key(
         created_at=created_at,
         expires_at=None if lifetime is None else created_at + lifetime,
         member_id=MEMBER,
+    )
+
+
+def unreadable(of: Key) -> Unreadable:
+    """Return a key as it is listed when its details can't be read."""
+    return Unreadable(key_id=of.key_id, comment=of.comment, why="500")
+
+
+def unread(of: Snapshot, *key_ids: str) -> Snapshot:
+    """Return the same look where the details of these keys could not be read."""
+    return replace(
+        of,
+        keys=tuple(key for key in of.keys if key.key_id not in key_ids),
+        unreadable=tuple(unreadable(key) for key in of.keys if key.key_id in key_ids),
+        matched=None if of.matched is None or of.matched.key_id in key_ids else of.matched,
     )
 
 

@@ -72,6 +72,7 @@ class World:
         self.keys: dict[str, Key] = {}
         self.secret_of: dict[str, Secret] = {}
         self.hidden: set[str] = set()
+        self.unreadable: set[str] = set()
         self.used: dict[str, datetime] = {}
         self.versions: list[Version] = []
         self.records: list[tuple[str, datetime]] = []
@@ -215,8 +216,10 @@ class FakeProvider:
 
     def _list(self) -> Listing:
         world = self._world
+        shown = [key for key in world.keys.values() if key.key_id not in world.hidden]
         return Listing(
-            keys=tuple(key for key in world.keys.values() if key.key_id not in world.hidden),
+            keys=tuple(key for key in shown if key.key_id not in world.unreadable),
+            unreadable=tuple(a.unreadable(key) for key in shown if key.key_id in world.unreadable),
             at=world.provider_now(),
             seen_at=world.clock.now(),
             management_key_id=a.MANAGEMENT,

@@ -91,6 +91,8 @@ def list_keys(world: World, texts: Texts) -> Iterator[Outcome]:
             yield Outcome("partial", _listed(world, own), _worse(world))
         if lagging not in (keys, own):
             yield Outcome("lagging", _listed(world, lagging), _worse(world))
+        for hidden in keys:
+            yield Outcome(f"k{hidden.n} unreadable", _listed(world, keys, hidden), _worse(world))
         yield Outcome("unavailable", UNAVAILABLE, _worse(world))
 
 
@@ -213,8 +215,10 @@ def file(world: World, text: int) -> World:
     return world._replace(record=(*world.record, Filed(version, text, world.tick))[-KEPT:])
 
 
-def _listed(world: World, keys: list[Key]) -> Answer:
-    return ("keys", tuple(shown(key) for key in keys), world.management)
+def _listed(world: World, keys: list[Key], unreadable: Key | None = None) -> Answer:
+    readable = tuple(shown(key) for key in keys if key != unreadable)
+    unread = () if unreadable is None else ((unreadable.n, unreadable.comment),)
+    return ("keys", readable, unread, world.management)
 
 
 def _worse(world: World) -> World:

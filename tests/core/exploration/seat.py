@@ -81,9 +81,10 @@ class Seat:
     # the provider
 
     async def list_keys(self) -> keys.Listing:
-        _, shown, management = await ask("list")
+        _, shown, unread, management = await ask("list")
         return keys.Listing(
             keys=tuple(_key(*k) for k in shown),
+            unreadable=tuple(keys.Unreadable(key_id=f"k{n}", comment=c, why="500") for n, c in unread),
             at=self.now(),
             seen_at=self.now(),
             management_key_id=f"k{management}",

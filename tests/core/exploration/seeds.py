@@ -175,7 +175,7 @@ NOTHING_LOST = (
         edits=(
             Edit(
                 KEY,
-                "        if served_key_id is not None and self.get(served_key_id) is not None:\n            return True\n",
+                "        if served_key_id is not None and self.shows(served_key_id):\n            return True\n",
                 "        return True\n",
             ),
         ),
@@ -470,7 +470,7 @@ NO_SILENCE = (
         name="waits_for_ever_for_an_unlisted_key",
         promise="P8",
         what="An adopted key that is not listed is tried again and again, neither rotated nor held.",
-        edits=(Edit(RULES, "    if snapshot.key(served.key_id) is None:\n        return None\n", ""),),
+        edits=(Edit(RULES, "return None if snapshot.key(served.key_id) is None else Adopt", "return Adopt"),),
         bounds=Bounds(ticks=0, acts=2),
     ),
 )
