@@ -57,7 +57,9 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def serve(app: ASGIApp) -> AsyncIterator[str]:
     """Serve `app` on 127.0.0.1 until the context ends; yield its base URL, without a slash at its end."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    # With its protocol named, so that asyncio sets TCP_NODELAY: else each body comes 40 ms after its headers.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
     port: int = listener.getsockname()[1]
 
     async def with_drop(scope: Scope, receive: Receive, send: Send) -> None:
