@@ -35,6 +35,9 @@ LARGEST_ANSWER = 32 * 1024 * 1024
 LONGEST_RETRY_AFTER = timedelta(days=1)
 """What a longer or absurd Retry-After is cut to."""
 
+_YEARS = range(2000, 3000)
+"""What a clock can show: with a difference of more than that from ours, nothing could be computed."""
+
 # httpx logs whole URLs at INFO, httpcore logs headers at DEBUG.
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -240,11 +243,13 @@ def _parsed(content: bytes) -> object:
 
 
 def _moment(header: str | None) -> datetime | None:
+    """Return the instant that a header names, None when it names none that a clock can show today."""
     try:
         moment = parsedate_to_datetime(header or "")
-        return moment.astimezone(UTC) if moment.tzinfo else None
+        instant = moment.astimezone(UTC) if moment.tzinfo else None
     except (ValueError, TypeError, OverflowError):
         return None
+    return instant if instant is not None and instant.year in _YEARS else None
 
 
 def _retry_after(headers: httpx.Headers, at: datetime | None) -> timedelta | None:

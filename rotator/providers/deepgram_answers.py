@@ -41,6 +41,12 @@ _MOMENT = re.compile(
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""What instants are believed between, give or take a day: room on both sides for what is computed from them."""
+
+_LONGEST = 10_000
+"""Characters of a comment, of all scopes, of all tags, of a secret. Deepgram's own limits are not published."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -83,9 +89,7 @@ def listed(body: object) -> tuple[Listed, ...]:
         key_id, comment = shown.get("api_key_id"), shown.get("comment")
         if not is_id(key_id):
             raise ValueError("a listed key has no usable id")
-        # The key itself is asked for its comment too. Until it answers, one that is no text is no mark of ours.
-        text = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", comment) if isinstance(comment, str) else ""
-        found[key_id] = Listed(key_id, _member_id(item.get("member")), text)
+        found[key_id] = Listed(key_id, _member_id(item.get("member")), _readable(comment))
     return tuple(found.values())
 
 
@@ -104,6 +108,9 @@ def key(body: object, asked: Listed) -> Key:
         raise ValueError("another key than the one asked for")
     created_at = moment(details.get("created"))
     expires = details.get("expiration_date")
+    expires_at = None if expires is None else moment(expires)
+    if expires_at is not None and expires_at <= created_at:
+        raise ValueError("a key that expired before it was made")
     comment = details.get("comment")
     tags = details.get("tags")
     return Key(
@@ -112,7 +119,7 @@ def key(body: object, asked: Listed) -> Key:
         scopes=_texts(details.get("scopes")),
         tags=frozenset() if tags is None else _texts(tags),
         created_at=created_at,
-        expires_at=None if expires is None else moment(expires),
+        expires_at=expires_at,
         member_id=_member_id(member) or asked.member_id,
     )
 
@@ -121,14 +128,14 @@ def owner_email(body: object) -> str | None:
     """Return the e-mail address of the account that owns the one key in `body`, None when it says none."""
     member = _item(body).get("member")
     email = member.get("email") if _is_object(member) else None
-    return email if isinstance(email, str) and email and not _SURROGATE.search(email) else None
+    return _readable(email) or None
 
 
 def minted(body: object) -> Minted:
     """Return the new key's id and secret. Raise ValueError, without the body, when one is missing."""
     answer = _object(body, "the answer")
     key_id, value = answer.get("api_key_id"), answer.get("key")
-    if not is_id(key_id) or not isinstance(value, str):
+    if not is_id(key_id) or not isinstance(value, str) or len(value) > _LONGEST:
         raise ValueError("the answer has no usable id and secret")
     return Minted(key_id, Secret(value))
 
@@ -182,7 +189,9 @@ def shows_requests(body: object) -> bool:
 def moment(value: object) -> datetime:
     """Return an RFC 3339 timestamp as aware UTC, cut to microseconds. Raise ValueError for anything else.
 
-    Deepgram's samples have 0 to 6 digits of a second's fraction; up to 9 are read, as its parser may write.
+    Deepgram's samples have 0 to 6 digits of a second's fraction; up to 9 are read, as its parser may write. What is
+    after the year 9000 is taken for that (some write the end of the calendar for "never"), and what is before 2000
+    for nonsense, such as the year 1 that some write for "unset".
     """
     found = _MOMENT.fullmatch(value) if isinstance(value, str) else None
     if found is None:
@@ -192,12 +201,12 @@ def moment(value: object) -> datetime:
     if sign:
         offset = timedelta(hours=int(hours), minutes=int(minutes))
         zone = timezone(-offset if sign == "-" else offset)
+    local = datetime.fromisoformat(f"{day}T{time}Z")
+    if local < _EARLIEST:
+        raise ValueError("a timestamp from before there were such keys")
     microsecond = int((fraction or "0").ljust(6, "0")[:6])
-    try:
-        local = datetime.fromisoformat(f"{day}T{time}").replace(microsecond=microsecond, tzinfo=zone)
-        return local.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("a timestamp outside of the calendar") from None
+    instant = min(local, _LATEST).replace(microsecond=microsecond, tzinfo=zone)
+    return instant.astimezone(UTC)
 
 
 def _is_object(value: object) -> TypeGuard[Mapping[str, object]]:
@@ -225,15 +234,23 @@ def _requests(body: object) -> list[object]:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or _SURROGATE.search(value):
-        raise ValueError("not a text")
+    if not isinstance(value, str) or len(value) > _LONGEST or _SURROGATE.search(value):
+        raise ValueError("not a text that can be kept")
     return value
 
 
 def _texts(value: object) -> frozenset[str]:
     if not isinstance(value, list):
         raise ValueError("not a list of texts")  # noqa: TRY004 (as above)
-    return frozenset(_text(item) for item in value)
+    texts = frozenset(_text(item) for item in value)
+    if sum(map(len, texts)) > _LONGEST:
+        raise ValueError("texts that are too long together")
+    return texts
+
+
+def _readable(value: object) -> str:
+    """Return what can be kept of a text, "" of anything else. Its end is kept: a mark would be there."""
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value[-_LONGEST:]) if isinstance(value, str) else ""
 
 
 def _member_id(member: object) -> str | None:
