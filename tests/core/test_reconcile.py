@@ -375,16 +375,18 @@ async def test_a_look_keeps_the_keys_that_can_not_be_read_apart_and_none_of_them
     record = a.record(previous=[a.previous(superseded=HOUR)], attempts=[a.attempt(LATER, base=3, age=HOUR)])
     world = settled(record)
     world.add_key(a.made(record.attempts[-1], "key-orphan"))
+    world.put_entry("key-orphan", LATER)
     world.unreadable = set(world.keys)
 
     done = await run(world, POLICY)
 
     assert done.last is not None
     seen = done.last.snapshot
-    assert (seen.keys, seen.entry.key_id) == ((), "key-current")
+    assert (seen.keys, seen.entry.key_id) == ((), "key-orphan")
     assert {key.key_id for key in seen.unreadable} == {"key-current", "key-old", "key-orphan"}
     assert all(seen.lists(key_id) for key_id in ("key-current", "key-old", "key-orphan"))
     assert isinstance(done.last.stands, Wait)
+    assert done.last.stands.reason is WaitReason.KEY_UNREADABLE
 
 
 async def test_an_attempt_is_remembered_as_long_as_its_key_is_listed_readable_or_not() -> None:
