@@ -316,6 +316,7 @@ async def _sweep_on(connected: Connected, screen: Screen, consumer: Consumer) ->
             await connected.survey(),
             lambda lineage: connected.ports(lineage, stopping=lambda: False, tell=screen.tell),
             concurrency=connected.file.runtime.concurrency,
+            starts_per_hour=connected.file.limits.starts_per_hour,
         )
         if len(screen.told) > before:
             screen.say(f"          consumer: {consumer.calls} calls, {consumer.failed} failed")

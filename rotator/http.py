@@ -2,7 +2,8 @@
 
 What a caller may rely on: a call ends within the timeout; it is sent at most once; it is never redirected;
 nothing from the environment (proxies, netrc) changes where it goes; an error tells whether the call was
-never sent, and its text holds no header, no body and no URL.
+never sent, and its text holds no header, no body and no URL. After the other side limited our rate, nothing is
+sent to it before the time that it named.
 
 Why each request runs in a task of its own that nobody cancels: a cancelled httpx request can leave its
 connection in httpcore's pool for ever, until every later call ends in PoolTimeout (httpcore issue 1093).
@@ -15,18 +16,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from http import HTTPStatus
 from ipaddress import ip_address
 from types import MappingProxyType
 
 import httpx
 
-from rotator.errors import Ambiguous, PortError, Rejected, Unavailable
+from rotator.clock import SystemClock
+from rotator.errors import Ambiguous, PortError, Rejected, Throttled, Unavailable
 from rotator.model.secret import Secret
 
 LARGEST_ANSWER = 32 * 1024 * 1024
@@ -37,6 +41,9 @@ LONGEST_RETRY_AFTER = timedelta(days=1)
 
 _YEARS = range(2000, 3000)
 """What a clock can show: with a difference of more than that from ours, nothing could be computed."""
+FIRST_PAUSE = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(seconds=60)
+"""How long nothing is sent after a rate limit that names no time: doubled each time, until a call is let through."""
 
 # httpx logs whole URLs at INFO, httpcore logs headers at DEBUG.
 for _name in ("httpx", "httpcore"):
@@ -116,11 +123,43 @@ class Answer:
     retry_after: timedelta | None
 
 
+class Brake:
+    """Keeps calls back after the other side limited our rate. `now` and the like are seconds of the event loop.
+
+    What was sent before the limit was known says nothing of it afterwards, be it another 429 or a success: many
+    calls are under way at once, and they are one mistake, not many.
+    """
+
+    def __init__(self) -> None:
+        """Begin without a limit."""
+        self._limited_at = self._ends_at = -math.inf
+        self._pause = FIRST_PAUSE
+
+    def left(self, now: float) -> timedelta:
+        """Return for how long from now on nothing may be sent."""
+        return timedelta(seconds=max(0.0, self._ends_at - now))
+
+    def answered(self, *, sent_at: float, now: float, limited: bool, retry_after: timedelta | None) -> None:
+        """Note an answer. `retry_after` is what it said, if anything, of when to come back."""
+        news = sent_at > self._limited_at
+        if not limited:
+            self._pause = FIRST_PAUSE if news else self._pause
+            return
+        wait = retry_after
+        if not wait and news:
+            wait, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE)
+        if news:
+            self._limited_at = now
+        if wait:
+            self._ends_at = max(self._ends_at, now + wait.total_seconds())
+
+
 class HttpClient:
     """Calls to one base URL, a bounded number of them at a time.
 
     `call_timeout` bounds one call from the moment it has its turn; half of it bounds reaching the other
-    side, so that "never sent" and "sent, no answer" can be told apart. Raise ValueError for a base URL that
+    side, so that "never sent" and "sent, no answer" can be told apart. While the other side limits our rate, a
+    call that has its turn waits as long again for the limit to end, at most. Raise ValueError for a base URL that
     is neither https nor http to this machine, or that holds more than scheme, host, port and path.
     """
 
@@ -129,6 +168,7 @@ class HttpClient:
         self._base_url = _checked(base_url)
         self._most_seconds = call_timeout.total_seconds()
         self._turns = asyncio.Semaphore(concurrency)
+        self._brake = Brake()
         self._running: set[asyncio.Task[Answer]] = set()
         reaching = self._most_seconds / 2
         self._client = httpx.AsyncClient(
@@ -143,16 +183,17 @@ class HttpClient:
         """Send `call` once and return the answer, whatever its status.
 
         Unavailable: it was never sent, as when its turn came too late, or it reads and no complete answer came. Ambiguous: it writes, and
-        may have arrived. Rejected: it reads, and the answer is larger than `LARGEST_ANSWER`. When the
+        may have arrived. Rejected: it reads, and the answer is larger than `LARGEST_ANSWER`. Throttled: it was
+        never sent, as an earlier call was told to come back later. When the
         caller is cancelled, the request goes on by itself until it has an answer or times out.
         """
-        loop = asyncio.get_running_loop()
-        asked_at = loop.time()
+        asked_at = asyncio.get_running_loop().time()
         await self._turns.acquire()
-        waited = timedelta(seconds=loop.time() - asked_at)
-        if call.starts_within is not None and waited > call.starts_within:
+        try:
+            await self._may_be_sent(call, asked_at)
+        except BaseException:
             self._turns.release()
-            raise _failure(call, Sent.NEVER, "its turn came too late")
+            raise
         task = asyncio.create_task(self._exchange(call))
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -167,6 +208,22 @@ class HttpClient:
             await asyncio.wait(self._running)
         await self._client.aclose()
 
+    async def _may_be_sent(self, call: Call, asked_at: float) -> None:
+        """Wait until no rate limit is known. Raise when that takes too long, or the turn came too late already."""
+        loop = asyncio.get_running_loop()
+        starts_until = (
+            math.inf if call.starts_within is None else asked_at + call.starts_within.total_seconds()
+        )
+        waits_until = min(loop.time() + self._most_seconds, starts_until)
+        while left := self._brake.left(loop.time()):
+            if loop.time() + left.total_seconds() > waits_until:
+                raise Throttled(
+                    call.operation, call.target, "not sent: the rate limit has not ended", retry_after=left
+                )
+            await SystemClock().sleep(left)
+        if loop.time() > starts_until:
+            raise _failure(call, Sent.NEVER, "its turn came too late")
+
     def _ended(self, task: asyncio.Task[Answer]) -> None:
         self._running.discard(task)
         self._turns.release()
@@ -174,6 +231,7 @@ class HttpClient:
             task.exception()  # seen, so that asyncio does not report one whose caller has gone
 
     async def _exchange(self, call: Call) -> Answer:
+        sent_at = asyncio.get_running_loop().time()
         headers = {b"Authorization": call.authorization.reveal().encode()}
         content = None
         if call.body is not None:
@@ -183,13 +241,25 @@ class HttpClient:
             async with self._client.stream(
                 call.method, self._base_url + call.path, headers=headers, content=content
             ) as response:
-                return await self._read(call, response)
+                answer = await self._read(call, response)
+                self._note(answer, sent_at)
+                return answer
         except PortError:
             raise
         except Exception as error:  # noqa: BLE001 (an error nobody mapped must not pass for "nothing happened")
             sent, what = REACH.get(type(error), Sent.PERHAPS), type(error).__name__
         # Outside of the handler, and so without a context: h11's texts quote headers.
         raise _failure(call, sent, what)
+
+    def _note(self, answer: Answer, sent_at: float) -> None:
+        # 503 too names a time when it is meant to be obeyed (RFC 9110, section 10.2.3).
+        unavailable = answer.status == HTTPStatus.SERVICE_UNAVAILABLE and answer.retry_after is not None
+        self._brake.answered(
+            sent_at=sent_at,
+            now=asyncio.get_running_loop().time(),
+            limited=unavailable or answer.status == HTTPStatus.TOO_MANY_REQUESTS,
+            retry_after=answer.retry_after,
+        )
 
     async def _read(self, call: Call, response: httpx.Response) -> Answer:
         deadline = asyncio.get_running_loop().time() + self._most_seconds

@@ -19,6 +19,7 @@ from pathlib import Path
 from rotator.errors import Conflict, InvariantViolation, RotatorError
 from rotator.inventory.assignment import Assignment
 from rotator.inventory.observe import observe
+from rotator.model.reason import LeftReason
 from rotator.model.snapshot import Snapshot
 from rotator.model.told import Step, Told
 from rotator.plan.actions import Decision, Hold, Rotate, Wait
@@ -83,18 +84,27 @@ async def _check_whole(snapshot: Snapshot, ports: Ports) -> None:
             raise Conflict("look at", snapshot.lineage.name, "its record was written meanwhile")
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Why a lineage with something to do was left for later. `detail` is what the reason came from, never a secret."""
+
+    reason: LeftReason
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
     """Where one lineage stands after it was reconciled.
 
     `last` is the last turn, None when the lineage could not be observed at all. `done` are the actions that
-    were carried out, `error` what stopped it.
+    were carried out, `error` what stopped it. `left` says why a sweep left it with something to do.
     """
 
     lineage: str
     last: Turn | None
     done: tuple[Decision, ...]
     error: RotatorError | None
+    left: Left | None = None
 
 
 async def reconcile(

@@ -14,6 +14,7 @@ from rotator.cli.times import rfc3339
 from rotator.errors import RotatorError
 from rotator.inventory.fleet import Stray
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
+from rotator.reconcile import Left
 
 FORMAT = 1
 
@@ -56,6 +57,7 @@ def _line(line: Line) -> dict[str, object]:
         "latest_safe_start": _instant(line.latest_safe_start),
         "decision": _decision(line.decision) if line.decision else None,
         "done": [_decision(action) for action in line.done],
+        "left": _left(line.left_because) if line.left_because else None,
         "alive": _alive(line),
         "last_failure": _failure(line),
         "error": of_error(line.error) if line.error else None,
@@ -83,6 +85,10 @@ def _decision(decision: Decision) -> dict[str, object]:
         case Hold():
             document |= {"reason": decision.reason.value, "detail": decision.detail or None}
     return document
+
+
+def _left(left: Left) -> dict[str, object]:
+    return {"reason": left.reason.value, "detail": left.detail or None}
 
 
 def _alive(line: Line) -> list[dict[str, object]]:

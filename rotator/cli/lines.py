@@ -21,6 +21,7 @@ from rotator.plan.invariants import Obstacle, may_revoke, overlap_ends, release_
 from rotator.policy.match import Exclusion
 from rotator.policy.policy import Policy
 from rotator.policy.schedule import MADE_WITHIN, due, latest_safe_start
+from rotator.reconcile import Left
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -84,7 +85,8 @@ class Unserved:
 class Line:
     """One lineage. `decision` and `snapshot` are None when it could not be looked at; `error` may say why.
 
-    `now` is when the decision was made. `done` is what was carried out, `error` what went wrong at the end.
+    `now` is when the decision was made. `done` is what was carried out, `error` what went wrong at the end,
+    `left_because` why a sweep left what could be done now.
     """
 
     lineage: str
@@ -95,6 +97,7 @@ class Line:
     decision: Decision | None
     error: RotatorError | None = None
     done: tuple[Decision, ...] = ()
+    left_because: Left | None = None
 
     @property
     def record(self) -> Record | None:

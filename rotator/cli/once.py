@@ -78,6 +78,7 @@ async def swept(connection: Connected, globs: tuple[str, ...], stop: Stop, *, li
         partial(connection.ports, stopping=lambda: stop.asked, tell=tell),
         globs=globs,
         concurrency=connection.file.runtime.concurrency,
+        starts_per_hour=connection.file.limits.starts_per_hour,
         limit=limit,
     )
     found = {one.assignment.lineage.name: one for one in named(fleet, globs)}
@@ -94,6 +95,7 @@ def _line(one: Reconciled, found: Found, connection: Connected) -> Line:
         decision=one.last.stands if one.last else None,
         error=one.error,
         done=one.done,
+        left_because=one.left,
     )
 
 

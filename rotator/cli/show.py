@@ -58,7 +58,7 @@ def status(report: Report) -> str:
 
 def once(report: Report, *, stopped: bool) -> str:
     """Return what was done about every lineage, and where it stands now."""
-    rows = [(line.lineage, _done(line), _stands(line, stopped=stopped)) for line in report.lines]
+    rows = [(line.lineage, _done(line), _stands(line)) for line in report.lines]
     shown = table(("LINEAGE", "DONE", "STANDS"), rows) if rows else ""
     return _sections(shown, *_asides(report), _summary(report, stopped=stopped))
 
@@ -87,7 +87,7 @@ def _after_adoption(line: Line) -> str:
     return f"then rotate {both(first.at, line.now)}"
 
 
-def _stands(line: Line, *, stopped: bool) -> str:
+def _stands(line: Line) -> str:
     if line.error is not None:
         return f"failed: {line.error}"
     if line.decision is None:
@@ -96,7 +96,8 @@ def _stands(line: Line, *, stopped: bool) -> str:
         return f"skipped: {_next(line)}"
     said = _next(line)
     if line.left:
-        return f"left for later ({'asked to stop' if stopped else '--limit'}): {said}"
+        why = words.left(line.left_because) if line.left_because else "too many steps in one go"
+        return f"left for later ({why}): {said}"
     return "\n".join([said, *_besides(line)])
 
 

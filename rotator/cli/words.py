@@ -8,10 +8,11 @@ from typing import Final, assert_never
 
 from rotator.cli.times import both
 from rotator.model.order import OrderKind
-from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
+from rotator.model.reason import HoldReason, LeftReason, RevokeReason, RotateReason, WaitReason
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle
 from rotator.policy.match import Exclusion
+from rotator.reconcile import Left
 from rotator.rotation.orders import Declined
 
 ROTATE: Final[Mapping[RotateReason, str]] = {
@@ -171,6 +172,13 @@ QUESTION: Final[Mapping[OrderKind, str]] = {
 }
 """What is asked before an order that can't be taken back."""
 
+LEFT: Final[Mapping[LeftReason, str]] = {
+    LeftReason.LIMIT: "--limit",
+    LeftReason.STARTS_PER_HOUR: "`starts_per_hour` is reached",
+    LeftReason.BREAKER_OPEN: "the breaker of its provider is open",
+    LeftReason.STOPPING: "asked to stop",
+}
+
 EXCLUSION: Final[Mapping[Exclusion, str]] = {
     Exclusion.NOT_SELECTED: "selected by no policy",
     Exclusion.NAMED_BY_RECORD: "in a lineage already",
@@ -240,6 +248,11 @@ def done(action: Decision) -> str:
             return ""
         case _:
             assert_never(action)
+
+
+def left(why: Left) -> str:
+    """Return why something was left for later."""
+    return f"{LEFT[why.reason]}, after {why.detail}" if why.detail else LEFT[why.reason]
 
 
 def _wait(wait: Wait, now: datetime) -> str:

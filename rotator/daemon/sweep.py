@@ -1,41 +1,35 @@
-"""Reconcile everything once: the most urgent first, a bounded number at a time."""
+"""Reconcile everything once: the most urgent first, a bounded number at a time, and no more starts than are safe.
+
+Every lineage is looked at, and all is done for it but to start a rotation: taking in, finishing, deleting.
+A lineage whose rotation is due waits, without a turn, until `starts` lets it go, and is then looked at afresh.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
+from rotator import log
+from rotator.daemon.breaker import Breaker, Outcome, Shown
+from rotator.daemon.starts import Slots, Starts, hurried, outcome_of, recent_starts
+from rotator.daemon.turns import Turns, share
 from rotator.inventory.fleet import Fleet, Found
 from rotator.inventory.observe import observe
 from rotator.model.lineage import Lineage
-from rotator.plan.actions import Wait
+from rotator.model.reason import LeftReason
+from rotator.model.snapshot import Snapshot
+from rotator.plan.actions import Action, Rotate, Wait
 from rotator.plan.decide import decide
 from rotator.plan.facts import head
 from rotator.ports import Ports
-from rotator.reconcile import Reconciled, Turn, reconcile
+from rotator.reconcile import Left, Reconciled, Turn, reconcile
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(slots=True)
-class Allowance:
-    """How many rotations may still be started. None: any number."""
-
-    left: int | None
-
-    def take(self) -> bool:
-        """Return whether one more may be started, and count it."""
-        if self.left is None:
-            return True
-        if self.left == 0:
-            return False
-        self.left -= 1
-        return True
 
 
 async def sweep(
@@ -44,66 +38,164 @@ async def sweep(
     *,
     globs: tuple[str, ...] = (),
     concurrency: int,
+    starts_per_hour: int,
     limit: int | None = None,
+    breakers: MutableMapping[str, Breaker] | None = None,
 ) -> tuple[Reconciled, ...]:
     """Reconcile every lineage of the fleet that a glob names (all, without globs), and return where each stands.
 
-    Those whose key expires first come first; among equals the order is shuffled by the name of this
-    process, so that several replicas do not all begin with the same one. At most `limit` rotations are
-    started, those of the most urgent keys: with a limit, lineages have their turn one after another.
+    At most `limit` rotations are started, and at most `starts_per_hour` within an hour by all processes
+    together, those of the most urgent keys; what can't wait is counted in the latter, and not bound by it.
+    `breakers`, by provider, are kept from sweep to sweep by a process that sweeps again.
 
     Nothing is started any more once the process is asked to stop, or the sweep is cancelled; lineages whose
     turn had not come then have no last turn. What is under way is always brought to a safe end first.
     """
-    allowance = Allowance(limit)
-    cancelled = asyncio.Event()
-    turns = asyncio.Semaphore(concurrency if limit is None else 1)
-
-    async def one(found: Found) -> Reconciled:
-        lineage = found.assignment.lineage
-        given = ports_of(lineage)
-        ports = replace(given, stopping=lambda: cancelled.is_set() or given.stopping())
-        async with turns:
-            if ports.stopping():
-                return Reconciled(lineage=lineage.name, last=None, done=(), error=None)
-            waits = await _left_alone(found, fleet, ports)
-            return waits or await reconcile(found.assignment, ports, may_rotate=allowance.take)
-
     chosen = named(fleet, globs)
-    ordered = sorted(
-        chosen, key=lambda found: _urgency(found, ports_of(found.assignment.lineage).holder, fleet)
+    if not chosen:
+        return ()
+    some = ports_of(chosen[0].assignment.lineage)
+    ordered = sorted(chosen, key=lambda found: _urgency(found, some.holder, fleet))
+    providers = [found.provider for found in ordered]
+    breakers = {} if breakers is None else breakers
+    recent = recent_starts(fleet.records, some.clock.now())
+    starts = Starts(
+        providers,
+        slots=Slots(limit, starts_per_hour - recent),
+        breakers=breakers,
+        at_once=share(concurrency, providers),
+        clock=some.clock.monotonic,
     )
-    tasks = [asyncio.create_task(one(found)) for found in ordered]
-    try:
-        for task in tasks:
-            await asyncio.shield(task)
-    except asyncio.CancelledError:
-        cancelled.set()
-        while not all(task.done() for task in tasks):
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait(tasks)
-        raise
-    return tuple(task.result() for task in tasks)
+    one = _Sweep(fleet, ports_of, Turns(concurrency, providers), starts, breakers)
+    return await one.run(ordered)
 
 
-async def _left_alone(found: Found, fleet: Fleet, ports: Ports) -> Reconciled | None:
-    """Return where a lineage stands by what the survey read of it, None unless it only waits.
+class _Sweep:
+    """One sweep under way. A lineage's `rank` is its place in the order of urgency."""
 
-    A survey is good enough to leave a lineage alone, which costs no read of record and list then. To act, or
-    to call a person, it is not: another process may have been at work since, and its publish in an entry
-    that is read now looks like a stranger's beside a record that was read before.
-    """
-    try:
-        snapshot = await observe(
-            found.assignment, ports, record=found.record, listing=fleet.listings[found.provider]
+    def __init__(
+        self,
+        fleet: Fleet,
+        ports_of: Callable[[Lineage], Ports],
+        turns: Turns,
+        starts: Starts,
+        breakers: MutableMapping[str, Breaker],
+    ) -> None:
+        self._fleet = fleet
+        self._ports_of = ports_of
+        self._turns = turns
+        self._starts = starts
+        self._breakers = breakers
+        self._cancelled = False
+
+    async def run(self, ordered: Sequence[Found]) -> tuple[Reconciled, ...]:
+        """Reconcile each, and return where they stand, in that order."""
+        tasks = [asyncio.create_task(self._one(rank, found)) for rank, found in enumerate(ordered)]
+        try:
+            for task in tasks:
+                await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._cancelled = True
+            while not all(task.done() for task in tasks):
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait(tasks)
+            raise
+        return tuple(task.result() for task in tasks)
+
+    async def _one(self, rank: int, found: Found) -> Reconciled:
+        given = self._ports_of(found.assignment.lineage)
+        ports = replace(given, stopping=lambda: self._cancelled or given.stopping())
+        try:
+            looked = await self._look(found, ports)
+            due = None if ports.stopping() else _due(looked)
+        except BaseException:
+            self._starts.seen(rank)  # so that nobody waits for it
+            raise
+        if due is None:
+            self._starts.seen(rank)
+            return _with_reason(looked, ports)
+        decision, snapshot = due
+        at = snapshot.on_provider_clock(ports.clock.now())
+        granted: asyncio.Future[Left | None] = asyncio.get_running_loop().create_future()
+        self._starts.wishes(
+            rank, hurried=hurried(decision, found.assignment.policy, at), answer=granted.set_result
         )
-        decision = decide(found.assignment.policy, snapshot, ports.clock.now())
-    except Exception:  # noqa: BLE001 (reconcile looks again, and tells what is wrong)
+        left = await granted
+        return replace(looked, left=left) if left else await self._rotate(rank, found, ports, looked)
+
+    async def _look(self, found: Found, ports: Ports) -> Reconciled:
+        """Do all that there is to do now but start a rotation."""
+        async with self._turns.under(found.provider):
+            if ports.stopping():
+                return Reconciled(lineage=found.assignment.lineage.name, last=None, done=(), error=None)
+            surveyed = await self._by_survey(found, ports)
+            return surveyed or await reconcile(found.assignment, ports, may_rotate=lambda: False)
+
+    async def _by_survey(self, found: Found, ports: Ports) -> Reconciled | None:
+        """Return where a lineage stands by what the survey read of it, None unless it waits or is to be rotated.
+
+        A survey is good enough to leave a lineage alone for now, which costs no read of record and list then. To
+        act, or to call a person, it is not: another process may have been at work since, and its publish in an
+        entry that is read now looks like a stranger's beside a record that was read before.
+        """
+        listing = self._fleet.listings[found.provider]
+        try:
+            snapshot = await observe(found.assignment, ports, record=found.record, listing=listing)
+            decision = decide(found.assignment.policy, snapshot, ports.clock.now())
+        except Exception:  # noqa: BLE001 (reconcile looks again, and tells what is wrong)
+            return None
+        if not isinstance(decision, Wait | Rotate):
+            return None
+        last = Turn(snapshot=snapshot, decision=decision, acted=False, held=None)
+        return Reconciled(lineage=found.assignment.lineage.name, last=last, done=(), error=None)
+
+    async def _rotate(self, rank: int, found: Found, ports: Ports, looked: Reconciled) -> Reconciled:
+        """Look afresh, and start the rotation if it is still due. Return all that was done."""
+        left: Left | None = None
+
+        def may_rotate() -> bool:
+            nonlocal left
+            left = self._starts.refuses(rank)
+            return left is None
+
+        outcome: Outcome = Shown.NOTHING
+        try:
+            async with self._turns.under(found.provider):
+                if ports.stopping():
+                    return _with_reason(looked, ports)
+                ended = await reconcile(found.assignment, ports, may_rotate=may_rotate)
+            outcome = outcome_of(ended)
+        finally:
+            self._end(rank, found.provider, outcome)
+        whole = replace(ended, last=ended.last or looked.last, done=(*looked.done, *ended.done), left=left)
+        return _with_reason(whole, ports)
+
+    def _end(self, rank: int, provider: str, outcome: Outcome) -> None:
+        breaker = self._breakers[provider]
+        before = breaker.why
+        self._starts.ended(rank, outcome)
+        if breaker.why == before:
+            return
+        if breaker.why:
+            log.get("rotator").warning("breaker_opened", provider=provider, detail=breaker.why)
+        else:
+            log.get("rotator").info("breaker_closed", provider=provider)
+
+
+def _due(looked: Reconciled) -> tuple[Rotate, Snapshot] | None:
+    """Return the rotation that a lineage stands before, and what it was decided from."""
+    last = looked.last
+    if looked.error is not None or last is None or last.acted or not isinstance(last.stands, Rotate):
         return None
-    if not isinstance(decision, Wait):
-        return None
-    last = Turn(snapshot=snapshot, decision=decision, acted=False, held=None)
-    return Reconciled(lineage=found.assignment.lineage.name, last=last, done=(), error=None)
+    return last.stands, last.snapshot
+
+
+def _with_reason(ended: Reconciled, ports: Ports) -> Reconciled:
+    """Say of a lineage that was left in the middle because the process was asked to stop."""
+    last = ended.last
+    if ended.left or ended.error or last is None or last.acted or not isinstance(last.stands, Action):
+        return ended
+    return replace(ended, left=Left(LeftReason.STOPPING)) if ports.stopping() else ended
 
 
 def named(fleet: Fleet, globs: tuple[str, ...]) -> tuple[Found, ...]:
@@ -115,13 +207,20 @@ def named(fleet: Fleet, globs: tuple[str, ...]) -> tuple[Found, ...]:
     )
 
 
-def _urgency(found: Found, holder: str, fleet: Fleet) -> tuple[datetime, str]:
-    """Return what lineages are ordered by: the expiry of the key in use, then a shuffle of this process."""
+def _urgency(found: Found, holder: str, fleet: Fleet) -> tuple[bool, datetime, str]:
+    """Return what lineages are ordered by.
+
+    Those whose last try to rotate failed come last: what fails for a reason of its own must not take the starts of
+    the others, nor be the probe that keeps a breaker open. Then counts the expiry of the key in use. Among equals the
+    order is shuffled by the name of this process, so that several replicas do not all begin with the same one.
+    """
     lineage = found.assignment.lineage
     record = found.record.record if found.record else None
     in_use = (
         head(record) if record else fleet.listings[found.provider].get(str(found.assignment.matched_key_id))
     )
     expires_at = in_use.expires_at if in_use else None
+    failure = record.rotate_failure if record else None
+    failing = failure is not None and failure.policy_fingerprint == found.assignment.policy.fingerprint
     shuffled = hashlib.sha256(f"{holder} {lineage.lineage_id}".encode()).hexdigest()
-    return (expires_at or _NEVER, shuffled)
+    return (failing, expires_at or _NEVER, shuffled)

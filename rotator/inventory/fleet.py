@@ -57,7 +57,8 @@ class Fleet:
     """All that one look showed.
 
     `excluded` counts, by provider, why policies did not take keys. `idle` are the names of the policies whose
-    selector takes no key and covers no lineage.
+    selector takes no key and covers no lineage. `records` are all that could be read, those of providers that
+    could not be asked among them.
     """
 
     listings: Mapping[str, Listing]
@@ -66,6 +67,7 @@ class Fleet:
     idle: tuple[str, ...]
     strays: tuple[Stray, ...]
     troubles: tuple[Trouble, ...]
+    records: tuple[Record, ...] = ()
 
 
 async def survey(
@@ -111,6 +113,7 @@ async def survey(
         idle=_idle(file.policies, projects, listings, taken, found),
         strays=_strays(listings, found, records.refused | records.waiting, journal_id),
         troubles=tuple(troubles),
+        records=tuple(read.record for read in records.read.values() if read.record is not None),
     )
 
 

@@ -118,4 +118,17 @@ class HoldReason(StrEnum):
     """A promise would have been broken by the next step, which was refused. A bug: please report it."""
 
 
+class LeftReason(StrEnum):
+    """Why something that could be done now was left for a later sweep."""
+
+    LIMIT = "limit"
+    """This sweep was to start no more rotations (`--limit`)."""
+    STARTS_PER_HOUR = "starts_per_hour"
+    """So many rotations were started within the last hour, by all processes together."""
+    BREAKER_OPEN = "breaker_open"
+    """Rotations fail under its provider, so no more are started there for now."""
+    STOPPING = "stopping"
+    """The process was asked to stop."""
+
+
 Reason = RotateReason | RevokeReason | WaitReason | HoldReason

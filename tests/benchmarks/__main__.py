@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import secrets
 import statistics
+import sys
 from datetime import timedelta
 
 import click
@@ -73,6 +74,7 @@ async def ours(server: VaultServer, base_url: str, project_id: str, management: 
             await connected.survey(),
             lambda lineage: connected.ports(lineage, stopping=lambda: False, tell=lambda _told: None),
             concurrency=CONCURRENCY,
+            starts_per_hour=sys.maxsize,
         )
         return sum(isinstance(action, Rotate) for result in results for action in result.done)
     finally:

@@ -15,7 +15,7 @@ from rotator.errors import Ambiguous, Denied, InvariantViolation, PortError, Rej
 from rotator.inventory.fleet import Stray
 from rotator.inventory.records import Trouble
 from rotator.model.key import Mark
-from rotator.model.reason import HoldReason, RevokeReason, RotateReason
+from rotator.model.reason import HoldReason, LeftReason, RevokeReason, RotateReason
 from rotator.model.record import Claim
 from rotator.model.secret import Secret
 from rotator.model.snapshot import Snapshot
@@ -25,6 +25,7 @@ from rotator.policy.match import Exclusion
 from rotator.policy.policy import Adopt, Policy
 from rotator.policy.settings import ProviderSettings, SecretReference, SecretSource
 from rotator.ports import Proof
+from rotator.reconcile import Left
 from tests.core.test_fleet import file as files
 from tests.support.builders import (
     BEFORE_FIRST,
@@ -259,16 +260,26 @@ def test_a_plan_looks_past_the_adoption(seen: Snapshot, policy: Policy, said: st
 
 def test_what_a_sweep_left_is_told_with_its_reason() -> None:
     due = line(unrecorded(key()))
-
-    assert "left for later (--limit)" in show.once(report(due), stopped=False)
-    assert "left for later (asked to stop)" in show.once(report(due), stopped=True)
+    for left, said in (
+        (Left(LeftReason.LIMIT), "(--limit)"),
+        (Left(LeftReason.STARTS_PER_HOUR), "(`starts_per_hour` is reached)"),
+        (Left(LeftReason.STOPPING), "(asked to stop)"),
+        (
+            Left(LeftReason.BREAKER_OPEN, "create key p: 500"),
+            "(the breaker of its provider is open, after create key p: 500)",
+        ),
+        (None, "(too many steps in one go)"),
+    ):
+        shown = show.once(report(replace(due, left_because=left)), stopped=False)
+        assert f"left for later {said}: take the key in" in " ".join(shown.split())
     assert "not looked at: asked to stop" in show.once(report(unseen(None)), stopped=True)
 
 
 def test_the_document_is_json_whatever_is_in_it() -> None:
     stray = Stray(provider="asr", key=key(comment="\x1b[2J\u202e"))
     down = Trouble(what="provider tts", error=Unavailable("list keys", "p", "503"))
-    lines = (line(HELD), line(FAILED_REVOKE), line(unrecorded(key())), unseen(down.error), line(BACKING_OFF))
+    left = replace(line(unrecorded(key())), left_because=Left(LeftReason.BREAKER_OPEN, "create key p: 500"))
+    lines = (line(HELD), line(FAILED_REVOKE), left, unseen(down.error), line(BACKING_OFF))
     text = documents.text_of(documents.of_report(report(*lines, strays=(stray,), troubles=(down,))))
     document = json.loads(text)
 
@@ -294,6 +305,7 @@ def test_the_document_is_json_whatever_is_in_it() -> None:
     ]
     assert failing["last_failure"]["tried"] == "overlap_ended"
     assert (new["phase"], new["version"], new["decision"]["action"]) == ("unadopted", None, "adopt")
+    assert (new["left"], gone["left"]) == ({"reason": "breaker_open", "detail": "create key p: 500"}, None)
     assert (gone["phase"], gone["decision"], gone["error"]["error"]) == ("unknown", None, "Unavailable")
     assert isinstance(line(HELD).decision, Hold)
 

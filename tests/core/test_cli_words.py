@@ -13,7 +13,7 @@ import pytest
 from rotator.cli import failures, words
 from rotator.cli.app import rotator
 from rotator.errors import Ambiguous, Denied, PortError, Rejected
-from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
+from rotator.model.reason import HoldReason, LeftReason, RevokeReason, RotateReason, WaitReason
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle
 from rotator.policy.match import Exclusion
@@ -25,6 +25,7 @@ ALL: tuple[tuple[type[StrEnum], Mapping[Any, str]], ...] = (
     (WaitReason, words.WAIT),
     (HoldReason, words.HOLD),
     (HoldReason, words.CURE),
+    (LeftReason, words.LEFT),
     (Exclusion, words.EXCLUSION),
     (Obstacle, words.OBSTACLE),
 )

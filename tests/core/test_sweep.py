@@ -207,7 +207,9 @@ async def swept(
         stopping=stopping,
         tell=tell,
     )
-    ended = await sweep(fleet, lambda _: ports, globs=globs, concurrency=concurrency, limit=limit)
+    ended = await sweep(
+        fleet, lambda _: ports, globs=globs, concurrency=concurrency, starts_per_hour=60, limit=limit
+    )
     return {one.lineage.removeprefix("secret/"): one for one in ended}
 
 

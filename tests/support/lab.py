@@ -159,6 +159,7 @@ class Lab:
             await connected.survey(),
             lambda lineage: connected.ports(lineage, stopping=lambda: False, tell=self.told.append),
             concurrency=4,
+            starts_per_hour=connected.file.limits.starts_per_hour,
         )
         return {result.lineage.rpartition("/")[2]: result for result in results}
 
