@@ -1,0 +1,64 @@
+"""An event loop in which waiting takes no time: its clock jumps to whatever is due next.
+
+For code that opens no connection. When nothing is due and nobody waits for anything that can still happen, real
+loops wait for ever; this one says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import selectors
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any, ParamSpec
+
+from rotator.clock import SystemClock
+from tests.support.virtual_clock import START, VirtualClock
+
+P = ParamSpec("P")
+
+
+class _Jumping(selectors.SelectSelector):
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise AssertionError("everything waits for something that will never happen")
+        self.now += timeout
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._jumping = _Jumping()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+class LoopClock(VirtualClock):
+    """The clock of a virtual loop: many can sleep on it at once."""
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, duration: timedelta) -> None:
+        await SystemClock().sleep(duration)
+
+
+def virtually(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Play a test in virtual time."""
+
+    @functools.wraps(test)
+    def played(*args: P.args, **kwargs: P.kwargs) -> None:
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(test(*args, **kwargs))
+
+    return played
