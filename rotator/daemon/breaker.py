@@ -2,7 +2,7 @@
 
     closed      any number may be started
     half-open   one may, as the probe; the others wait for its outcome
-    open        none may, except one that can't wait, as the probe
+    open        none may, except one that is late, as the probe
 
     closed -> open          three failures of one kind in a row, or one refusal of our own credential
     closed -> half-open     a sweep begins with many rotations due, and nothing says that even one will work
@@ -82,20 +82,22 @@ class Breaker:
         if waited or (self.state is State.CLOSED and due >= MANY):
             self.state = State.HALF_OPEN
 
-    def may_start(self, *, hurried: bool) -> Answer:
-        """Return whether a rotation may be started now. One that is `hurried` can't wait until the breaker closes."""
+    def may_start(self, *, late: bool) -> Answer:
+        """Return whether a rotation may be started now. One that is `late` can't wait until the breaker closes."""
         match self.state:
             case State.CLOSED:
                 return Answer.GO
-            case State.OPEN if not hurried:
+            case State.OPEN if not late:
                 return Answer.LEAVE
             case State.HALF_OPEN | State.OPEN:
                 return Answer.WAIT if self._probing else Answer.GO
 
     def start(self) -> bool:
-        """Note the start of a rotation that may be started, and return whether it is the probe."""
-        self._probing = self.state is not State.CLOSED
-        return self._probing
+        """Note the start of a rotation, and return whether it is the probe."""
+        if self.state is State.CLOSED or self._probing:
+            return False
+        self._probing = True
+        return True
 
     def ended(self, outcome: Outcome, now: float, *, probe: bool) -> None:
         """Note how a rotation ended."""

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import IntEnum
 from operator import attrgetter
 
-from rotator.daemon.breaker import Answer, Breaker, Outcome, Shown
+from rotator.daemon.breaker import Answer, Breaker, Outcome, Shown, State
 from rotator.errors import Conflict, PortError
 from rotator.model.reason import LeftReason, RotateReason
-from rotator.model.record import Record
+from rotator.model.record import Attempt, Record, Rotated
 from rotator.plan.actions import Rotate
 from rotator.policy.policy import Policy
 from rotator.policy.schedule import latest_safe_start
@@ -33,25 +34,41 @@ NEEDED = frozenset({"list keys", "read key", "create key", "prove secret", "prov
 """What a rotation asks of a provider. Other errors are Vault's, or those of deleting."""
 
 
-def hurried(rotate: Rotate, policy: Policy, at: datetime) -> bool:
-    """Return whether a rotation can't wait: no hour is too full for it, and it may be the probe of an open breaker.
+class Haste(IntEnum):
+    """What a rotation need not wait for: each includes what stands above it."""
 
-    `at` is now on the provider's clock.
-    """
+    NONE = 0
+    """It waits for everything."""
+    ORDERED = 1
+    """A person ordered it: no hour is too full for it, though it is counted."""
+    LATE = 2
+    """Consumers fail, or will before their overlap is over: it may be the probe of an open breaker."""
+    EMERGENCY = 3
+    """It asks no breaker."""
+
+
+def haste(rotate: Rotate, policy: Policy, at: datetime) -> Haste:
+    """Return what a rotation need not wait for. `at` is now on the provider's clock."""
+    if rotate.reason is RotateReason.EMERGENCY:
+        return Haste.EMERGENCY
     safe_until = latest_safe_start(policy, rotate.replaces.expires_at)
     too_late = safe_until is not None and at >= safe_until
-    return too_late or rotate.reason is RotateReason.SERVED_KEY_REFUSED
+    if too_late or rotate.reason is RotateReason.SERVED_KEY_REFUSED:
+        return Haste.LATE
+    return Haste.ORDERED if rotate.reason is RotateReason.ORDERED else Haste.NONE
 
 
 def recent_starts(records: Iterable[Record], now: datetime) -> int:
     """Return how many rotations were started within the last hour, by whichever process, as far as records tell.
 
-    An attempt of which it is certain that it made no key is in none.
+    An attempt of which it is certain that it made no key is in no record.
     """
     since = now - HOUR
-    begun = {a.rotation_id for record in records for a in record.attempts if a.intent_at > since}
-    done = {r.rotation_id for record in records for r in record.history if r.published_at > since}
-    return len(begun | done)
+    begun: list[Attempt | Rotated] = []
+    for record in records:
+        begun += [*record.attempts, *record.history]
+    made = (one for one in begun if one.reason is not RotateReason.IMPORTED)
+    return len({one.rotation_id for one in made if one.intent_at > since})
 
 
 def outcome_of(ended: Reconciled) -> Outcome:
@@ -77,16 +94,19 @@ class Slots:
     promised: int = 0
     """Granted, and neither started nor given back yet."""
 
-    def used_up(self, *, hurried: bool) -> LeftReason | None:
+    def used_up(self, haste: Haste) -> LeftReason | None:
         """Return which limit is reached."""
-        if self.limit is not None and self.taken >= self.limit:
-            return LeftReason.LIMIT
-        return LeftReason.STARTS_PER_HOUR if not hurried and self.taken >= self.an_hour else None
+        return next((reason for bound, reason in self._bounds(haste) if self.taken >= bound), None)
 
-    def would_do(self, others: int, *, hurried: bool) -> bool:
+    def would_do(self, haste: Haste, *, others: int) -> bool:
         """Return whether a start is left besides those promised and one for each of `others`."""
-        bounds = [bound for bound in (self.limit, None if hurried else self.an_hour) if bound is not None]
-        return all(self.taken + self.promised + others < bound for bound in bounds)
+        return all(self.taken + self.promised + others < bound for bound, _ in self._bounds(haste))
+
+    def _bounds(self, haste: Haste) -> Iterator[tuple[int, LeftReason]]:
+        if self.limit is not None:
+            yield self.limit, LeftReason.LIMIT
+        if haste is Haste.NONE:
+            yield self.an_hour, LeftReason.STARTS_PER_HOUR
 
 
 @dataclass(slots=True)
@@ -95,7 +115,7 @@ class _Wish:
 
     rank: int
     provider: str
-    hurried: bool
+    haste: Haste
     answer: Callable[[Left | None], None]
     probe: bool = False
     promised: bool = True
@@ -129,9 +149,9 @@ class Starts:
         self._undecided.remove(rank)
         self._looked_at(self._providers[rank])
 
-    def wishes(self, rank: int, *, hurried: bool, answer: Callable[[Left | None], None]) -> None:
+    def wishes(self, rank: int, haste: Haste, answer: Callable[[Left | None], None]) -> None:
         """Note that a lineage was looked at and is due. `answer` is called, once, when it may start or is left."""
-        wish = _Wish(rank, self._providers[rank], hurried, answer)
+        wish = _Wish(rank, self._providers[rank], haste, answer)
         insort(self._waiting[wish.provider], wish, key=attrgetter("rank"))
         self._looked_at(wish.provider)
 
@@ -139,10 +159,10 @@ class Starts:
         """Return what has come in between for a lineage that may start; None: its rotation is started now."""
         wish = self._running[rank]
         breaker = self._breakers[wish.provider]
-        if not wish.probe and breaker.may_start(hurried=False) is not Answer.GO:
+        if not wish.probe and wish.haste is not Haste.EMERGENCY and breaker.state is not State.CLOSED:
             return Left(LeftReason.BREAKER_OPEN, breaker.why)
         self._give_back(wish)
-        used_up = self._slots.used_up(hurried=wish.hurried)
+        used_up = self._slots.used_up(wish.haste)
         if used_up is not None:
             return Left(used_up)
         self._slots.taken += 1
@@ -190,10 +210,9 @@ class Starts:
 
     def _left(self, wish: _Wish) -> Left | None:
         """Return why a wish will not be granted in this sweep."""
-        breaker = self._breakers[wish.provider]
-        if breaker.may_start(hurried=wish.hurried) is Answer.LEAVE:
-            return Left(LeftReason.BREAKER_OPEN, breaker.why)
-        used_up = self._slots.used_up(hurried=wish.hurried)
+        if self._asked(wish) is Answer.LEAVE:
+            return Left(LeftReason.BREAKER_OPEN, self._breakers[wish.provider].why)
+        used_up = self._slots.used_up(wish.haste)
         return None if used_up is None else Left(used_up)
 
     def _may_go(self, wish: _Wish) -> bool:
@@ -201,6 +220,11 @@ class Starts:
         more_urgent = bisect_left(self._undecided, wish.rank)
         return (
             running < self._at_once
-            and self._breakers[wish.provider].may_start(hurried=wish.hurried) is Answer.GO
-            and self._slots.would_do(more_urgent, hurried=wish.hurried)
+            and self._asked(wish) is Answer.GO
+            and self._slots.would_do(wish.haste, others=more_urgent)
         )
+
+    def _asked(self, wish: _Wish) -> Answer:
+        if wish.haste is Haste.EMERGENCY:
+            return Answer.GO
+        return self._breakers[wish.provider].may_start(late=wish.haste is Haste.LATE)

@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 
 from rotator import log
 from rotator.daemon.breaker import Breaker, Outcome, Shown
-from rotator.daemon.starts import Slots, Starts, hurried, outcome_of, recent_starts
+from rotator.daemon.starts import Slots, Starts, haste, outcome_of, recent_starts
 from rotator.daemon.turns import Turns, share
 from rotator.inventory.fleet import Fleet, Found
 from rotator.inventory.observe import observe
@@ -25,7 +25,7 @@ from rotator.model.reason import LeftReason
 from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Action, Rotate, Wait
 from rotator.plan.decide import decide
-from rotator.plan.facts import head
+from rotator.plan.facts import emergency, head
 from rotator.ports import Ports
 from rotator.reconcile import Left, Reconciled, Turn, reconcile
 
@@ -45,7 +45,7 @@ async def sweep(
     """Reconcile every lineage of the fleet that a glob names (all, without globs), and return where each stands.
 
     At most `limit` rotations are started, and at most `starts_per_hour` within an hour by all processes
-    together, those of the most urgent keys; what can't wait is counted in the latter, and not bound by it.
+    together, those of the most urgent keys; what has `Haste` is counted in the latter, and not bound by it.
     `breakers`, by provider, are kept from sweep to sweep by a process that sweeps again.
 
     Nothing is started any more once the process is asked to stop, or the sweep is cancelled; lineages whose
@@ -117,9 +117,7 @@ class _Sweep:
         decision, snapshot = due
         at = snapshot.on_provider_clock(ports.clock.now())
         granted: asyncio.Future[Left | None] = asyncio.get_running_loop().create_future()
-        self._starts.wishes(
-            rank, hurried=hurried(decision, found.assignment.policy, at), answer=granted.set_result
-        )
+        self._starts.wishes(rank, haste(decision, found.assignment.policy, at), granted.set_result)
         left = await granted
         return replace(looked, left=left) if left else await self._rotate(rank, found, ports, looked)
 
@@ -207,10 +205,10 @@ def named(fleet: Fleet, globs: tuple[str, ...]) -> tuple[Found, ...]:
     )
 
 
-def _urgency(found: Found, holder: str, fleet: Fleet) -> tuple[bool, datetime, str]:
+def _urgency(found: Found, holder: str, fleet: Fleet) -> tuple[bool, bool, datetime, str]:
     """Return what lineages are ordered by.
 
-    Those whose last try to rotate failed come last: what fails for a reason of its own must not take the starts of
+    Emergencies come first. Those whose last try to rotate failed come last: what fails for a reason of its own must not take the starts of
     the others, nor be the probe that keeps a breaker open. Then counts the expiry of the key in use. Among equals the
     order is shuffled by the name of this process, so that several replicas do not all begin with the same one.
     """
@@ -223,4 +221,4 @@ def _urgency(found: Found, holder: str, fleet: Fleet) -> tuple[bool, datetime, s
     failure = record.rotate_failure if record else None
     failing = failure is not None and failure.policy_fingerprint == found.assignment.policy.fingerprint
     shuffled = hashlib.sha256(f"{holder} {lineage.lineage_id}".encode()).hexdigest()
-    return (failing, expires_at or _NEVER, shuffled)
+    return (not emergency(record), failing, expires_at or _NEVER, shuffled)

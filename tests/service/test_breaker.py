@@ -61,16 +61,16 @@ def after_begin(at: Reached, due: int) -> Reached:
     return replace(at, breaker=breaker, state=expected)
 
 
-def after_ask(at: Reached, *, hurried: bool) -> Reached:
+def after_ask(at: Reached, *, late: bool) -> Reached:
     breaker = copy.copy(at.breaker)
-    answer = breaker.may_start(hurried=hurried)
+    answer = breaker.may_start(late=late)
     if at.state is State.CLOSED:
         expected = Answer.GO
-    elif at.state is State.OPEN and not hurried:
+    elif at.state is State.OPEN and not late:
         expected = Answer.LEAVE
     else:
         expected = Answer.WAIT if any(at.running) else Answer.GO
-    assert answer is expected, f"{hurried=} asks: {at}"
+    assert answer is expected, f"{late=} asks: {at}"
     if answer is not Answer.GO or len(at.running) == RUNNING_AT_MOST:
         return at
     probe = breaker.start()
@@ -107,8 +107,8 @@ def after_end(at: Reached, which: int, outcome: Outcome) -> Reached:
 def next_of(at: Reached) -> Iterator[Reached]:
     for due in (0, 1, MANY - 1, MANY):
         yield after_begin(at, due)
-    for hurried in (False, True):
-        yield after_ask(at, hurried=hurried)
+    for late in (False, True):
+        yield after_ask(at, late=late)
     for which in range(len(at.running)):
         for outcome in OUTCOMES:
             yield after_end(at, which, outcome)

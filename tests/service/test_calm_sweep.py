@@ -247,8 +247,8 @@ async def test_an_hour_takes_so_many_starts_by_all_processes_together() -> None:
     paths = due(crowd, 6)
     begun = replace(a.attempt("1" * 16), intent_at=NOW - 59 * MINUTE)
     long_ago = replace(a.attempt("2" * 16), intent_at=NOW - 61 * MINUTE)
-    done = replace(a.rotated("1" * 16), published_at=NOW - 58 * MINUTE)
-    pruned = replace(a.rotated("3" * 16), published_at=NOW - MINUTE)
+    done = replace(a.rotated("1" * 16), intent_at=NOW - 59 * MINUTE)
+    pruned = replace(a.rotated("3" * 16), intent_at=NOW - MINUTE)
     crowd.add(
         "busy",
         due=False,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from rotator.daemon.breaker import Breaker, Outcome, Shown, State
-from rotator.daemon.starts import Slots, Starts, hurried, outcome_of, recent_starts
+from rotator.daemon.starts import Haste, Slots, Starts, haste, outcome_of, recent_starts
 from rotator.errors import Conflict, Denied, InvariantViolation, RotatorError, Unavailable
 from rotator.model.reason import LeftReason, RotateReason
 from rotator.model.record import Attempt, Rotated
@@ -29,7 +29,7 @@ class Lineage:
 
     provider: str
     due: bool = True
-    hurried: bool = False
+    haste: Haste = Haste.NONE
     asks: bool = True
     end: Outcome = Shown.WORKS
 
@@ -71,7 +71,7 @@ class Play:
             self.most_running[one.provider] = max(under, self.most_running.get(one.provider, 0))
 
         if one.due:
-            self.starts.wishes(rank, hurried=one.hurried, answer=answer)
+            self.starts.wishes(rank, one.haste, answer)
         else:
             self.starts.seen(rank)
 
@@ -105,7 +105,7 @@ lineages = some.lists(
         Lineage,
         provider=some.sampled_from(["asr", "tts", "agent"]),
         due=some.booleans(),
-        hurried=some.booleans(),
+        haste=some.sampled_from(Haste),
         asks=some.booleans(),
         end=some.sampled_from(ENDS),
     ),
@@ -144,7 +144,7 @@ def test_every_wish_is_answered_and_no_limit_is_passed(
     assert limit is None or len(play.started) <= limit
     assert all(running <= at_once for running in play.most_running.values())
     for position, rank in enumerate(play.started):
-        assert lineages[rank].hurried or position < an_hour
+        assert lineages[rank].haste or position < an_hour
     if limit is not None and LeftReason.LIMIT in play.reasons().values():
         assert len(play.started) == limit
         first = min(rank for rank, reason in play.reasons().items() if reason is LeftReason.LIMIT)
@@ -180,18 +180,44 @@ def test_a_start_that_was_promised_and_not_used_is_given_back() -> None:
     assert play.reasons() == {2: LeftReason.LIMIT}
 
 
-def test_what_cannot_wait_is_counted_all_the_same() -> None:
-    play = Play([Lineage("asr"), Lineage("asr", hurried=True), Lineage("asr")], an_hour=2).all()
+@pytest.mark.parametrize("haste", [Haste.ORDERED, Haste.LATE, Haste.EMERGENCY])
+def test_no_hour_is_too_full_for_haste_and_it_is_counted_all_the_same(haste: Haste) -> None:
+    play = Play([Lineage("asr"), Lineage("asr", haste=haste), Lineage("asr")], an_hour=2).all()
     assert play.started == [0, 1]
     assert play.reasons() == {2: LeftReason.STARTS_PER_HOUR}
 
-    full = Play([Lineage("asr"), Lineage("asr", hurried=True)], an_hour=-7).all()
+    full = Play([Lineage("asr"), Lineage("asr", haste=haste)], an_hour=-7).all()
     assert full.started == [1]
     assert full.reasons() == {0: LeftReason.STARTS_PER_HOUR}
 
 
-def test_a_limit_binds_what_cannot_wait_as_well() -> None:
-    assert Play([Lineage("asr", hurried=True)] * 2, limit=1).all().started == [0]
+def test_a_limit_binds_the_hasty_as_well() -> None:
+    assert Play([Lineage("asr", haste=Haste.EMERGENCY)] * 2, limit=1).all().started == [0]
+
+
+@pytest.mark.parametrize(
+    ("haste", "started"),
+    [(Haste.NONE, []), (Haste.ORDERED, []), (Haste.LATE, [0]), (Haste.EMERGENCY, [0, 1, 2])],
+)
+def test_an_open_breaker_lets_one_late_probe_through_and_every_emergency(
+    haste: Haste, started: list[int]
+) -> None:
+    opened = Breaker()
+    opened.state = State.OPEN
+    play = Play([Lineage("asr", haste=haste, end=DOWN)] * 3, at_once=3, breakers={"asr": opened})
+    for rank in range(3):
+        play.look(rank)
+    assert play.running == started
+
+
+def test_an_emergency_waits_for_no_canary() -> None:
+    emergencies = [Lineage("asr", haste=Haste.EMERGENCY)] * 2
+    play = Play([*emergencies, *[Lineage("asr")] * 3], at_once=3)
+    for rank in range(5):
+        play.look(rank)
+    assert play.running == [0, 1]
+    play.end(0)
+    assert play.running == [1, 2, 3], "one of them was the canary for the others"
 
 
 def test_one_broken_provider_leaves_its_starts_to_the_others() -> None:
@@ -208,18 +234,21 @@ SAFE_UNTIL = POLICY.overlap + POLICY.prove_deadline + POLICY.retry_max
 @pytest.mark.parametrize(
     ("reason", "left", "expected"),
     [
-        (RotateReason.DUE_BY_EXPIRY, SAFE_UNTIL + TICK, False),
-        (RotateReason.DUE_BY_EXPIRY, SAFE_UNTIL, True),
-        (RotateReason.DUE_BY_AGE, -DAY, True),
-        (RotateReason.DUE_BY_AGE, None, False),
-        (RotateReason.ADOPT_NOW, 80 * DAY, False),
-        (RotateReason.SERVED_KEY_REFUSED, 80 * DAY, True),
-        (RotateReason.SERVED_KEY_REFUSED, None, True),
+        (RotateReason.DUE_BY_EXPIRY, SAFE_UNTIL + TICK, Haste.NONE),
+        (RotateReason.DUE_BY_EXPIRY, SAFE_UNTIL, Haste.LATE),
+        (RotateReason.DUE_BY_AGE, -DAY, Haste.LATE),
+        (RotateReason.DUE_BY_AGE, None, Haste.NONE),
+        (RotateReason.ADOPT_NOW, 80 * DAY, Haste.NONE),
+        (RotateReason.SERVED_KEY_REFUSED, 80 * DAY, Haste.LATE),
+        (RotateReason.SERVED_KEY_REFUSED, None, Haste.LATE),
+        (RotateReason.ORDERED, 80 * DAY, Haste.ORDERED),
+        (RotateReason.ORDERED, SAFE_UNTIL, Haste.LATE),
+        (RotateReason.EMERGENCY, None, Haste.EMERGENCY),
     ],
 )
-def test_what_cannot_wait(reason: RotateReason, left: timedelta | None, *, expected: bool) -> None:
+def test_what_makes_haste(reason: RotateReason, left: timedelta | None, expected: Haste) -> None:
     key = replace(a.current().key, expires_at=None if left is None else NOW + left)
-    assert hurried(Rotate(reason, key), POLICY, NOW) is expected
+    assert haste(Rotate(reason, key), POLICY, NOW) is expected
 
 
 def test_an_hour_counts_each_rotation_once_however_it_is_remembered() -> None:
@@ -227,14 +256,15 @@ def test_an_hour_counts_each_rotation_once_however_it_is_remembered() -> None:
         return replace(a.attempt(rotation_id), intent_at=NOW - ago)
 
     def done(rotation_id: str, ago: timedelta) -> Rotated:
-        return replace(a.rotated(rotation_id), published_at=NOW - ago)
+        return replace(a.rotated(rotation_id), intent_at=NOW - ago)
 
     record = a.record()
     cases: tuple[tuple[tuple[Attempt, ...], tuple[Rotated, ...], int], ...] = (
         ((), (), 0),
         ((begun("a", HOUR),), (done("a", HOUR),), 0),
-        ((begun("a", HOUR - TICK),), (done("a", 50 * MINUTE),), 1),
-        ((begun("a", HOUR),), (done("a", 59 * MINUTE),), 1),
+        ((begun("a", HOUR - TICK),), (done("a", HOUR - TICK),), 1),
+        ((), (done("a", 59 * MINUTE),), 1),
+        ((replace(begun("a", MINUTE), reason=RotateReason.IMPORTED),), (), 0),
         ((begun("a", MINUTE), begun("b", MINUTE)), (done("c", MINUTE),), 3),
         ((begun("a", -MINUTE),), (), 1),
     )
