@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.daemon.starts import NEEDED
 from rotator.errors import Ambiguous, Denied, PortError, Rejected, Throttled, Unavailable
 from rotator.http import HttpClient
 from rotator.providers.deepgram import Deepgram
@@ -38,13 +39,30 @@ def expected(fault: Fault, *, writes: bool) -> type[PortError]:
     return Ambiguous if writes else Unavailable
 
 
-@pytest.mark.parametrize("fault", FAILURES)
+@pytest.mark.parametrize("fault", [fault for fault in FAILURES if fault is not Fault.THROTTLED])
 @pytest.mark.parametrize("operation", READS)
 async def test_a_read_that_fails_may_be_repeated(deepgram: Bench, operation: Operation, fault: Fault) -> None:
     deepgram.simulator.faults.schedule(operation, fault)
-    with pytest.raises(expected(fault, writes=False)):
+    with pytest.raises(expected(fault, writes=False)) as caught:
         await READS[operation](deepgram)
+    assert caught.value.operation in NEEDED
     await READS[operation](deepgram)
+
+
+@pytest.mark.parametrize("operation", READS)
+async def test_after_a_throttled_call_nothing_is_sent_before_its_time(
+    deepgram: Bench, operation: Operation
+) -> None:
+    deepgram.simulator.faults.schedule(operation, Fault.THROTTLED)
+    with pytest.raises(Throttled, match="429"):
+        await READS[operation](deepgram)
+    sent = len(deepgram.simulator.log)
+    for later in READS.values():
+        with pytest.raises(Throttled, match="not sent") as caught:
+            await later(deepgram)
+        assert caught.value.retry_after is not None
+        assert timedelta(seconds=5) < caught.value.retry_after < timedelta(seconds=7)
+    assert len(deepgram.simulator.log) == sent
 
 
 @pytest.mark.promise("P2", "P6")
