@@ -107,7 +107,7 @@ class _Sweep:
         ports = replace(given, stopping=lambda: self._cancelled or given.stopping())
         try:
             looked = await self._look(found, ports)
-            due = None if ports.stopping() else _due(looked)
+            due = _due(looked)
         except BaseException:
             self._starts.seen(rank)  # so that nobody waits for it
             raise

@@ -11,8 +11,9 @@ import pytest
 
 from rotator.daemon.breaker import State
 from rotator.errors import Denied, Unavailable
+from rotator.model.order import Order, OrderKind
 from rotator.model.reason import LeftReason
-from rotator.model.record import Claim
+from rotator.model.record import Claim, Standing
 from rotator.plan.actions import Adopt, Revoke, Rotate, Wait
 from rotator.policy.policy import Adopt as AdoptMode
 from rotator.reconcile import Left, Reconciled
@@ -222,6 +223,55 @@ async def test_what_failed_last_time_lets_the_others_go_first() -> None:
 
 
 @virtually
+async def test_a_key_that_is_new_and_due_is_taken_in_and_then_rotated() -> None:
+    crowd = Crowd()
+    crowd.add("new", new=True)
+    ended = await crowd.sweep()
+
+    assert [type(did) for did in ended["new"].done] == [Adopt, Rotate]
+
+
+@virtually
+async def test_what_was_seen_is_shown_though_the_second_look_fails() -> None:
+    crowd = Crowd()
+    crowd.add("due").fails("read_record", Unavailable("read record", "due", "503"))
+    ended = await crowd.sweep()
+
+    assert isinstance(ended["due"].error, Unavailable)
+    assert ended["due"].last is not None
+
+
+@virtually
+async def test_an_emergency_goes_first_and_waits_for_nothing() -> None:
+    crowd = Crowd()
+    paths = due(crowd, 4)
+    order = Order(kind=OrderKind.EMERGENCY, who="ann", why="leaked", at=NOW)
+    for path in ("leaked", "leaked too"):
+        crowd.add(
+            path, expires=80 * DAY, record=lambda record: replace(record, standing=Standing(order=order))
+        ).latency = SECOND
+    ended = await crowd.sweep(starts_per_hour=0)
+
+    assert rotated(ended) == {"leaked", "leaked too"}
+    created = {call.path: call.at for call in crowd.called if call.name == "create_key"}
+    assert created["leaked"] == created["leaked too"]
+    assert left(ended) == dict.fromkeys(paths, LeftReason.STARTS_PER_HOUR)
+
+
+@virtually
+async def test_an_emergency_is_started_though_the_breaker_is_open() -> None:
+    crowd = Crowd()
+    paths = due(crowd, 3)
+    crowd.parts[paths[0]].fails("create_key", Unavailable("create key", "project-1", "500"))
+    await crowd.sweep()
+    order = Order(kind=OrderKind.EMERGENCY, who="ann", why="leaked", at=NOW)
+    crowd.add("leaked", record=lambda record: replace(record, standing=Standing(order=order)))
+
+    assert crowd.breakers["asr"].state is State.OPEN
+    assert "leaked" in rotated(await crowd.sweep())
+
+
+@virtually
 async def test_only_starts_are_held_back() -> None:
     """Taking in and deleting go on, whatever is said of starts."""
     crowd = Crowd()
@@ -317,6 +367,26 @@ async def test_to_stop_ends_the_waits_once_the_canary_has_ended() -> None:
     assert crowd.created() == paths[:1]
     assert rotated(ended) == {paths[0]}
     assert left(ended) == dict.fromkeys(paths[1:], LeftReason.STOPPING)
+    names = [call.name for call in crowd.called if call.path in paths[1:]]
+    assert "read_record" not in names, "they were looked at again"
+
+
+@virtually
+async def test_a_bug_in_one_keeps_no_other_from_its_end() -> None:
+    crowd = Crowd()
+    paths = due(crowd, 3)
+    asked = iter((False, RuntimeError("a bug")))
+
+    def stopping() -> bool:
+        answer = next(asked, False)
+        if isinstance(answer, RuntimeError):
+            raise answer
+        return answer
+
+    with pytest.raises(RuntimeError):
+        await crowd.sweep(concurrency=1, stopping=stopping)
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
+    assert len([call for call in crowd.called if call.name == "publish"]) == 2, paths
 
 
 @virtually

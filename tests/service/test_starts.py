@@ -75,18 +75,19 @@ class Play:
         else:
             self.starts.seen(rank)
 
+    def ask(self, rank: int) -> None:
+        refused = self.starts.refuses(rank)
+        if refused is None:
+            self.started.append(rank)
+        else:
+            self.left[rank] = refused
+
     def end(self, rank: int) -> None:
         one = self.lineages[rank]
-        outcome: Outcome = Shown.NOTHING
-        if one.asks:
-            refused = self.starts.refuses(rank)
-            if refused is None:
-                self.started.append(rank)
-                outcome = one.end
-            else:
-                self.left[rank] = refused
+        if one.asks and rank not in self.started:
+            self.ask(rank)
         self.running.remove(rank)
-        self.starts.ended(rank, outcome)
+        self.starts.ended(rank, one.end if rank in self.started else Shown.NOTHING)
 
     def all(self) -> Play:
         """Look at each in order, then let them end in the order in which they were let go."""
@@ -172,6 +173,15 @@ def test_nothing_goes_under_a_provider_before_all_its_lineages_were_looked_at() 
     assert play.running == [2], "another provider is waited for"
     play.look(1)
     assert play.running == [2, 0]
+
+
+def test_a_start_counts_once() -> None:
+    play = Play([Lineage("asr"), Lineage("tts"), Lineage("agent")], limit=3)
+    play.look(0)
+    play.ask(0)
+    play.look(1)
+    play.look(2)
+    assert play.running == [0, 1, 2]
 
 
 def test_a_start_that_was_promised_and_not_used_is_given_back() -> None:
