@@ -41,6 +41,7 @@ LONGEST_RETRY_AFTER = timedelta(days=1)
 
 _YEARS = range(2000, 3000)
 """What a clock can show: with a difference of more than that from ours, nothing could be computed."""
+
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=60)
 """How long nothing is sent after a rate limit that names no time: doubled each time, until a call is let through."""

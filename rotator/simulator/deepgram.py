@@ -67,7 +67,8 @@ class _Dropped:
 class DeepgramSimulator:
     """One simulated Deepgram over one world. `latency` is how long each call takes, by the world's clock.
 
-    `faults` and `latency` may be changed at any time; `log` holds every call that came.
+    `retry_after` is the time that it names to throttled calls, in whole seconds. `faults`, `latency` and that may be
+    changed at any time; `log` holds every call that came.
     """
 
     def __init__(self, world: World, *, latency: timedelta = timedelta(0)) -> None:
@@ -75,6 +76,7 @@ class DeepgramSimulator:
         self.world = world
         self.faults = Faults()
         self.latency = latency
+        self.retry_after = timedelta(seconds=7)
         self.log: list[Logged] = []
         self.app = Starlette(
             routes=[
@@ -153,7 +155,7 @@ class DeepgramSimulator:
             case Fault.THROTTLED:
                 body = {"err_code": "TOO_MANY_REQUESTS", "err_msg": "Too many requests."}
                 response = self._dated(Reply(429, body))
-                response.headers["Retry-After"] = "7"
+                response.headers["Retry-After"] = str(round(self.retry_after.total_seconds()))
                 return response
 
     def _perform(self, ask: Ask) -> Reply:

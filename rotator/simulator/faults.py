@@ -36,7 +36,7 @@ class Fault(StrEnum):
     ERROR500_DONE = "error500_done"
     """It is done; 500."""
     THROTTLED = "throttled"
-    """Nothing is done; 429 with a Retry-After of 7 seconds."""
+    """Nothing is done; 429 with the Retry-After of the simulator."""
     FORBIDDEN = "forbidden"
     """Nothing is done; 403 for a missing right."""
     GARBLED = "garbled"

@@ -19,7 +19,7 @@ REFUSED: PortError = Denied("create key", "project-1", "403")
 
 OUTCOMES: tuple[Outcome, ...] = (Shown.WORKS, Shown.NOTHING, DOWN, UNPROVEN, LOST, REFUSED)
 
-RUNNING_AT_MOST = 3
+RUNNING_AT_MOST = 2
 
 
 @dataclass(frozen=True)
