@@ -22,14 +22,13 @@ from rotator.policy.settings import (
     PolicyFile,
     ProviderSettings,
     RuntimeSettings,
-    SecretReference,
-    TokenAuth,
     VaultReference,
 )
 from rotator.policy.settings_reader import read_url
 from rotator.ports import Control, Destinations, Journal, Ports, Provider
 from rotator.providers.deepgram import Deepgram
 from rotator.vault.client import VaultClient
+from rotator.vault.credential import read_credential
 from rotator.vault.destinations import VaultDestinations
 from rotator.vault.journal import VaultJournal
 
@@ -98,11 +97,11 @@ async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Con
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        client = _vault_client(file)
+        client = _vault_client(file, clock)
         stack.push_async_callback(client.aclose)
         journal = VaultJournal(client, mount=file.vault.journal_mount, prefix=file.vault.journal_prefix)
         providers = {
-            settings.name: await _provider(settings, file.runtime, clock, stack)
+            settings.name: await _provider(settings, file.runtime, client, clock, stack)
             for settings in file.providers
         }
         yield Connected(
@@ -122,49 +121,37 @@ async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Con
         )
 
 
-def _vault_client(file: PolicyFile) -> VaultClient:
+def _vault_client(file: PolicyFile, clock: Clock) -> VaultClient:
     address, namespace, ca_cert = vault_address(file)
-    if not isinstance(file.vault.auth, TokenAuth):
-        raise _unusable("vault.auth", "this way to log in is not there yet", "write `token: ...`")
-    token = file.vault.auth.token
     try:
         return VaultClient(
             address=address,
-            token=credentials.read(token),
+            auth=file.vault.auth,
             namespace=namespace,
             ca_cert=ca_cert,
             call_timeout=file.runtime.call_timeout,
+            clock=clock,
         )
     except Rejected as rejected:
-        match rejected.operation:
-            case "log in to":
-                where, hint = "vault.auth.token", f"look at what {token} holds"
-            case "read certificates from":
-                where = "vault.ca_cert" if file.vault.ca_cert else "VAULT_CACERT"
-                hint = f"put the certificates to trust at {rejected.target}, or name another file"
-            case _:
-                where = "vault.namespace" if file.vault.namespace else "VAULT_NAMESPACE"
-                hint = "give the path of a namespace, such as `team-a`, or none"
+        if rejected.operation == "read certificates from":
+            where = "vault.ca_cert" if file.vault.ca_cert else "VAULT_CACERT"
+            hint = f"put the certificates to trust at {rejected.target}, or name another file"
+        else:
+            where = "vault.namespace" if file.vault.namespace else "VAULT_NAMESPACE"
+            hint = "give the path of a namespace, such as `team-a`, or none"
         raise _unusable(where, rejected.detail, hint) from None
 
 
 async def _deepgram(
-    settings: ProviderSettings, runtime: RuntimeSettings, clock: Clock, stack: AsyncExitStack
+    settings: ProviderSettings,
+    runtime: RuntimeSettings,
+    management: Secret,
+    clock: Clock,
+    stack: AsyncExitStack,
 ) -> Provider:
     http = HttpClient(settings.base_url, call_timeout=runtime.call_timeout, concurrency=runtime.concurrency)
     stack.push_async_callback(http.aclose)
-    return Deepgram(
-        http,
-        project_id=settings.project_id,
-        management=_credential(settings.credential),
-        clock=clock,
-    )
-
-
-def _credential(reference: SecretReference | VaultReference) -> Secret:
-    if isinstance(reference, VaultReference):
-        raise _unusable(str(reference), "references to Vault are not there yet", "write `{env: NAME}`")
-    return credentials.read(reference)
+    return Deepgram(http, project_id=settings.project_id, management=management, clock=clock)
 
 
 _PROVIDERS = {"deepgram": _deepgram}
@@ -172,9 +159,18 @@ _PROVIDERS = {"deepgram": _deepgram}
 
 
 async def _provider(
-    settings: ProviderSettings, runtime: RuntimeSettings, clock: Clock, stack: AsyncExitStack
+    settings: ProviderSettings,
+    runtime: RuntimeSettings,
+    client: VaultClient,
+    clock: Clock,
+    stack: AsyncExitStack,
 ) -> Provider:
-    return await _PROVIDERS[settings.type](settings, runtime, clock, stack)
+    reference = settings.credential
+    if isinstance(reference, VaultReference):
+        management = await read_credential(client, reference)
+    else:
+        management = credentials.read(reference)
+    return await _PROVIDERS[settings.type](settings, runtime, management, clock, stack)
 
 
 async def _journal_id(journal: Journal, instance: str, clock: Clock, *, found: bool) -> str:

@@ -22,6 +22,11 @@ CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"
 MOST_BYTES = 64 * 1024
 """A larger file is no secret but a mistaken path."""
 
+MOUNTED_SECRETS = (Path("/run/secrets"), Path("/var/run/secrets"))
+"""Where container platforms mount secrets, readable by all who live in the container
+(https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken,
+https://docs.docker.com/engine/swarm/secrets/)."""
+
 _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
@@ -52,6 +57,18 @@ def read(reference: SecretReference) -> Secret:
         _refuse(reference, str(error), "it is one line of visible characters")
 
 
+def check_file(path: str) -> None:
+    """Make sure that a file of several lines, such as a private key, is one of ours alone.
+
+    Raise PolicyError, as `read` does, when there is none or when other users of this machine can read it.
+    """
+    reference = SecretReference(SecretSource.FILE, path)
+    try:
+        _check_ours(reference, Path(path))
+    except (OSError, ValueError) as error:
+        _refuse(reference, f"can't be read ({_cause(error)})")
+
+
 def _look_up(reference: SecretReference) -> str:
     match reference.source:
         case SecretSource.ENV:
@@ -73,11 +90,7 @@ def _read_file(reference: SecretReference, path: Path) -> str:
     """Return the file's text without the one newline that editors and `echo` put at its end."""
     try:
         # Looked at before it is opened: opening a pipe would wait for somebody to write.
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            _refuse(reference, "not a regular file")
-        if status.st_mode & _READABLE_BY_OTHERS and not _passed_by_systemd(path):
-            _refuse(reference, "other users can read the file", "give it the mode 600 or 400")
+        _check_ours(reference, path)
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -92,6 +105,14 @@ def _read_file(reference: SecretReference, path: Path) -> str:
     return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
 
 
+def _check_ours(reference: SecretReference, path: Path) -> None:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        _refuse(reference, "not a regular file")
+    if status.st_mode & _READABLE_BY_OTHERS and not _passed_by_systemd(path) and not _mounted(path):
+        _refuse(reference, "other users can read the file", "give it the mode 600 or 400")
+
+
 def _decoded(content: bytes) -> str | None:
     """Return the text of `content`. None and no error: a UnicodeDecodeError carries what it failed on."""
     try:
@@ -104,6 +125,20 @@ def _passed_by_systemd(path: Path) -> bool:
     """Return whether the directory protects the file: systemd gives it to this unit only."""
     directory = variable(CREDENTIALS_DIRECTORY)
     return directory is not None and path.resolve().is_relative_to(Path(directory).resolve())
+
+
+def _mounted(path: Path) -> bool:
+    """Return whether a container platform put the file there: root's, in one of its places, read-only mounted.
+
+    Who can read such a file lives in the same container. On a machine without one, a file there that anybody may
+    read is on a writable file system, and is refused as everywhere.
+    """
+    real = path.resolve()
+    return (
+        any(real.is_relative_to(place) for place in MOUNTED_SECRETS)
+        and path.stat().st_uid == 0
+        and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    )
 
 
 def _cause(error: OSError | ValueError) -> str:

@@ -286,10 +286,11 @@ async def _put_gateway(gateway: Lineage, stage: Stage) -> None:
     """Put the gateway's present secret where its consumer reads, as somebody once did by hand."""
     client = VaultClient(
         address=stage.vault.address,
-        token=stage.vault.root_token,
+        auth=stage.vault.root_token,
         namespace="",
         ca_cert=None,
         call_timeout=timedelta(seconds=5),
+        clock=SystemClock(),
     )
     key_id = next(key_id for key_id, name in stage.names.items() if name == "voice gateway")
     key = stage.world.key(key_id)

@@ -49,9 +49,12 @@ def of_vault(error: PortError, address: str) -> Failure:
             )
         case Throttled():
             what, cure = f"{vault} limits our rate", "run it again later, or raise the quota"
+        case Denied(operation="log in with"):
+            what = f"{vault} does not let us log in"
+            cure = "mend what is named above, at `vault.auth` or in Vault, or give another credential"
         case Denied():
             what = f"{vault} refuses our token"
-            cure = "give `vault.auth.token` a token that is good, and that may do what is named above"
+            cure = "let the policies of our token, or of the role we log in with, allow what is named above"
         case Ambiguous() | Conflict():
             what, cure = f"{vault} gave no clear answer to a write", "run it again: it looks first"
         case _:

@@ -1,6 +1,7 @@
-"""What Vault answered: the status, its clock, its JSON, and the two shapes of KV version 2. Pure.
+"""What Vault answered: the status, its clock, its JSON, and the shapes of KV version 2 and of a login. Pure.
 
-Shapes: https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2
+Shapes: https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2 and
+https://developer.hashicorp.com/vault/api-docs/auth/token
 """
 
 from __future__ import annotations
@@ -10,20 +11,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from urllib.parse import unquote, urlsplit
 
 from rotator.model.entry import EntryState
+from rotator.model.secret import Secret
 
 _SECONDS = re.compile("[0-9]{1,6}")
+_LONGEST_LEASE = 10**9
+"""Seconds; thirty years. The longest that Vault gives by itself is 32 days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One HTTP answer. `at` is its `Date` header; `body` is None when it isn't a JSON object."""
+    """One HTTP answer. `at` is its `Date` header; `body` is None when it isn't a JSON object.
+
+    `moved_to` is the other address, such as `https://HOST:PORT`, to which a 307 sends this very request.
+    """
 
     status: int
     at: datetime | None
     retry_after: timedelta | None
     body: Mapping[str, object] | None = field(repr=False)
+    moved_to: str | None = None
 
     @property
     def errors(self) -> tuple[str, ...] | None:
@@ -54,6 +63,15 @@ class Written:
 
     version: int
     deletion_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A token that Vault gave or renewed. It lasts so long from the request on; `lasts` zero: without end."""
+
+    token: Secret
+    lasts: timedelta
+    renewable: bool
 
 
 def stored(answer: Answer) -> Stored | None:
@@ -89,6 +107,36 @@ def written(answer: Answer) -> Written | None:
     if deletion and deletion_at is None:
         return None
     return Written(version=version, deletion_at=deletion_at)
+
+
+def granted(answer: Answer) -> Grant | None:
+    """Return the token that a login or a renewal answered, None when there is none that can be used."""
+    auth = _mapping(None if answer.body is None else answer.body.get("auth"))
+    token, seconds = auth.get("client_token"), auth.get("lease_duration")
+    if type(seconds) is not int or not 0 <= seconds <= _LONGEST_LEASE:
+        return None
+    try:
+        secret = Secret(token if isinstance(token, str) and token.isascii() else "")
+    except ValueError:
+        return None
+    return Grant(token=secret, lasts=timedelta(seconds=seconds), renewable=auth.get("renewable") is True)
+
+
+def moved_to(url: str, location: str) -> str | None:
+    """Return the origin that a redirect from `url` names. None when it asks for anything but that same request.
+
+    A standby keeps path and query, and may percent-encode them otherwise
+    (https://developer.hashicorp.com/vault/docs/concepts/ha#client-redirection).
+    """
+    try:
+        asked, target = urlsplit(url), urlsplit(location)
+        host, user = target.hostname, target.username
+    except ValueError:
+        return None
+    same = (unquote(asked.path), asked.query) == (unquote(target.path), target.query)
+    if not same or not host or user is not None:
+        return None
+    return f"{target.scheme}://{target.netloc}"
 
 
 def date_header(value: str | None) -> datetime | None:

@@ -96,8 +96,9 @@ def refusal(call: Call, answer: Answer) -> PortError:
     """Return the error that an answer other than the expected one is."""
     if 300 <= answer.status < 400:  # noqa: PLR2004 (HTTP)
         detail = (
-            f"{answer.status}: this node is a standby that sends its clients to another address, which is "
-            "not followed; set the address to the active node or to a load balancer that finds it"
+            f"{answer.status}: this node is a standby that sends its clients to another address, which is not "
+            "followed: it is none that the node itself names as active, or is less protected; set the address to "
+            "the active node or to a load balancer that finds it"
         )
         return Unavailable(call.operation, call.target, detail)
     if answer.status == 429:  # noqa: PLR2004 (HTTP)
@@ -121,9 +122,19 @@ def unanswered(call: Call, error: Exception) -> PortError:
     name = type(error).__name__
     if isinstance(error, _NEVER_SENT):
         return Rejected(call.operation, call.target, f"{name}: the request could not be built")
-    if isinstance(error, http.ConnectTimeout) or _never_reached(error):
+    if isinstance(error, http.ConnectTimeout):
         return Unavailable(call.operation, call.target, f"{name}: not reached")
-    return lost(call, name)
+    match _why_unconnected(error):
+        case None:
+            return lost(call, name)
+        case ssl.SSLCertVerificationError() as reason:
+            detail = (
+                f"the TLS certificate of the server is not trusted ({getattr(reason, 'verify_message', name)}); "
+                "it must be signed by an authority in `vault.ca_cert`, and be made out to the host in `vault.address`"
+            )
+            return Unavailable(call.operation, call.target, detail)
+        case _:
+            return Unavailable(call.operation, call.target, f"{name}: not reached")
 
 
 def lost(call: Call, detail: str) -> PortError:
@@ -145,11 +156,11 @@ def _too_many(call: Call, answer: Answer) -> PortError:
     return Throttled(call.operation, call.target, "429: a rate limit", retry_after=answer.retry_after)
 
 
-def _never_reached(error: Exception) -> bool:
-    """Follow what an exception of requests wraps, down to the reason why there was no connection."""
+def _why_unconnected(error: Exception) -> object | None:
+    """Follow what an exception of requests wraps, down to the reason why there was no connection, if that is it."""
     if not isinstance(error, http.ConnectionError):
-        return False
+        return None
     cause: object = error
     while isinstance(cause, BaseException) and not isinstance(cause, _NEVER_REACHED):
         cause = getattr(cause, "reason", None) or next(iter(cause.args), None)
-    return isinstance(cause, _NEVER_REACHED)
+    return cause if isinstance(cause, _NEVER_REACHED) else None

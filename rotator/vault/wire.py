@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 import hvac.adapters
 import hvac.exceptions
@@ -12,38 +13,71 @@ import requests
 import requests.adapters
 import urllib3.exceptions
 
-from rotator.errors import PortError
+from rotator.errors import PortError, Rejected
 from rotator.model.secret import Secret
 from rotator.vault import answers, translate
 from rotator.vault.answers import Answer
 from rotator.vault.translate import Call
 
+Send: TypeAlias = Callable[[hvac.adapters.RawAdapter], object]
+"""Sends one request through an adapter and returns its answer."""
+
 THREADS: Final = 8
 """How many calls run at once. On two cores that is over a hundred rotations a second, far above what providers allow."""
+
+_NODES: Final = 2
+"""The address that we were given, and the active node that it may send us to."""
 
 _CONNECT_TIMEOUT: Final = timedelta(seconds=2)
 
 
+def check_authorities(ca_cert: str) -> None:
+    """Raise Rejected when a file holds no certificates that can be trusted."""
+    try:
+        ssl.create_default_context(cafile=ca_cert)
+    except FileNotFoundError:
+        problem = "there is no such file"
+    except (OSError, ValueError):
+        problem = "the file can't be read, or holds no certificates in PEM"
+    else:
+        return
+    raise Rejected("read certificates from", ca_cert, problem)
+
+
+def session(*, ca_cert: str | None, client_cert: tuple[str, str] | None) -> requests.Session:
+    """Return connections that always verify the other side, and show `client_cert` (certificate and key) if asked.
+
+    Of the environment they read nothing: no proxy, no .netrc, no REQUESTS_CA_BUNDLE, no VAULT_SKIP_VERIFY.
+    """
+    made = requests.Session()
+    made.trust_env = False
+    made.verify = ca_cert or True
+    made.cert = client_cert
+    connections = requests.adapters.HTTPAdapter(
+        pool_connections=_NODES, pool_maxsize=THREADS, max_retries=0, pool_block=True
+    )
+    made.mount("https://", connections)
+    made.mount("http://", connections)
+    return made
+
+
 def adapter(
-    *, address: str, token: Secret, namespace: str, ca_cert: str | None, call_timeout: timedelta
+    connections: requests.Session,
+    *,
+    address: str,
+    token: Secret | None,
+    namespace: str,
+    call_timeout: timedelta,
 ) -> hvac.adapters.RawAdapter:
     """Return an adapter that returns every answer as it is, follows no redirect and repeats nothing.
 
-    Of the environment it reads nothing: no proxy, no .netrc, no REQUESTS_CA_BUNDLE, no VAULT_SKIP_VERIFY.
+    It is made for one call: neither its token nor its address changes under way.
     """
-    session = requests.Session()
-    session.trust_env = False
-    session.verify = ca_cert or True
-    connections = requests.adapters.HTTPAdapter(
-        pool_connections=1, pool_maxsize=THREADS, max_retries=0, pool_block=True
-    )
-    session.mount("https://", connections)
-    session.mount("http://", connections)
     timeouts = (min(_CONNECT_TIMEOUT, call_timeout).total_seconds(), call_timeout.total_seconds())
     return hvac.adapters.RawAdapter(
         base_uri=address,
-        token=token.reveal(),
-        session=session,
+        token=None if token is None else token.reveal(),
+        session=connections,
         namespace=namespace or None,
         timeout=timeouts,  # type: ignore[arg-type] # the stubs know less than requests does
         allow_redirects=False,
@@ -52,10 +86,10 @@ def adapter(
     )
 
 
-def exchange(call: Call, send: Callable[[], object]) -> Answer | PortError:
+def exchange(call: Call, send: Send, through: hvac.adapters.RawAdapter) -> Answer | PortError:
     """Send, in a thread. Errors are returned: raised, they would drag the request and its headers along."""
     try:
-        response = send()
+        response = send(through)
     except (hvac.exceptions.VaultError, urllib3.exceptions.HTTPError, OSError) as error:
         return translate.unanswered(call, error)
     if not isinstance(response, requests.Response):
@@ -64,9 +98,11 @@ def exchange(call: Call, send: Callable[[], object]) -> Answer | PortError:
         body = response.json()
     except ValueError:
         body = None
+    moved = response.status_code == requests.codes.temporary_redirect
     return Answer(
         status=response.status_code,
         at=answers.date_header(response.headers.get("Date")),
         retry_after=answers.retry_after_header(response.headers.get("Retry-After")),
         body=body if isinstance(body, dict) else None,
+        moved_to=answers.moved_to(response.url, response.headers.get("Location", "")) if moved else None,
     )

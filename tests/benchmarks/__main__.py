@@ -53,7 +53,12 @@ async def ours(server: VaultServer, base_url: str, project_id: str, management: 
     clock, place = SystemClock(), f"bench-{secrets.token_hex(4)}"
     timeout = timedelta(seconds=30)
     vault = VaultClient(
-        address=server.address, token=server.root_token, namespace="", ca_cert=None, call_timeout=timeout
+        address=server.address,
+        auth=server.root_token,
+        namespace="",
+        ca_cert=None,
+        call_timeout=timeout,
+        clock=clock,
     )
     http = HttpClient(base_url, call_timeout=timeout, concurrency=CONCURRENCY)
     try:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 import pytest
 
 from rotator.model.secret import Secret
 from rotator.simulator.vault_server import VaultServer
 from rotator.vault.client import VaultClient
+from tests.support.vault_lab import connected
 
 
 @pytest.fixture
 async def client(server: VaultServer, token: Secret) -> AsyncIterator[VaultClient]:
     """Return a client that has the least privilege that rotator needs."""
-    client = VaultClient(
-        address=server.address, token=token, namespace="", ca_cert=None, call_timeout=timedelta(seconds=10)
-    )
-    yield client
-    await client.aclose()
+    async with connected(server.address, token) as client:
+        yield client

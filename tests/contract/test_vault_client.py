@@ -3,11 +3,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from rotator.clock import SystemClock
-from rotator.errors import Conflict, Denied, Rejected, Throttled, Unavailable
+from rotator.errors import Conflict, Denied, PolicyError, Rejected, Throttled, Unavailable
 from rotator.model.entry import EntryState
 from rotator.model.secret import Secret
 from rotator.simulator.vault_server import VaultServer, vault_server
@@ -173,7 +174,7 @@ async def test_a_missing_right_and_a_dead_token_are_told_apart(root: Root, serve
         with pytest.raises(Denied, match=r"403.*token is good, but its policies"):
             await client.read("read", "secret", "elsewhere/a")
         root.do("POST", "auth/token/revoke", {"token": token.reveal()})
-        with pytest.raises(Denied, match=r"403.*token itself is refused"):
+        with pytest.raises(Denied, match=r"log in with a token: the token itself is refused"):
             await client.read("read", "secret", "rotated/a")
 
 
@@ -207,23 +208,20 @@ async def test_the_environment_and_the_home_directory_are_not_asked(
 
 
 @pytest.mark.promise("P7")
-def test_what_can_not_be_used_is_refused_without_being_shown(server: VaultServer, token: Secret) -> None:
-    seconds = timedelta(seconds=1)
-    with pytest.raises(Rejected) as caught:
-        VaultClient(
-            address=server.address,
-            token=Secret(f"{CANARY}-\u20ac"),
-            namespace="",
-            ca_cert=None,
-            call_timeout=seconds,
-        )
+async def test_what_can_not_be_used_is_refused_without_being_shown(
+    server: VaultServer, token: Secret, tmp_path: Path
+) -> None:
+    no_certificates, odd = tmp_path / "ca.pem", Secret(f"{CANARY}-\u20ac")
+    no_certificates.write_text(f"{CANARY}\n")
+    with pytest.raises(PolicyError, match="has characters that no token") as caught:
+        await connected(server.address, odd).__aenter__()
     assert CANARY not in shown(caught.value)
     with pytest.raises(Rejected, match="no such file"):
-        VaultClient(
-            address=server.address, token=token, namespace="", ca_cert="/nowhere.pem", call_timeout=seconds
-        )
+        await connected(server.address, token, ca_cert=Path("/nowhere.pem")).__aenter__()
+    with pytest.raises(Rejected, match="no certificates in PEM"):
+        await connected(server.address, token, ca_cert=no_certificates).__aenter__()
     with pytest.raises(Rejected, match="segments of"):
-        VaultClient(address=server.address, token=token, namespace="a b", ca_cert=None, call_timeout=seconds)
+        await connected(server.address, token, namespace="a b").__aenter__()
 
 
 # What only a real server can say

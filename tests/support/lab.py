@@ -221,7 +221,12 @@ async def lab(
     timeout = timedelta(seconds=10)
     async with simulator.serve() as base_url:
         vault = VaultClient(
-            address=server.address, token=token, namespace="", ca_cert=None, call_timeout=timeout
+            address=server.address,
+            auth=token,
+            namespace="",
+            ca_cert=None,
+            call_timeout=timeout,
+            clock=clock,
         )
         http = HttpClient(base_url, call_timeout=timeout, concurrency=8)
         prefix = f"rotator-journal/{place}"

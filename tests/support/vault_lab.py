@@ -13,8 +13,11 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+from rotator.clock import Clock, SystemClock
 from rotator.model.secret import Secret
+from rotator.policy.settings import VaultAuth
 from rotator.vault.client import VaultClient
 from tests.support.canary import CANARY
 
@@ -161,15 +164,22 @@ class Root:
 
 @asynccontextmanager
 async def connected(
-    address: str, token: Secret, *, namespace: str = "", seconds: float = 10
+    address: str,
+    auth: VaultAuth | Secret,
+    *,
+    namespace: str = "",
+    ca_cert: Path | None = None,
+    seconds: float = 10,
+    clock: Clock | None = None,
 ) -> AsyncIterator[VaultClient]:
     """Connect, and wait in the end for what is under way."""
     client = VaultClient(
         address=address,
-        token=token,
+        auth=auth,
         namespace=namespace,
-        ca_cert=None,
+        ca_cert=None if ca_cert is None else str(ca_cert),
         call_timeout=timedelta(seconds=seconds),
+        clock=clock or SystemClock(),
     )
     try:
         yield client

@@ -1,0 +1,160 @@
+"""The line to one Vault: calls in threads, so many at a time, each within its time, to the node that serves them.
+
+hvac is synchronous, so each call runs in a thread of a small pool of its own. What hvac would do by itself
+is switched off or walked around: its `Client` reads VAULT_TOKEN, ~/.vault-token and client certificates from
+the environment (https://github.com/hvac/hvac/blob/v2.4.0/hvac/v1/__init__.py), so its API classes are put on
+adapters of ours; its exceptions carry no status, so the adapters return every answer as it is; and requests
+would send the token on to any host that a redirect names, so it follows none.
+
+A standby that does not forward redirects with a 307, before it does anything
+(https://developer.hashicorp.com/vault/docs/concepts/ha#client-redirection). That one is followed here: once per
+call, to nowhere but the node that the standby itself names as active, and never to less protection. That node
+is remembered until it fails or redirects in turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from urllib.parse import urlsplit
+
+from rotator.errors import PortError, Unavailable
+from rotator.model.secret import Secret
+from rotator.policy.document import Scalar
+from rotator.policy.fields import Refused
+from rotator.policy.settings_reader import read_url
+from rotator.vault import translate, wire
+from rotator.vault.answers import Answer
+from rotator.vault.translate import Call
+from rotator.vault.wire import Send
+
+_ACTIVE_NODE = Call(operation="find", target="the active node")
+
+
+class Line:
+    """Calls to the Vault at `address`. Safe to share between tasks of one event loop.
+
+    `call_timeout` bounds one exchange from the moment it has its turn: a bounded number run at a time. A call whose
+    await is cancelled or timed out goes on in its thread if it has been sent, and is never sent if it has not.
+    `ca_cert` is a file of certificates to trust instead of the usual ones; there is no way to switch verification
+    off. `client_cert` are the files of a certificate and its key, shown to a server that asks for one.
+    """
+
+    def __init__(
+        self,
+        *,
+        address: str,
+        namespace: str,
+        ca_cert: str | None,
+        client_cert: tuple[str, str] | None,
+        call_timeout: timedelta,
+    ) -> None:
+        """Open nothing yet."""
+        self._address = address
+        self._active: str | None = None
+        self._namespace = namespace
+        self._ca_cert = ca_cert
+        self._client_cert = client_cert
+        self._timeout = call_timeout
+        self._connections = wire.session(ca_cert=ca_cert, client_cert=client_cert)
+        self._pool = ThreadPoolExecutor(wire.THREADS, thread_name_prefix="vault")
+        self._turns = asyncio.Semaphore(wire.THREADS)
+
+    async def aclose(self) -> None:
+        """Wait for the calls that are still under way, then close the connections."""
+        await asyncio.to_thread(self._pool.shutdown)
+        self._connections.close()
+
+    def reconnect(self) -> None:
+        """Make new connections from now on: a client certificate counts for as long as a connection lives."""
+        # What is under way keeps the old ones, which close when nobody uses them any more.
+        self._connections = wire.session(ca_cert=self._ca_cert, client_cert=self._client_cert)
+
+    async def ask(self, call: Call, send: Send, token: Secret | None) -> Answer:
+        """Return Vault's answer, whatever its status.
+
+        Raise Unavailable when nothing was done; when that is not sure, Ambiguous for a call that writes.
+        """
+        node = self._active
+        outcome = await self._exchange(call, send, token, node or self._address)
+        if node is not None and not _served(outcome):
+            self._active = None
+            if isinstance(outcome, Unavailable) or _redirects(outcome):
+                # That node did nothing, so even a write may be sent again.
+                outcome = await self._exchange(call, send, token, self._address)
+        if isinstance(outcome, Answer) and outcome.moved_to is not None:
+            leader = await self._leader(outcome.moved_to)
+            if leader is not None:
+                # The standby did nothing. What the leader then does, or leaves unanswered, counts as usual.
+                outcome = await self._exchange(call, send, token, leader)
+                self._active = leader if _served(outcome) else None
+        # Raised here, outside of any except block, so that no vendor's exception comes along as its context.
+        if isinstance(outcome, PortError):
+            raise outcome
+        return outcome
+
+    async def _leader(self, target: str) -> str | None:
+        """Return `target` if the standby at our address names it as the active node and it is as well protected.
+
+        The standby is asked without our token and outside of any namespace: it tells everybody
+        (https://developer.hashicorp.com/vault/api-docs/system/leader).
+        """
+        told = await self._exchange(
+            _ACTIVE_NODE, lambda adapter: adapter.get("/v1/sys/leader"), None, self._address, namespaced=False
+        )
+        leader = None if isinstance(told, PortError) or told.body is None else told.body.get("leader_address")
+        if not isinstance(leader, str) or _origin(leader) != _origin(target):
+            return None
+        if self._address.startswith("https:") and not leader.startswith("https:"):
+            return None
+        try:
+            # The same rules as for an address in the policy file: plain http to this machine only.
+            read_url(Scalar(line=0, column=0, path="", text=target, plain=True))
+        except Refused:
+            return None
+        return target
+
+    async def _exchange(
+        self, call: Call, send: Send, token: Secret | None, address: str, *, namespaced: bool = True
+    ) -> Answer | PortError:
+        """Run `send` in a thread, once one is free. Errors are returned."""
+        await self._turns.acquire()
+        adapter = wire.adapter(
+            self._connections,
+            address=address,
+            token=token,
+            namespace=self._namespace if namespaced else "",
+            call_timeout=self._timeout,
+        )
+        future = self._pool.submit(wire.exchange, call, send, adapter)
+        future.add_done_callback(partial(_give_back, asyncio.get_running_loop(), self._turns))
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                return await asyncio.wrap_future(future)
+        except TimeoutError:
+            return translate.lost(call, "no answer in time")
+
+
+def _give_back(loop: asyncio.AbstractEventLoop, turns: asyncio.Semaphore, _ended: Future[object]) -> None:
+    """Let the next call have its turn, as soon as the thread of this one is free: a caller may have left before."""
+    loop.call_soon_threadsafe(turns.release)
+
+
+def _served(outcome: Answer | PortError) -> bool:
+    """Return whether a node did its work: it answered, did not send us elsewhere, and is not out of order."""
+    return isinstance(outcome, Answer) and outcome.status < 500 and not _redirects(outcome)  # noqa: PLR2004 (HTTP)
+
+
+def _redirects(outcome: Answer | PortError) -> bool:
+    return isinstance(outcome, Answer) and 300 <= outcome.status < 400  # noqa: PLR2004 (HTTP)
+
+
+def _origin(address: str) -> tuple[str, str | None, int | None] | None:
+    """Return scheme, host and port, None for what has none."""
+    try:
+        url = urlsplit(address)
+        return url.scheme, url.hostname, url.port or {"https": 443, "http": 80}.get(url.scheme)
+    except ValueError:
+        return None
