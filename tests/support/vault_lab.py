@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import ssl
 import threading
 import traceback
 import uuid
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from rotator.clock import Clock, SystemClock
 from rotator.model.secret import Secret
@@ -67,10 +69,13 @@ class Between:
 
 
 @contextmanager
-def between(rule: Rule, upstream: str = "") -> Iterator[Between]:
+def between(
+    rule: Rule, upstream: str = "", *, certificate: tuple[Path, Path] | None = None
+) -> Iterator[Between]:
     """Listen on loopback and let `rule` answer each request; None cuts the connection without an answer.
 
-    The rule may call its second argument to pass the request on to `upstream`, and get that answer.
+    The rule may call its second argument to pass the request on to `upstream`, and get that answer. With
+    `certificate`, the files of one and of its key, it speaks TLS.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -99,6 +104,11 @@ def between(rule: Rule, upstream: str = "") -> Iterator[Between]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     lab = Between(f"http://127.0.0.1:{server.server_address[1]}")
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        lab.address = lab.address.replace("http:", "https:")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -109,9 +119,14 @@ def between(rule: Rule, upstream: str = "") -> Iterator[Between]:
         server.server_close()
 
 
-def forward(upstream: str, request: Seen) -> Reply:
-    """Send a request on to `upstream` and return the answer."""
-    connection = http.client.HTTPConnection(upstream.removeprefix("http://"), timeout=10)
+def forward(upstream: str, request: Seen, authority: Path | None = None) -> Reply:
+    """Send a request on to `upstream` and return the answer. With `authority`, over TLS."""
+    host = upstream.rpartition("/")[2]
+    if authority is None:
+        connection = http.client.HTTPConnection(host, timeout=10)
+    else:
+        trust = ssl.create_default_context(cafile=str(authority))
+        connection = http.client.HTTPSConnection(host, timeout=10, context=trust)
     try:
         connection.request(request.method, request.path, request.body, dict(request.headers))
         response = connection.getresponse()
@@ -127,12 +142,17 @@ class Root:
 
     address: str
     token: Secret
+    authority: Path | None = None
 
     def ask(self, method: str, path: str, document: object = None, *, namespace: str = "") -> Reply:
         """Make any call below /v1/."""
-        headers = {"X-Vault-Token": self.token.reveal(), "X-Vault-Namespace": namespace}
+        return self.ask_with({"X-Vault-Namespace": namespace}, method, path, document)
+
+    def ask_with(self, headers: Mapping[str, str], method: str, path: str, document: object = None) -> Reply:
+        """Make any call below /v1/ with headers of its own."""
+        headers = {"X-Vault-Token": self.token.reveal(), **headers}
         body = b"" if document is None else json.dumps(document).encode()
-        return forward(self.address, Seen(method, f"/v1/{path}", headers, body))
+        return forward(self.address, Seen(method, f"/v1/{path}", headers, body), self.authority)
 
     def do(self, method: str, path: str, document: object = None, *, namespace: str = "") -> None:
         """Make a call that has to succeed."""
@@ -145,6 +165,15 @@ class Root:
         data: dict[str, object] = document["data"]["data"]
         return data
 
+    def answer(
+        self, method: str, path: str, document: object = None, *, namespace: str = ""
+    ) -> Mapping[str, Any]:
+        """Return what a call that has to succeed answers."""
+        reply = self.ask(method, path, document, namespace=namespace)
+        assert reply.status == 200, (method, path, reply.status)
+        answer: Mapping[str, Any] = json.loads(reply.body)
+        return answer
+
     def mount(self, *, version: int = 2, **settings: object) -> str:
         """Make a new KV mount and return its name."""
         name = f"kv-{uuid.uuid4().hex[:8]}"
@@ -155,11 +184,16 @@ class Root:
 
     def new_token(self, policy: str) -> Secret:
         """Make a token that may do what `policy` says and no more."""
-        name = uuid.uuid4().hex
+        name = self.new_policy(policy)
         token = Secret(f"{CANARY}-token-{name}")
-        self.do("POST", f"sys/policies/acl/{name}", {"policy": policy})
         self.do("POST", "auth/token/create", {"id": token.reveal(), "policies": [name], "ttl": "1h"})
         return token
+
+    def new_policy(self, policy: str, *, namespace: str = "") -> str:
+        """Write a policy and return its name."""
+        name = uuid.uuid4().hex
+        self.do("POST", f"sys/policies/acl/{name}", {"policy": policy}, namespace=namespace)
+        return name
 
 
 @asynccontextmanager
