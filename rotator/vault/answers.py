@@ -17,6 +17,10 @@ from rotator.model.entry import EntryState
 from rotator.model.secret import Secret
 
 _SECONDS = re.compile("[0-9]{1,6}")
+_FIRST_YEAR, _LAST_YEAR = 2000, 2999
+_LAST_VERSION = 2**53
+"""Vault's numbers pass through floating point, which tells no larger ones apart."""
+
 _LONGEST_LEASE = 10**9
 """Seconds; thirty years. The longest that Vault gives by itself is 32 days."""
 
@@ -143,9 +147,9 @@ def date_header(value: str | None) -> datetime | None:
     """Return the instant that a `Date` header names, in UTC; None when there is none to read."""
     try:
         instant = parsedate_to_datetime(value or "")
-    except ValueError:
+        return None if instant.tzinfo is None else _sane(instant)
+    except (ValueError, OverflowError):
         return None
-    return None if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def retry_after_header(value: str | None) -> timedelta | None:
@@ -159,13 +163,19 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 def _version(metadata: Mapping[str, object]) -> int | None:
     version = metadata.get("version")
-    return version if type(version) is int and version > 0 else None
+    return version if type(version) is int and 0 < version <= _LAST_VERSION else None
 
 
 def _time(value: object) -> datetime | None:
     """Read RFC 3339 as Go writes it; digits below a microsecond are cut off."""
     try:
         instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return None if instant is None or instant.tzinfo is None else _sane(instant)
+    except (ValueError, OverflowError):
         return None
-    return None if instant is None or instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def _sane(instant: datetime) -> datetime | None:
+    """Return an instant in UTC, None for one that is no time of a machine that works, and could not be added to."""
+    moment = instant.astimezone(UTC)
+    return moment if _FIRST_YEAR <= moment.year <= _LAST_YEAR else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,10 +26,20 @@ Send: TypeAlias = Callable[[hvac.adapters.RawAdapter], object]
 THREADS: Final = 8
 """How many calls run at once. On two cores that is over a hundred rotations a second, far above what providers allow."""
 
+LARGEST_ANSWER: Final = 32 * 1024 * 1024
+"""Bytes. Vault takes no request that is larger, and a list of a hundred thousand records is a quarter of it."""
+
 _NODES: Final = 2
 """The address that we were given, and the active node that it may send us to."""
 
 _CONNECT_TIMEOUT: Final = timedelta(seconds=2)
+
+
+class _Connections(requests.Session):
+    """Connections on which a redirect is an answer like any other."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Name none: requests would take the target apart even where it follows nothing, and raise ValueError."""
 
 
 def check_authorities(ca_cert: str) -> None:
@@ -49,8 +60,9 @@ def session(*, ca_cert: str | None, client_cert: tuple[str, str] | None) -> requ
 
     Of the environment they read nothing: no proxy, no .netrc, no REQUESTS_CA_BUNDLE, no VAULT_SKIP_VERIFY.
     """
-    made = requests.Session()
+    made = _Connections()
     made.trust_env = False
+    made.stream = True
     made.verify = ca_cert or True
     made.cert = client_cert
     connections = requests.adapters.HTTPAdapter(
@@ -90,14 +102,15 @@ def exchange(call: Call, send: Send, through: hvac.adapters.RawAdapter) -> Answe
     """Send, in a thread. Errors are returned: raised, they would drag the request and its headers along."""
     try:
         response = send(through)
+        if not isinstance(response, requests.Response):
+            return translate.senseless(call, "hvac returned something that is no answer")
+        with response:
+            content = response.raw.read(LARGEST_ANSWER + 1, decode_content=True)
     except (hvac.exceptions.VaultError, urllib3.exceptions.HTTPError, OSError) as error:
         return translate.unanswered(call, error)
-    if not isinstance(response, requests.Response):
-        return translate.senseless(call, "hvac returned something that is no answer")
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
+    if len(content) > LARGEST_ANSWER:
+        return translate.senseless(call, "the answer is too large")
+    body = _parsed(content)
     moved = response.status_code == requests.codes.temporary_redirect
     return Answer(
         status=response.status_code,
@@ -106,3 +119,10 @@ def exchange(call: Call, send: Send, through: hvac.adapters.RawAdapter) -> Answe
         body=body if isinstance(body, dict) else None,
         moved_to=answers.moved_to(response.url, response.headers.get("Location", "")) if moved else None,
     )
+
+
+def _parsed(content: bytes) -> object:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
