@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pydantic import AwareDatetime, ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from rotator.model.instant import Instant
 
 
 class OrderKind(StrEnum):
@@ -34,7 +36,7 @@ class Order:
     kind: OrderKind
     who: str
     why: str
-    at: AwareDatetime
+    at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ class Pause:
     glob: str
     who: str
     why: str
-    at: AwareDatetime
+    at: Instant
 
 
 _PAUSES = TypeAdapter(tuple[Pause, ...])

@@ -2,18 +2,18 @@
 
 One record per lineage, one JSON text, written with check-and-set only. Reading is strict: a record that
 this version can't read without harm is refused, never guessed at. A number is no text, and an instant
-without a zone, which could not be compared with any other, is none.
+without a zone, which could not be compared with any other, is none, nor is one that nothing could be added to.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, ConfigDict, PlainSerializer, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PlainSerializer, TypeAdapter, ValidationError
 
 from rotator.model.entry import FieldNames
+from rotator.model.instant import Instant, Span
 from rotator.model.key import Key, Mark
 from rotator.model.lineage import Lineage
 from rotator.model.order import Order
@@ -34,8 +34,8 @@ class KnownKey:
     asked_scopes: Names
     scopes: Names
     tags: Names
-    created_at: AwareDatetime
-    expires_at: AwareDatetime | None
+    created_at: Instant
+    expires_at: Instant | None
     member_id: str | None
 
     @classmethod
@@ -78,16 +78,16 @@ class Attempt:
 
     rotation_id: str
     base: int
-    intent_at: AwareDatetime
+    intent_at: Instant
     comment: str
     asked_scopes: Names
     expected_scopes: Names
     tags: Names
     expected_tags: Names
-    lifetime: timedelta | None
-    overlap: timedelta
+    lifetime: Span | None
+    overlap: Span
     reason: RotateReason
-    keep_until: AwareDatetime
+    keep_until: Instant
     key_id: str | None = None
 
 
@@ -101,7 +101,7 @@ class Current:
     key: KnownKey
     rotation_id: str | None
     version: int
-    published_at: AwareDatetime
+    published_at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +113,9 @@ class Previous:
     """
 
     key_id: str
-    superseded_at: AwareDatetime
-    overlap: timedelta
-    expires_at: AwareDatetime | None
+    superseded_at: Instant
+    overlap: Span
+    expires_at: Instant | None
     member_id: str | None = None
 
 
@@ -129,10 +129,10 @@ class Original:
     """
 
     key: KnownKey
-    superseded_at: AwareDatetime | None = None
-    overlap: timedelta | None = None
-    release_after: timedelta | None = None
-    released_at: AwareDatetime | None = None
+    superseded_at: Instant | None = None
+    overlap: Span | None = None
+    release_after: Span | None = None
+    released_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +145,8 @@ class Failure:
     count: int
     tried: RotateReason | RevokeReason
     what: str
-    failed_at: AwareDatetime
-    next_try_at: AwareDatetime
+    failed_at: Instant
+    next_try_at: Instant
     policy_fingerprint: str
 
 
@@ -159,7 +159,7 @@ class RecordedHold:
 
     reason: HoldReason
     detail: str
-    since: AwareDatetime
+    since: Instant
     policy_fingerprint: str
     offered: Rights | None = None
 
@@ -169,7 +169,7 @@ class Claim:
     """Who works on this lineage. It has run out `ttl` and a margin after the record was written."""
 
     holder: str
-    ttl: timedelta
+    ttl: Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,10 +185,10 @@ class Rotated:
     key_id: str
     replaced_key_id: str | None
     reason: RotateReason
-    intent_at: AwareDatetime
-    created_at: AwareDatetime
-    proven_at: AwareDatetime
-    published_at: AwareDatetime
+    intent_at: Instant
+    created_at: Instant
+    proven_at: Instant
+    published_at: Instant
     version: int
     holder: str
     policy_fingerprint: str
@@ -200,7 +200,7 @@ class Retired:
 
     key_id: str
     reason: RevokeReason
-    revoked_at: AwareDatetime
+    revoked_at: Instant
     served_key_id: str
     served_version: int
     holder: str
@@ -215,7 +215,7 @@ class Standing:
     """
 
     order: Order
-    published_at: AwareDatetime | None = None
+    published_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +233,7 @@ class Record:
     format: Literal[1] = 1
     lineage: Lineage
     first_key_id: str
-    adopted_at: AwareDatetime
+    adopted_at: Instant
     fields: FieldNames
     current: Current | None
     previous: tuple[Previous, ...] = ()

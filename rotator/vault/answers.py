@@ -14,10 +14,10 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
 from rotator.model.entry import EntryState
+from rotator.model.instant import bounded
 from rotator.model.secret import Secret
 
 _SECONDS = re.compile("[0-9]{1,6}")
-_FIRST_YEAR, _LAST_YEAR = 2000, 2999
 _LAST_VERSION = 2**53
 """Vault's numbers pass through floating point, which tells no larger ones apart."""
 
@@ -147,7 +147,7 @@ def date_header(value: str | None) -> datetime | None:
     """Return the instant that a `Date` header names, in UTC; None when there is none to read."""
     try:
         instant = parsedate_to_datetime(value or "")
-        return None if instant.tzinfo is None else _sane(instant)
+        return None if instant.tzinfo is None else bounded(instant.astimezone(UTC))
     except (ValueError, OverflowError):
         return None
 
@@ -170,12 +170,6 @@ def _time(value: object) -> datetime | None:
     """Read RFC 3339 as Go writes it; digits below a microsecond are cut off."""
     try:
         instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return None if instant is None or instant.tzinfo is None else _sane(instant)
+        return None if instant is None or instant.tzinfo is None else bounded(instant.astimezone(UTC))
     except (ValueError, OverflowError):
         return None
-
-
-def _sane(instant: datetime) -> datetime | None:
-    """Return an instant in UTC, None for one that is no time of a machine that works, and could not be added to."""
-    moment = instant.astimezone(UTC)
-    return moment if _FIRST_YEAR <= moment.year <= _LAST_YEAR else None
