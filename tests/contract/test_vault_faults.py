@@ -12,6 +12,7 @@ from rotator.clock import SystemClock
 from rotator.errors import Ambiguous, PortError, Rejected, Throttled, Unavailable
 from rotator.model.secret import Secret
 from rotator.simulator.vault_server import VaultServer
+from rotator.vault.wire import LARGEST_ANSWER
 from tests.support.canary import CANARY
 from tests.support.vault_lab import Reply, Rule, Seen, between, connected, shown
 
@@ -228,3 +229,46 @@ async def test_answers_that_this_server_does_not_give(
                 await client.write("write", "secret", "rotated/a", DATA, base=0)
             assert type(caught.value) is error
             assert CANARY not in shown(caught.value)
+
+
+JSON = {"Content-Type": "application/json", "Date": "Mon, 23 Nov 2026 01:11:35 GMT"}
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 503])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(0, b"[" * 1_000_000, JSON),
+        Reply(0, b'{"data":' * 1_000_000, JSON),
+        Reply(0, b"\xff\xfe\x00", JSON),
+        Reply(0, b"1" * 5000, JSON),
+        Reply(0, b'{"errors": [1e999]}', JSON),
+        Reply(0, b'{"errors": ["\\ud800"]}', JSON),
+        Reply(0, b"no gzip", {**JSON, "Content-Encoding": "gzip"}),
+        Reply(0, b"{}", {**JSON, "Date": "Mon, 01 Jan 0001 00:00:00 +2359"}),
+        Reply(0, b"{}", {**JSON, "Retry-After": "9" * 400}),
+        Reply(0, b"", {"Location": "http://[", "Set-Cookie": "\x01"}),
+    ],
+    ids=lambda reply: repr(bytes(reply.body[:12])),
+)
+async def test_whatever_comes_back_is_an_error_of_ours(
+    server: VaultServer, token: Secret, reply: Reply, status: int
+) -> None:
+    reply = Reply(status, reply.body, reply.headers)
+    with between(only("GET", reply), server.address) as lab:
+        async with connected(lab.address, token) as client:
+            with pytest.raises((Unavailable, Rejected)):
+                await client.read("read", "secret", "rotated/a")
+    with between(only("POST", reply), server.address) as lab:
+        async with connected(lab.address, token) as client:
+            with pytest.raises((Ambiguous, Rejected, Unavailable)) as caught:
+                await client.write("write", "secret", "rotated/a", DATA, base=0)
+            assert status != 200 or type(caught.value) is Ambiguous
+
+
+async def test_an_answer_that_is_too_large_is_told(server: VaultServer, token: Secret) -> None:
+    endless = Reply(200, b"{" + b" " * LARGEST_ANSWER + b"}", JSON)
+    with between(only("GET", endless), server.address) as lab:
+        async with connected(lab.address, token) as client:
+            with pytest.raises(Rejected, match="too large"):
+                await client.read("read", "secret", "rotated/a")

@@ -53,6 +53,7 @@ def test_deleted_and_destroyed_are_not_absent(change: dict[str, object]) -> None
         {"data": ["a"], "metadata": METADATA},
         {"data": {"a": "b"}, "metadata": METADATA | {"version": "3"}},
         {"data": {"a": "b"}, "metadata": METADATA | {"version": 0}},
+        {"data": {"a": "b"}, "metadata": METADATA | {"version": 2**53 + 1}},
         {"data": {"a": "b"}, "metadata": METADATA | {"created_time": "yesterday"}},
         {"data": {"a": "b"}, "metadata": METADATA | {"created_time": "2026-11-23T01:11:35"}},
     ],
