@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from rotator.credentials import CREDENTIALS_DIRECTORY, MOST_BYTES, read, variable
+from rotator.credentials import CREDENTIALS_DIRECTORY, MOST_BYTES, check_file, read, variable
 from rotator.errors import PolicyError
 from rotator.model.secret import Secret
 from rotator.policy.settings import SecretReference, SecretSource
@@ -114,3 +117,74 @@ def test_a_credential_of_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path = written(tmp_path / "key", f"{VALUE}\n", mode=0o440)
     assert read(in_systemd()).matches(Secret(VALUE))
     assert read(in_file(path)).matches(Secret(VALUE))
+
+
+# Where container platforms put secrets
+
+UNSHARE = shutil.which("unshare") or ""
+MOUNT = """
+set -e
+mount -t tmpfs none /run
+mkdir -p /run/secrets/app && mount -t tmpfs none /run/secrets/app
+cd /run/secrets/app
+mkdir ..2026 && printf %s "$VALUE" >..2026/token && chmod "$MODE" ..2026/token
+ln -s ..2026 ..data && ln -s ..data/token token
+mount -o "remount,$ACCESS" /run/secrets/app
+exec "$PYTHON" -c '
+import sys
+from rotator.credentials import read
+from rotator.errors import PolicyError
+from rotator.policy.settings import SecretReference, SecretSource
+try:
+    print(len(read(SecretReference(SecretSource.FILE, sys.argv[1])).reveal()))
+except PolicyError as error:
+    print(error)
+' "$WHERE"
+"""
+"""As Kubernetes does it: a file system in memory, links to the version that counts, mounted to be read only."""
+
+
+def in_container(where: str, *, mode: str, access: str) -> str:
+    """Return what is read of a secret in namespaces of its own, where nobody else sees the mount."""
+    ran = subprocess.run(
+        (UNSHARE, "--user", "--map-root-user", "--mount", "/bin/sh", "-c", MOUNT),
+        env={
+            "PATH": os.defpath,
+            "PYTHON": sys.executable,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "VALUE": VALUE,
+            "MODE": mode,
+            "ACCESS": access,
+            "WHERE": where,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode != 0:
+        pytest.skip("namespaces are not to be had here")
+    return ran.stdout.strip()
+
+
+@pytest.mark.skipif(not UNSHARE, reason="needs Linux's unshare")
+def test_a_file_that_a_container_platform_mounted_may_be_readable_in_the_container() -> None:
+    for mode in ("0644", "0440"):
+        assert in_container("/var/run/secrets/app/token", mode=mode, access="ro") == str(len(VALUE))
+
+
+@pytest.mark.skipif(not UNSHARE, reason="needs Linux's unshare")
+def test_a_readable_file_in_such_a_place_that_could_be_written_to_is_refused() -> None:
+    said = in_container("/run/secrets/app/token", mode="0644", access="rw")
+    assert said.endswith("other users can read the file (give it the mode 600 or 400)")
+
+
+def test_a_private_key_is_held_to_the_same_rules(tmp_path: Path) -> None:
+    key = written(tmp_path / "key", f"{VALUE}\nmore\n")
+    check_file(str(key))
+    key.chmod(0o644)
+    with pytest.raises(PolicyError, match="other users can read the file"):
+        check_file(str(key))
+    with pytest.raises(PolicyError, match="not a regular file"):
+        check_file(str(tmp_path))
+    with pytest.raises(PolicyError, match="can't be read"):
+        check_file(str(tmp_path / "none"))
