@@ -206,6 +206,20 @@ async def test_a_token_that_lives_is_used_on_while_vault_can_not_renew_it(
         assert [calls(lab, "/renew-self"), calls(lab, "/login")] == [1, 1]
 
 
+async def test_a_token_that_can_not_be_replaced_is_used_for_as_long_as_it_lives(
+    server: VaultServer, root: Root, tmp_path: Path
+) -> None:
+    role, clock = Role.made(root, tmp_path, token_ttl="1m", token_type="batch"), VirtualClock()
+    async with connected(server.address, role.auth(), clock=clock) as client:
+        await client.read("read", "secret", "rotated/a")
+        role.deliver(Secret(secret_text("wrong")))
+        for _ in range(3):
+            clock.advance(timedelta(seconds=19))
+            await client.read("read", "secret", "rotated/a")
+        clock.advance(timedelta(seconds=3))
+        assert "not tried again" in await denied(client)
+
+
 # A token that dies early
 
 

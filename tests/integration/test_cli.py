@@ -184,7 +184,8 @@ async def test_a_token_that_is_refused_is_told_from_one_that_lacks_rights(
     poor = await desk.run(command)
 
     assert (unknown.status, poor.status) == (1, 1)
-    assert parts(unknown)[0].endswith("refuses our token")
+    assert parts(unknown)[0].endswith("does not let us log in")
+    assert parts(poor)[0].endswith("refuses our token")
     assert "the token itself is refused" in parts(unknown)[1]
     assert "do not allow this" in parts(poor)[1]
 

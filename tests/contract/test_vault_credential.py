@@ -1,0 +1,76 @@
+"""A provider's credential that is kept in Vault."""
+
+from __future__ import annotations
+
+import pytest
+
+from rotator.errors import Denied, PolicyError, Rejected, Unavailable
+from rotator.model.secret import Secret
+from rotator.policy.settings import VaultReference
+from rotator.simulator.vault_server import VaultServer
+from rotator.vault.client import VaultClient
+from rotator.vault.credential import read_credential
+from tests.support.canary import secret_text
+from tests.support.vault_lab import Reply, Root, between, connected, shown
+
+VALUE = secret_text("management")
+
+
+def at(path: str, *, mount: str = "secret", field: str = "api_key") -> VaultReference:
+    return VaultReference(mount=mount, path=path, field=field)
+
+
+async def test_it_is_read_afresh_each_time(client: VaultClient, root: Root, place: str) -> None:
+    reference = at(f"rotated/{place}/key")
+    for value in (VALUE, secret_text("next")):
+        root.do("POST", f"secret/data/{reference.path}", {"data": {"api_key": value, "note": "x"}})
+        assert (await read_credential(client, reference)).matches(Secret(value))
+
+
+@pytest.mark.promise("P7")
+async def test_what_is_not_there_is_told_with_its_reference_and_how_to_mend_it(
+    client: VaultClient, root: Root, place: str
+) -> None:
+    path = f"rotated/{place}/key"
+
+    async def refusal(reference: VaultReference) -> str:
+        with pytest.raises(PolicyError) as caught:
+            await read_credential(client, reference)
+        assert VALUE not in shown(caught.value)
+        said = str(caught.value)
+        assert said.startswith(f"{reference}: ")
+        return said.removeprefix(f"{reference}: ")
+
+    reference = at(path)
+    assert await refusal(reference) == (
+        f"there is no entry secret/{path} in Vault (write the credential there)"
+    )
+    root.do("POST", f"secret/data/{path}", {"data": {"api_key": f"{VALUE}\n", "number": 7, "nothing": None}})
+    assert (await refusal(reference)).endswith("(it is one line of visible characters)")
+    for field in ("other", "number", "nothing"):
+        said = await refusal(at(path, field=field))
+        assert said == f"the entry has no text in a field {field} (name another field)"
+    root.do("DELETE", f"secret/data/{path}")
+    assert await refusal(reference) == f"version 1 of secret/{path}, its latest, is deleted (undelete it)"
+
+
+async def test_a_missing_right_is_told_with_its_cure(client: VaultClient, root: Root, place: str) -> None:
+    root.do("POST", f"secret/data/elsewhere/{place}", {"data": {"api_key": VALUE}})
+    with pytest.raises(Denied) as caught:
+        await read_credential(client, at(f"elsewhere/{place}"))
+    assert str(at(f"elsewhere/{place}")) in str(caught.value)
+    assert str(caught.value).endswith(f"let our token read secret/data/elsewhere/{place}")
+
+
+async def test_what_is_wrong_with_vault_itself_is_told_as_such(
+    client: VaultClient, server: VaultServer, token: Secret
+) -> None:
+    with pytest.raises(Rejected, match="another type than kv"):
+        async with connected(server.address, server.root_token) as root_client:
+            await read_credential(root_client, at("a", mount="cubbyhole"))
+    with pytest.raises(Denied, match="^check mount nowhere: 403"):
+        await read_credential(client, at("a", mount="nowhere"))
+    with between(lambda _request, _forward: Reply.of(503, {"errors": ["Vault is sealed"]})) as lab:
+        async with connected(lab.address, token) as sealed:
+            with pytest.raises(Unavailable, match="sealed"):
+                await read_credential(sealed, at("a"))
