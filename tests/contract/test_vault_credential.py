@@ -68,7 +68,7 @@ async def test_what_is_wrong_with_vault_itself_is_told_as_such(
     with pytest.raises(Rejected, match="another type than kv"):
         async with connected(server.address, server.root_token) as root_client:
             await read_credential(root_client, at("a", mount="cubbyhole"))
-    with pytest.raises(Denied, match="^check mount nowhere: 403"):
+    with pytest.raises(Denied, match=r"^check mount nowhere: 403"):
         await read_credential(client, at("a", mount="nowhere"))
     with between(lambda _request, _forward: Reply.of(503, {"errors": ["Vault is sealed"]})) as lab:
         async with connected(lab.address, token) as sealed:

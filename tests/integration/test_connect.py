@@ -63,7 +63,7 @@ async def test_a_login_whose_credential_is_not_there_is_an_error_of_the_file(fil
 
 async def test_a_login_that_vault_refuses_is_told_in_three_parts(file: PolicyFile, tmp_path: Path) -> None:
     (tmp_path / "role" / "secret-id").write_text(secret_text("wrong"))
-    with pytest.raises(Failure, match="does not let us log in$") as caught:
+    with pytest.raises(Failure, match=r"does not let us log in$") as caught:
         async with look.connected(file, found_journal=True):
             pass
     assert caught.value.why.startswith(
