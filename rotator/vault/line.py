@@ -81,7 +81,7 @@ class Line:
         outcome = await self._exchange(call, send, token, node or self._address)
         if node is not None and not _served(outcome):
             self._active = None
-            if isinstance(outcome, Unavailable) or _redirects(outcome):
+            if isinstance(outcome, Unavailable):
                 # That node did nothing, so even a write may be sent again.
                 outcome = await self._exchange(call, send, token, self._address)
         if isinstance(outcome, Answer) and outcome.moved_to is not None:
@@ -144,11 +144,7 @@ def _give_back(loop: asyncio.AbstractEventLoop, turns: asyncio.Semaphore, _ended
 
 def _served(outcome: Answer | PortError) -> bool:
     """Return whether a node did its work: it answered, did not send us elsewhere, and is not out of order."""
-    return isinstance(outcome, Answer) and outcome.status < 500 and not _redirects(outcome)  # noqa: PLR2004 (HTTP)
-
-
-def _redirects(outcome: Answer | PortError) -> bool:
-    return isinstance(outcome, Answer) and 300 <= outcome.status < 400  # noqa: PLR2004 (HTTP)
+    return isinstance(outcome, Answer) and (outcome.status < 300 or 400 <= outcome.status < 500)  # noqa: PLR2004 (HTTP)
 
 
 def _origin(address: str) -> tuple[str, str | None, int | None] | None:

@@ -212,8 +212,12 @@ async def test_an_active_node_that_is_gone_is_forgotten_and_the_standby_asked_ag
             # The election is under way: the standby sends us to the dead node on.
             with pytest.raises(Unavailable, match="not reached"):
                 await client.write("write", "secret", path, DATA, base=1)
-            active = server.address
+            active = lives.enter_context(between(passes_and_closes, server.address)).address
             assert (await client.write("write", "secret", path, DATA, base=1)).version == 2
+            lives.close()
+            active = server.address
+            # It is over, and nobody notices.
+            assert (await client.write("write", "secret", path, DATA, base=2)).version == 3
 
 
 async def test_a_node_that_is_active_no_longer_is_forgotten(
