@@ -49,7 +49,7 @@ class VaultReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenAuth:
-    """Log in to Vault with a token that somebody else renews or replaces."""
+    """Log in to Vault with a token that somebody made. It is renewed as long as Vault does, and read again when it is not."""
 
     token: SecretReference
 

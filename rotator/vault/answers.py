@@ -116,14 +116,17 @@ def written(answer: Answer) -> Written | None:
 def granted(answer: Answer) -> Grant | None:
     """Return the token that a login or a renewal answered, None when there is none that can be used."""
     auth = _mapping(None if answer.body is None else answer.body.get("auth"))
-    token, seconds = auth.get("client_token"), auth.get("lease_duration")
-    if type(seconds) is not int or not 0 <= seconds <= _LONGEST_LEASE:
-        return None
+    token = auth.get("client_token")
     try:
         secret = Secret(token if isinstance(token, str) and token.isascii() else "")
     except ValueError:
         return None
-    return Grant(token=secret, lasts=timedelta(seconds=seconds), renewable=auth.get("renewable") is True)
+    return _grant(secret, auth.get("lease_duration"), auth.get("renewable"))
+
+
+def looked_up(answer: Answer, token: Secret) -> Grant | None:
+    """Return what a token tells of itself, None when the answer makes no sense."""
+    return _grant(token, answer.data.get("ttl"), answer.data.get("renewable"))
 
 
 def moved_to(url: str, location: str) -> str | None:
@@ -155,6 +158,12 @@ def date_header(value: str | None) -> datetime | None:
 def retry_after_header(value: str | None) -> timedelta | None:
     """Return how long a `Retry-After` header, in whole seconds as Vault writes it, says to wait."""
     return timedelta(seconds=int(value)) if value and _SECONDS.fullmatch(value) else None
+
+
+def _grant(token: Secret, seconds: object, renewable: object) -> Grant | None:
+    if type(seconds) is not int or not 0 <= seconds <= _LONGEST_LEASE:
+        return None
+    return Grant(token=token, lasts=timedelta(seconds=seconds), renewable=renewable is True)
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -34,7 +34,7 @@ _NO_LOCK: Final = timedelta(minutes=1)
 
 
 class Login:
-    """One way to log in. A Secret is a token that somebody has at hand, and is used as it is."""
+    """One way to log in. A Secret is a token that somebody has at hand, and is used as it is, never renewed."""
 
     def __init__(self, auth: VaultAuth | Secret, line: Line, clock: Clock) -> None:
         """Read the credential once, to find out early. Raise PolicyError when there is none that can be used."""
@@ -64,9 +64,10 @@ class Login:
 
     async def _granted(self, credential: tuple[Secret, ...]) -> Grant:
         match self._auth:
-            case Secret() | TokenAuth():
-                (token,) = credential
+            case Secret() as token:
                 return Grant(token=token, lasts=_WITHOUT_END, renewable=False)
+            case TokenAuth():
+                return await self._looked_up(*credential)
             case AppRoleAuth() as auth:
                 role_id, secret_id = credential
                 if auth.secret_id_response_wrapping_path is not None:
@@ -81,6 +82,21 @@ class Login:
                 return await self._post(auth.mount, {}, **({"name": auth.name} if auth.name else {}))
             case _:
                 assert_never(self._auth)
+
+    async def _looked_up(self, token: Secret) -> Grant:
+        """Return a token that somebody else made, and how long it still lives.
+
+        One that may not ask about itself, or is dead, is taken as it is: the call that it is needed for tells.
+        """
+        answer = await self._line.ask(
+            self._call, lambda adapter: adapter.get("/v1/auth/token/lookup-self"), token
+        )
+        if answer.status == requests.codes.forbidden and answer.errors is not None:
+            return Grant(token=token, lasts=_WITHOUT_END, renewable=False)
+        grant = answers.looked_up(answer, token)
+        if grant is None:
+            raise translate.refusal(self._call, answer)
+        return grant
 
     async def _post(self, mount: str, secrets: dict[str, Secret], **others: str) -> Grant:
         answer = await self._line.ask(

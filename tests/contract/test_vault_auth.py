@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -276,6 +277,55 @@ async def test_a_token_is_taken_from_its_file_again_when_it_dies(
                 await client.read("read", "secret", "rotated/a")
         put(tmp_path / "token", second)
         await client.read("read", "secret", "rotated/a")
+
+
+async def test_a_token_that_somebody_made_is_renewed_at_half_its_life(
+    server: VaultServer, root: Root, tmp_path: Path
+) -> None:
+    auth, clock = TokenAuth(token=put(tmp_path / "token", made(root, period="1m"))), VirtualClock()
+    with watched(server) as lab:
+        async with connected(lab.address, auth, clock=clock) as client:
+            for renewals in (0, 1, 2, 3):
+                await client.read("read", "secret", "rotated/a")
+                await client.read("read", "secret", "rotated/a")
+                assert calls(lab, "/renew-self") == renewals
+                clock.advance(timedelta(seconds=31))
+        assert calls(lab, "/lookup-self") == 1
+
+
+async def test_a_token_that_can_not_be_renewed_is_read_again_at_half_its_life(
+    server: VaultServer, root: Root, tmp_path: Path
+) -> None:
+    auth, clock = (
+        TokenAuth(token=put(tmp_path / "token", made(root, ttl="1m", renewable=False))),
+        VirtualClock(),
+    )
+    with watched(server) as lab:
+        async with connected(lab.address, auth, clock=clock) as client:
+            await client.read("read", "secret", "rotated/a")
+            put(tmp_path / "token", second := made(root, ttl="1m"))
+            await client.read("read", "secret", "rotated/b")
+            assert second.reveal() not in lab.seen[-1].headers.values()
+            clock.advance(timedelta(seconds=31))
+            await client.read("read", "secret", "rotated/b")
+            assert second.reveal() in lab.seen[-1].headers.values()
+        assert calls(lab, "/renew-self") == 0
+
+
+async def test_a_token_that_may_not_ask_about_itself_is_used_all_the_same(
+    server: VaultServer, root: Root, tmp_path: Path
+) -> None:
+    auth = TokenAuth(token=put(tmp_path / "token", made(root, no_default_policy=True)))
+    async with connected(server.address, auth) as client:
+        assert (await client.read("read", "secret", "rotated/a")).version == 0
+
+
+def made(root: Root, **settings: object) -> Secret:
+    """Make a token that may do what rotator needs, as Vault's settings say."""
+    token = Secret(secret_text(f"token {uuid.uuid4()}"))
+    policy = root.new_policy(LEAST_PRIVILEGE)
+    root.do("POST", "auth/token/create", {"id": token.reveal(), "policies": [policy], **settings})
+    return token
 
 
 async def test_a_token_file_that_is_gone_matters_when_the_token_dies(
