@@ -94,7 +94,7 @@ all_answers = st.builds(
 )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(all_answers)
 def test_an_answer_is_understood_or_it_is_not(answer: Answer) -> None:
     """What is understood can be reckoned with: no instant is near the ends of the calendar."""
@@ -114,7 +114,7 @@ def test_an_answer_is_understood_or_it_is_not(answer: Answer) -> None:
             assert timedelta(0) <= grant.lasts < ALL_MEASURE
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(all_answers, st.booleans())
 def test_every_refusal_is_an_error_of_ours_that_repeats_nothing(answer: Answer, writes: bool) -> None:  # noqa: FBT001
     error = translate.refusal(Call(operation="read", target="secret/a", writes=writes), answer)
@@ -190,7 +190,7 @@ documents = st.dictionaries(texts, values, max_size=4) | st.builds(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(documents)
 def test_whatever_is_in_the_journal_is_read_or_rejected(data: dict[str, object]) -> None:
     for outcome in read(data):
