@@ -40,7 +40,7 @@ from tests.support.builders import DAY, HOUR, NOW, SCOPES
 
 texts = st.text(max_size=20)
 names = st.frozensets(texts, max_size=3)
-instants = st.datetimes(datetime(1970, 1, 1), datetime(2999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 (in `timezones`)
+instants = st.datetimes(datetime(1970, 1, 1), datetime(9000, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 (in `timezones`)
 spans = st.timedeltas(timedelta(0), 36_500 * DAY)
 versions = st.integers(0, 2**53)
 

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from rotator.errors import PortError, Rejected
 from rotator.model.entry import EntryState, FieldNames
+from rotator.model.instant import LONGEST_SPAN
 from rotator.model.order import Pause, decode_pauses, encode_pauses
 from rotator.model.record import decode, encode
 from rotator.model.secret import Secret
+from rotator.policy.duration import LONGEST
 from rotator.ports import Control, RecordRead
 from rotator.vault import answers, fields, translate
 from rotator.vault.answers import Answer, Stored
@@ -28,7 +30,6 @@ from rotator.vault.translate import Call
 from tests.core.test_record import FULL
 from tests.support.canary import CANARY
 
-ALL_MEASURE = timedelta(days=36_500)
 
 texts = st.text(max_size=8) | st.sampled_from(
     [
@@ -100,18 +101,18 @@ def test_an_answer_is_understood_or_it_is_not(answer: Answer) -> None:
     """What is understood can be reckoned with: no instant is near the ends of the calendar."""
     found, result = answers.stored(answer), answers.written(answer)
     if found is not None:
-        assert found.at + ALL_MEASURE > found.at - ALL_MEASURE
-        assert found.created_at is None or found.created_at + ALL_MEASURE > found.created_at - ALL_MEASURE
+        assert found.at + LONGEST_SPAN > found.at - LONGEST_SPAN
+        assert found.created_at is None or found.created_at + LONGEST_SPAN > found.created_at - LONGEST_SPAN
         assert found.version <= 2**53
         fields.entry_of(found, FieldNames())
         fields.secret_of(found, FieldNames())
         fields.too_large(found.data, FieldNames())
     if result is not None:
-        assert result.deletion_at is None or result.deletion_at + ALL_MEASURE > result.deletion_at
+        assert result.deletion_at is None or result.deletion_at + LONGEST_SPAN > result.deletion_at
     for grant in (answers.granted(answer), answers.looked_up(answer, Secret("x"))):
         if grant is not None:
             assert grant.token.reveal().isascii()
-            assert timedelta(0) <= grant.lasts < ALL_MEASURE
+            assert timedelta(0) <= grant.lasts < LONGEST_SPAN
 
 
 @settings(max_examples=200)
@@ -126,7 +127,7 @@ def test_every_refusal_is_an_error_of_ours_that_repeats_nothing(answer: Answer, 
 @given(moments)
 def test_a_header_is_read_or_it_is_not(header: str | None) -> None:
     at = answers.date_header(header)
-    assert at is None or at + ALL_MEASURE > at - ALL_MEASURE
+    assert at is None or at + LONGEST_SPAN > at - LONGEST_SPAN
     answers.retry_after_header(header)
 
 
@@ -278,10 +279,15 @@ def test_an_instant_near_the_ends_of_the_calendar_is_refused(place: Place, text:
 
 
 @pytest.mark.parametrize("place", SPANS, ids=named)
-@pytest.mark.parametrize("text", ["-PT1S", "P999999999D", "P400000D"])
+@pytest.mark.parametrize("text", ["-PT1S", "P999999999D", "P36501D"])
 def test_a_span_that_is_negative_or_longer_than_all_history_is_refused(place: Place, text: str) -> None:
     with pytest.raises(ValueError, match=re.escape(f"(at: {named(place)}")):
         decode(with_text(place, text))
+
+
+def test_whatever_a_policy_asks_for_can_be_remembered() -> None:
+    assert LONGEST_SPAN == LONGEST
+    assert decode(with_text(SPANS[0], "P36500D"))
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2026-01-05T12:00:00"])
