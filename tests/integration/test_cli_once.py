@@ -147,7 +147,7 @@ async def test_a_signal_lets_what_is_under_way_end_and_starts_nothing_new(
 
     assert ran.status == 75, ran.err
     assert "asked to stop" in ran.err
-    assert "not looked at: asked to stop" in ran.out
+    assert "left for later (asked to stop)" in ran.out
     assert "stopped before the end" in ran.out
     assert desk.simulator.count(Operation.CREATE) == 1
     # What was under way is whole: published, or the new key is deleted again.
