@@ -36,7 +36,7 @@ check: tools ## format, lint, types, layers, generated pages, and the fast rings
 	  say types && $$run mypy && \
 	  say layers && $$run lint-imports --no-logo && \
 	  say promises && $$run python -m tests.support.promises --check && \
-	  say 'fast rings' && $$run $(PYTEST) -q tests/core tests/arch
+	  say 'fast rings' && $$run $(PYTEST) -q tests/core tests/service tests/arch
 
 bench: tools ## measure, as ratios; nothing here passes or fails on a time
 	@$(RUN) python -m tests.benchmarks $(ARGS)

@@ -85,7 +85,7 @@ def outcome_of(ended: Reconciled) -> Outcome:
 class Slots:
     """How many rotations may still be started. `limit` is for one sweep, None without one.
 
-    `an_hour` is what the hour has left at its beginning, below zero when too many were started.
+    `an_hour` is what the hour before has left, below zero when too many were started in it.
     """
 
     limit: int | None

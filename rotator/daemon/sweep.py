@@ -136,8 +136,8 @@ class _Sweep:
         act, or to call a person, it is not: another process may have been at work since, and its publish in an
         entry that is read now looks like a stranger's beside a record that was read before.
         """
-        listing = self._fleet.listings[found.provider]
         try:
+            listing = self._fleet.listings[found.provider]
             snapshot = await observe(found.assignment, ports, record=found.record, listing=listing)
             decision = decide(found.assignment.policy, snapshot, ports.clock.now())
         except Exception:  # noqa: BLE001 (reconcile looks again, and tells what is wrong)
@@ -160,7 +160,7 @@ class _Sweep:
         try:
             async with self._turns.under(found.provider):
                 if ports.stopping():
-                    return _with_reason(looked, ports)
+                    return replace(looked, left=Left(LeftReason.STOPPING))
                 ended = await reconcile(found.assignment, ports, may_rotate=may_rotate)
             outcome = outcome_of(ended)
         finally:
