@@ -207,7 +207,7 @@ class TestManagementKey:
             made = await server.provider.management_key()
         assert (made.scopes, made.key_id) == (None, None)
 
-    @pytest.mark.parametrize("email", [None, "", 7, ["x"], "\ud800"])
+    @pytest.mark.parametrize("email", [None, "", 7, ["x"]])
     async def test_an_owner_without_a_usable_address_has_none(self, email: object) -> None:
         key = {"api_key_id": KEY_ID, "scopes": ["owner"], "created": "2026-01-01T00:00:00Z"}
         answer = Canned.json({"member": {"member_id": "..", "email": email}, "api_key": key})
