@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Final
 
 import requests
 from hvac.api.secrets_engines.kv_v2 import KvV2
@@ -19,6 +20,12 @@ from rotator.vault.line import Line
 from rotator.vault.session import Session, Verdict
 from rotator.vault.translate import Call
 from rotator.vault.wire import Send
+
+_NEW_AND_DEAD: Final = (
+    "the token may not look itself up, although it is new: leave Vault's policy `default` on, or add the paths that "
+    "rotator needs of it"
+)
+"""What a 403 means when a new token is refused as the old one was."""
 
 
 class VaultClient:
@@ -195,7 +202,8 @@ class VaultClient:
             if denied is None:
                 return answer
             verdict = await self._session.examine(token)
-        raise Denied(call.operation, call.target, f"{denied.detail}; {verdict.value}")
+        detail = _NEW_AND_DEAD if verdict is Verdict.DEAD else verdict.value
+        raise Denied(call.operation, call.target, f"{denied.detail}; {detail}")
 
 
 def _denial(call: Call, answer: Answer) -> Denied | None:

@@ -264,6 +264,17 @@ async def test_a_missing_right_is_told_and_brings_no_new_login(
         assert calls(lab, "/login") == 1
 
 
+async def test_a_role_whose_tokens_may_not_look_themselves_up_is_told(
+    server: VaultServer, root: Root, tmp_path: Path
+) -> None:
+    """Then a dead token can't be told apart from a missing right."""
+    role = Role.made(root, tmp_path, token_no_default_policy="true")
+    async with connected(server.address, role.auth()) as client:
+        assert (await client.read("read", "secret", "rotated/a")).version == 0
+        with pytest.raises(Denied, match=r"^read secret/elsewhere: 403.*leave Vault's policy `default` on"):
+            await client.read("read", "secret", "elsewhere")
+
+
 async def test_a_token_is_taken_from_its_file_again_when_it_dies(
     server: VaultServer, root: Root, tmp_path: Path
 ) -> None:
