@@ -16,15 +16,13 @@ from rotator.inventory.fleet import Fleet, survey
 from rotator.model.lineage import Lineage
 from rotator.model.secret import Secret
 from rotator.model.told import Told
-from rotator.policy.document import Scalar
-from rotator.policy.fields import Refused
+from rotator.policy.address import ADDRESS_FORM, parse_address
 from rotator.policy.settings import (
     PolicyFile,
     ProviderSettings,
     RuntimeSettings,
     VaultReference,
 )
-from rotator.policy.settings_reader import read_url
 from rotator.ports import Control, Destinations, Journal, Ports, Provider
 from rotator.providers.deepgram import Deepgram
 from rotator.vault.client import VaultClient
@@ -243,9 +241,9 @@ def _address_of_environment() -> str:
         hint = "write `vault: {address: https://...}` or set VAULT_ADDR"
         raise _unusable("vault.address", "no address of Vault", hint)
     try:
-        return read_url(Scalar(line=0, column=0, path="", text=address, plain=True))
-    except Refused as refused:
-        raise _unusable("VAULT_ADDR", refused.what, refused.hint) from None
+        return parse_address(address)
+    except ValueError as error:
+        raise _unusable("VAULT_ADDR", str(error), ADDRESS_FORM) from None
 
 
 def _unusable(where: str, what: str, hint: str) -> PolicyError:

@@ -13,6 +13,15 @@ from rotator.cli.options import Options
 if TYPE_CHECKING:
     from rotator.log import Form, Level
 
+
+class _OnePath(click.Path):
+    """A path that an environment variable gives whole, whatever is in it: it names one file."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Return the value of the variable."""
+        return [rv]
+
+
 _GLOBS = click.argument("globs", metavar="[LINEAGE-GLOB]...", nargs=-1)
 _EXIT_CODE = click.option(
     "--exit-code",
@@ -29,12 +38,13 @@ _EXIT_CODE = click.option(
 @click.option(
     "--config",
     metavar="PATH",
-    type=click.Path(path_type=Path),
+    type=_OnePath(path_type=Path),
+    multiple=True,
     envvar="ROTATOR_CONFIG",
-    default="/etc/rotator/config.yaml",
-    show_default=True,
+    default=["/etc/rotator/config.yaml"],
+    show_default="/etc/rotator/config.yaml",
     show_envvar=True,
-    help="The policy file.",
+    help="The policy file. Given again: a further file, which holds `policies` only.",
 )
 @click.option(
     "--output",
@@ -59,14 +69,17 @@ _EXIT_CODE = click.option(
 )
 @click.version_option(__version__, prog_name="rotator")
 @click.pass_context
-def rotator(context: click.Context, config: Path, output: str, log_format: str, log_level: str) -> None:
+def rotator(
+    context: click.Context, config: tuple[Path, ...], output: str, log_format: str, log_level: str
+) -> None:
     """Rotate API keys before they expire, and publish the new secrets to Vault.
 
     A lineage is the series of keys for one place in Vault, and is named by it: MOUNT/PATH. Commands that take
     lineages take globs of such names, and all lineages without any.
     """
     context.obj = Options(
-        config=config,
+        config=config[0],
+        further=config[1:],
         as_json=output == "json",
         log_format=cast("Form", log_format),
         log_level=cast("Level", log_level),
@@ -288,6 +301,14 @@ def history(options: Options, *, lineage: str) -> int:
     from rotator.cli import history as command  # noqa: PLC0415 (loaded when it is called)
 
     return command.history(options, lineage)
+
+
+@rotator.command()
+def schema() -> int:
+    """Print the JSON Schema of the policy file, for editors and for checks of your own."""
+    from rotator.cli import schema as command  # noqa: PLC0415 (loaded when it is called)
+
+    return command.schema()
 
 
 @rotator.command()

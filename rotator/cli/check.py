@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from rotator.cli import exits
 from rotator.cli.options import Options
-from rotator.cli.text import complain
+from rotator.cli.text import complain, plain
 from rotator.errors import PolicyError
 from rotator.policy.settings import PolicyFile, origin_of
 
 
 def check(options: Options) -> int:
     """Load the file and say what it holds, or everything that is wrong with it."""
+    texts = options.read()
+    included = [one.name for one in texts.included]
     try:
-        file = options.load()
+        file = texts.load()
     except PolicyError as error:
         if options.as_json:
             options.emit({"file": str(options.config), "fine": False, "problems": _problems(error)}, "")
@@ -24,12 +26,13 @@ def check(options: Options) -> int:
         "file": str(options.config),
         "fine": True,
         "problems": [],
+        "included": included,
         "instance": file.instance,
         "journal": journal,
         "providers": [provider.name for provider in file.providers],
         "policies": [policy.name for policy in file.policies],
     }
-    options.emit(document, _shown(options, file, journal))
+    options.emit(document, _shown(options, file, journal, included))
     return exits.FINE
 
 
@@ -51,10 +54,11 @@ def _vault(file: PolicyFile) -> str:
     return origin_of(file.vault.address) if file.vault.address else "as VAULT_ADDR says"
 
 
-def _shown(options: Options, file: PolicyFile, journal: str) -> str:
+def _shown(options: Options, file: PolicyFile, journal: str, included: list[str]) -> str:
     return "\n".join(
         [
             f"{options.config} is fine",
+            *(f"  included   {plain(name)}" for name in included),
             f"  instance   {file.instance}, with its journal at {journal}",
             f"  Vault      {_vault(file)}",
             *(f"  provider   {one.name}: {one.type}, project {one.project_id}" for one in file.providers),

@@ -12,6 +12,27 @@ from rotator.cli import exits
 from rotator.cli.failures import Failure
 
 
+class UnreadableError(Exception):
+    """A file can't be read. The text says why."""
+
+
+def content(path: Path, *, most_bytes: int) -> bytes:
+    """Return what is in a regular file of at most so many bytes. Raise UnreadableError.
+
+    A pipe would be waited for, and a device could be read without end.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UnreadableError("it is not a regular file")
+        with path.open("rb") as file:
+            found = file.read(most_bytes + 1)
+    except OSError as error:
+        raise UnreadableError(error.strerror or type(error).__name__) from None
+    if len(found) > most_bytes:
+        raise UnreadableError(f"it is larger than {most_bytes // 1024 // 1024} MiB")
+    return found
+
+
 def read(
     path: Path,
     noun: str,
@@ -20,22 +41,11 @@ def read(
     cure: str = "check its name and its mode",
     status: int = exits.FAILED,
 ) -> bytes:
-    """Return what is in a regular file of at most so many bytes. Raise Failure when it can't be read.
-
-    A pipe would be waited for, and a device could be read without end.
-    """
+    """Return what `content` does. Raise Failure when it can't be read."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            content, why = None, "it is not a regular file"
-        else:
-            with path.open("rb") as file:
-                content = file.read(most_bytes + 1)
-            why = f"it is larger than {most_bytes // 1024 // 1024} MiB"
-    except OSError as error:
-        content, why = None, error.strerror or type(error).__name__
-    if content is None or len(content) > most_bytes:
-        raise Failure(f"the {noun} {path} can't be read", why=why, cure=cure, status=status)
-    return content
+        return content(path, most_bytes=most_bytes)
+    except UnreadableError as error:
+        raise Failure(f"the {noun} {path} can't be read", why=str(error), cure=cure, status=status) from None
 
 
 def write(path: Path, text: str, noun: str) -> None:

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rotator.cli import exits
 from rotator.cli.text import emit
 
 if TYPE_CHECKING:
+    from rotator.cli.policy_files import PolicyTexts
     from rotator.log import Form, Level
     from rotator.policy.settings import PolicyFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options that all commands share."""
+    """The options that all commands share. `further` are files of policies that go with the policy file."""
 
     config: Path
+    further: tuple[Path, ...]
     as_json: bool
     log_format: Form
     log_level: Level
@@ -32,18 +33,13 @@ class Options:
 
     def load(self) -> PolicyFile:
         """Return the policy file. Raise PolicyError when something in it is wrong, Failure when it can't be read."""
-        from rotator.cli import files  # noqa: PLC0415 (--help does not need it)
-        from rotator.policy.document import MOST_BYTES  # noqa: PLC0415 (pyyaml is slow to load)
-        from rotator.policy.load import load  # noqa: PLC0415 (pyyaml is slow to load)
+        return self.read().load()
 
-        text = files.read(
-            self.config,
-            "policy file",
-            most_bytes=MOST_BYTES,
-            cure="name it with --config PATH or ROTATOR_CONFIG, and let this user read it",
-            status=exits.BAD_POLICY,
-        )
-        return load(text, name=str(self.config))
+    def read(self) -> PolicyTexts:
+        """Return the texts of the policy file and of those that go with it. Raise Failure when it can't be read."""
+        from rotator.cli import policy_files  # noqa: PLC0415 (pyyaml is slow to load)
+
+        return policy_files.read(self.config, self.further)
 
     def emit(self, document: Mapping[str, object], shown: str) -> None:
         """Write a result, in the form that was asked for."""

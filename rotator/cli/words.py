@@ -184,6 +184,7 @@ EXCLUSION: Final[Mapping[Exclusion, str]] = {
     Exclusion.NAMED_BY_RECORD: "in a lineage already",
     Exclusion.CLAIMED_ELSEWHERE: "marked by another journal, which looks after it",
     Exclusion.MARKED: "made by rotator, so no operator's key",
+    Exclusion.EXCEPTED: "selected, and left out by `except`",
     Exclusion.EXPIRED: "expired",
     Exclusion.TEMPORARY: "temporary: its lifetime is under `temporary_below`",
     Exclusion.LICENCE_KEY: "a licence of a self-hosted installation",

@@ -12,12 +12,16 @@ FORMS = "write `90s`, `15m`, `12h`, `7d`, `2w`, a sum such as `1d12h`, or ISO 86
 """What is allowed, for the hints of error messages."""
 
 _SUM = re.compile(
-    r"(?:([0-9]{1,12})w)?(?:([0-9]{1,12})d)?(?:([0-9]{1,12})h)?(?:([0-9]{1,12})m)?(?:([0-9]{1,12})s)?"
+    r"(?=.)(?:([0-9]{1,12})w)?(?:([0-9]{1,12})d)?(?:([0-9]{1,12})h)?(?:([0-9]{1,12})m)?(?:([0-9]{1,12})s)?"
 )
 _ISO = re.compile(
     r"P(?=.)(?:([0-9]{1,12})W)?(?:([0-9]{1,12})D)?"
     r"(?:T(?=.)(?:([0-9]{1,12})H)?(?:([0-9]{1,12})M)?(?:([0-9]{1,12})S)?)?"
 )
+
+PATTERN = f"(?:{_SUM.pattern}|{_ISO.pattern})"
+"""The same as a pattern for JSON Schema, which can't tell of what is longer than `LONGEST`."""
+
 _UNITS = (
     ("w", 7 * 86_400),
     ("d", 86_400),
@@ -33,7 +37,7 @@ def parse_duration(text: str) -> timedelta:
 
     Units go from the largest to the smallest, each at most once, so that `1m1h` is not guessed at.
     """
-    found = (_SUM.fullmatch(text) if text else None) or _ISO.fullmatch(text)
+    found = _SUM.fullmatch(text) or _ISO.fullmatch(text)
     if found is None:
         raise ValueError(_reason(text))
     seconds = sum(int(n) * size for n, (_, size) in zip(found.groups("0"), _UNITS, strict=True))

@@ -8,8 +8,8 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from rotator.model.key import Key
-from rotator.policy.names import is_path
-from rotator.policy.policy import Policy, Select
+from rotator.policy.names import PATH
+from rotator.policy.policy import Exempt, Policy, Select
 from rotator.policy.settings import ProviderSettings
 
 PLACEHOLDERS = ("policy", "provider", "project_id", "slug", "key_id")
@@ -36,6 +36,8 @@ class Exclusion(StrEnum):
     """It carries the mark of another journal."""
     MARKED = "marked"
     """It carries our own mark, so it is no operator's key."""
+    EXCEPTED = "excepted"
+    """The policy selects it, and its `except` leaves it out."""
     EXPIRED = "expired"
     """It has stopped working."""
     TEMPORARY = "temporary"
@@ -62,12 +64,14 @@ def takes(
     `now` is the provider's clock. `recorded` are the ids of all keys that journal records name.
     """
     named = any(key_id == key.key_id for _, key_id in policy.keys)
-    if not named and (policy.select is None or not selects(policy.select, key)):
+    if not named and (policy.select is None or not _has_all(policy.select, key)):
         return Exclusion.NOT_SELECTED
     if key.key_id in recorded:
         return Exclusion.NAMED_BY_RECORD
     if key.mark is not None:
         return Exclusion.MARKED if key.mark.journal_id == journal_id else Exclusion.CLAIMED_ELSEWHERE
+    if not named and policy.select is not None and _has_any(policy.select.but, key):
+        return Exclusion.EXCEPTED
     if key.expired(now):
         return Exclusion.EXPIRED
     if key.lifetime is not None and key.lifetime < policy.temporary_below:
@@ -82,13 +86,25 @@ def takes(
 
 
 def selects(select: Select, key: Key) -> bool:
-    """Return whether `key` has all that is asked for. Comments are compared without our mark."""
-    comment = key.operator_comment
+    """Return whether `key` has all that is asked for and nothing that leaves it out."""
+    return _has_all(select, key) and not _has_any(select.but, key)
+
+
+def _has_all(select: Select, key: Key) -> bool:
     return (
-        (not select.comment or any(fnmatchcase(comment, glob) for glob in select.comment))
+        (not select.comment or _matches(select.comment, key))
         and select.tags <= key.tags
         and select.scopes <= key.scopes
     )
+
+
+def _has_any(but: Exempt, key: Key) -> bool:
+    return _matches(but.comment, key) or bool(but.tags & key.tags or but.scopes & key.scopes)
+
+
+def _matches(globs: tuple[str, ...], key: Key) -> bool:
+    """Return whether one of `globs` fits the comment of `key`, which is looked at without our mark."""
+    return any(fnmatchcase(key.operator_comment, glob) for glob in globs)
 
 
 def slug(comment: str, key_id: str) -> str:
@@ -108,7 +124,7 @@ def destination_path(policy: Policy, provider: ProviderSettings, key: Key) -> st
     values = _fixed_values(policy.name, provider)
     values |= {"slug": slug(key.operator_comment, key.key_id), "key_id": key.key_id}
     path = policy.destination.path.format_map(values)
-    if not is_path(path) or ("key_id" in placeholders_of(policy.destination.path) and "/" in key.key_id):
+    if not PATH.fits(path) or ("key_id" in placeholders_of(policy.destination.path) and "/" in key.key_id):
         message = f"the id of a key of provider {provider.name} makes no allowed path"
         raise ValueError(message)
     return path

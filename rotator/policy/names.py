@@ -3,54 +3,80 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-_SEGMENT = re.compile(r"[A-Za-z0-9._@:+-]+")
-_LONGEST_PATH = 400
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_INSTANCE = re.compile(r"[a-z0-9-]{1,40}")
-_VENDOR_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
-_FIELD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+from rotator.model.entry import ROTATION_ID_FIELD
 
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a text may look like: `pattern` for Python and for JSON Schema, and as a `rule` in words."""
+
+    pattern: str
+    rule: str
+
+    def fits(self, text: str) -> bool:
+        """Return whether the whole of `text` looks so."""
+        return re.fullmatch(self.pattern, text) is not None
+
+
+SEGMENT_CHARACTERS = "A-Za-z0-9._@:+-"
+NO_DOTS = r"(?!\.{1,2}(?:/|$))"
+"""Stands before a segment of a path: it is neither `.` nor `..`."""
+
+_SEGMENT = f"{NO_DOTS}[{SEGMENT_CHARACTERS}]+"
+
+PATH = Form(
+    f"(?=.{{1,400}}$){_SEGMENT}(?:/{_SEGMENT})*",
+    "segments of letters, digits and `._@:+-`, joined by `/`; none is `.` or `..`",
+)
+"""A mount, a prefix or a path in Vault."""
+
+NAME = Form("[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "up to 63 letters, digits and `._-`, a letter or digit first")
+"""A policy, a provider, a role in Vault. Such a name can be a segment of a path."""
+
+INSTANCE = Form("[a-z0-9-]{1,40}", "up to 40 small letters, digits and `-`")
+"""An installation."""
+
+VENDOR_ID = Form("[0-9A-Za-z-]{1,64}", "up to 64 letters, digits and `-`")
+"""A vendor's id of a project or a key. Loose: the vendor knows better."""
+
+FIELD = Form("[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "up to 100 letters, digits and `_.-`")
+"""A field of an entry in Vault."""
+
+FIELD_WE_WRITE = Form(
+    f"(?!{ROTATION_ID_FIELD}$){FIELD.pattern}",
+    f"{FIELD.rule}; not `{ROTATION_ID_FIELD}`, which is written anyway, under this fixed name",
+)
+"""A field that an operator may name for what we write."""
+
+FILE = Form(r"/[^\x00-\x1f\x7f]{1,1023}", "an absolute path")
+"""A file of this machine."""
+
+MOUNT_OF_LOGIN = Form(f"(?!auth/){PATH.pattern}", f"{PATH.rule}; without the `auth/` of Vault's API")
+"""Where a way to log in is enabled in Vault."""
+
+_BELOW = r"(?!\.\.(?:/|$))[^/\\\x00-\x1f\x7f]+"
+
+INCLUDE = Form(
+    rf"(?=.{{1,400}}$)(?!~)(?!.*\*\*){_BELOW}(?:/{_BELOW})*",
+    "a path or a glob (`*`, `?`, `[...]`) below this file's folder, without `..` and `**`; a file that is elsewhere is "
+    "named with a further `--config`",
+)
+"""Files to be included. All that an installation reads is in one folder, to be looked through, mounted and watched as one."""
+
+LONG_RUN = "[A-Za-z0-9]{32,}"
 _RUN = re.compile(r"[A-Za-z0-9]{20,}")
-_SECRET_RUN = re.compile(r"[A-Za-z0-9]{32,}")
-
-PATH_RULE = "segments of letters, digits and `._@:+-`, joined by `/`; none is `.` or `..`"
-NAME_RULE = "up to 63 letters, digits and `._-`, a letter or digit first"
-INSTANCE_RULE = "up to 40 small letters, digits and `-`"
-VENDOR_ID_RULE = "up to 64 letters, digits and `-`"
-FIELD_RULE = "up to 100 letters, digits and `_.-`"
 
 
-def is_path(text: str) -> bool:
-    """Return whether `text` can be a mount, a prefix or a path in Vault."""
-    return len(text) <= _LONGEST_PATH and all(
-        _SEGMENT.fullmatch(part) and part not in (".", "..") for part in text.split("/")
-    )
-
-
-def is_name(text: str) -> bool:
-    """Return whether `text` can name a policy or a provider: such a name can be a segment of a path."""
-    return _NAME.fullmatch(text) is not None
-
-
-def is_instance(text: str) -> bool:
-    """Return whether `text` can name an installation."""
-    return _INSTANCE.fullmatch(text) is not None
-
-
-def is_vendor_id(text: str) -> bool:
-    """Return whether `text` can be a vendor's id of a project or a key. Loose: the vendor knows better."""
-    return _VENDOR_ID.fullmatch(text) is not None
-
-
-def is_field(text: str) -> bool:
-    """Return whether `text` can name a field of a Vault entry."""
-    return _FIELD.fullmatch(text) is not None
+def repeats_mount(mount: str, path: str) -> bool:
+    """Return whether a path in Vault begins with what stands elsewhere: its mount, or `data/` of Vault's API."""
+    return path.startswith(("data/", f"{mount}/"))
 
 
 def resembles_secret(text: str) -> bool:
     """Return whether `text` is so like a vendor's secret that it names no place where one is kept."""
-    return _SECRET_RUN.search(text) is not None
+    return re.search(LONG_RUN, text) is not None
 
 
 def may_hold_secret(text: str) -> bool:

@@ -153,6 +153,11 @@ class PolicyFile:
     policies: tuple[Policy, ...]
 
 
+def default_prefix(instance: str) -> str:
+    """Return where the journal of an instance is below its mount, unless the file says otherwise."""
+    return f"rotator/{instance}"
+
+
 def origin_of(address: str) -> str:
     """Return what may be shown of an address: scheme, host and port. A path can be a capability."""
     url = urlsplit(address)

@@ -3,39 +3,41 @@ from __future__ import annotations
 import pytest
 
 from rotator.errors import PolicyError
-from rotator.policy.document import DEEPEST, MOST_BYTES, MOST_NODES, Mapping, Scalar, Sequence, parse
+from rotator.policy.file.document import DEEPEST, MOST_BYTES, MOST_NODES, Mapping, Scalar, Sequence, parse
 from tests.support.canary import CANARY
 
 
 def refusal(text: bytes | str) -> str:
     content = text.encode() if isinstance(text, str) else text
     with pytest.raises(PolicyError) as caught:
-        parse(content, file="p.yaml")
+        parse(content, file="p.yaml", begins="version: 1")
     (problem,) = caught.value.problems
     return str(problem)
 
 
 def test_nodes_know_their_line_column_and_path() -> None:
-    document = parse("\ufeffä: 1\nb:\n  - x\n  - {c: 'é', d: no}\n".encode(), file="p.yaml")
+    document = parse(
+        "\ufeffä: 1\nb:\n  - x\n  - {c: 'é', d: no}\n".encode(), file="p.yaml", begins="version: 1"
+    )
     assert isinstance(document, Mapping)
     listed = document.values["b"]
     assert isinstance(listed, Sequence)
     inner = listed.items[1]
     assert isinstance(inner, Mapping)
-    assert inner.values["d"] == Scalar(line=4, column=17, path="b[1].d", text="no", plain=True)
-    assert inner.values["c"] == Scalar(line=4, column=9, path="b[1].c", text="é", plain=False)
+    assert inner.values["d"] == Scalar(file="p.yaml", line=4, column=17, path="b[1].d", text="no", plain=True)
+    assert inner.values["c"] == Scalar(file="p.yaml", line=4, column=9, path="b[1].c", text="é", plain=False)
     assert document.values["ä"].path == "?"
 
 
 def test_no_scalar_is_guessed_at() -> None:
     texts = ["no", "on", "12:30", "014", "2026-12-20", "1_000", "0x1f", "1.10", "=", "~"]
-    document = parse("\n".join(f"- {text}" for text in texts).encode(), file="p.yaml")
+    document = parse("\n".join(f"- {text}" for text in texts).encode(), file="p.yaml", begins="version: 1")
     assert isinstance(document, Sequence)
     assert [item.text for item in document.items if isinstance(item, Scalar)] == texts
 
 
 def test_an_alias_stands_where_its_anchor_is() -> None:
-    document = parse(b"a: &x {k: v}\nb: *x\n", file="p.yaml")
+    document = parse(b"a: &x {k: v}\nb: *x\n", file="p.yaml", begins="version: 1")
     assert isinstance(document, Mapping)
     assert document.values["b"] is document.values["a"]
 
@@ -43,8 +45,8 @@ def test_an_alias_stands_where_its_anchor_is() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "p.yaml: the file is empty (it starts with `version: 1`)"),
-        (b"# nothing\n\n", "p.yaml: the file is empty (it starts with `version: 1`)"),
+        (b"", "p.yaml: the file is empty (it begins with `version: 1`)"),
+        (b"# nothing\n\n", "p.yaml: the file is empty (it begins with `version: 1`)"),
         (b"\xff\xfea\x00", "p.yaml:1:1: UTF-16 or UTF-32 text (save the file as UTF-8)"),
         (b"\xfe\xff\x00a", "p.yaml:1:1: UTF-16 or UTF-32 text (save the file as UTF-8)"),
         (b"a: 1\nb: \xff", "p.yaml:2:4: not UTF-8 text (save the file as UTF-8)"),

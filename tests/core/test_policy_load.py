@@ -187,7 +187,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
 version: 2
 instnace: x
 vault: {address: "http://vault:8200", auth: {}}
-include: [a]
+include: [../a]
 providers:
   asr: {type: deepgrm, project_id: "${PID}", credential: abcdef}
 defaults: {overlap: 24, window: []}
@@ -200,14 +200,22 @@ policies:
         "p.yaml:1:10: version: `2` is not a whole number from 1 to 1",
         (
             "p.yaml:2:1: instnace: unknown key (did you mean `instance`? "
-            "allowed: defaults, instance, policies, providers, runtime, vault, version)"
+            "allowed: defaults, include, instance, limits, policies, providers, runtime, vault, version)"
         ),
         (
             "p.yaml:3:18: vault.address: plain http to another machine would show secrets on the way "
-            "(write `https://...`)"
+            "(write `https://HOST:PORT`; plain http only to this machine)"
         ),
-        "p.yaml:3:45: vault.auth: `token` is missing (write `{env: NAME}`, `{file: PATH}` or `{systemd: NAME}`)",
-        "p.yaml:4:1: include: this version does not have this option yet (write all policies into this file)",
+        (
+            "p.yaml:3:45: vault.auth: 0 ways to log in where exactly one is expected (write one of `token: ...`, "
+            "`approle: ...`, `kubernetes: ...`, `jwt: ...`, `cert: ...`; "
+            "write `{env: NAME}`, `{file: PATH}` or `{systemd: NAME}`)"
+        ),
+        (
+            "p.yaml:4:11: include[0]: a text of 4 characters that can't stand here (allowed: a path or a glob (`*`, `?`, "
+            "`[...]`) below this file's folder, without `..` and `**`; a file that is elsewhere is named with a "
+            "further `--config`)"
+        ),
         (
             "p.yaml:6:15: providers.asr.type: `deepgrm` is not one of the choices "
             "(did you mean `deepgram`? allowed: deepgram)"
@@ -218,7 +226,8 @@ policies:
         ),
         (
             "p.yaml:6:58: providers.asr.credential: a text of 6 characters "
-            "(write `{env: NAME}`, `{file: PATH}` or `{systemd: NAME}`)"
+            "(write `{env: NAME}`, `{file: PATH}` or `{systemd: NAME}`, "
+            "or `{vault: {mount: MOUNT, path: PATH, field: FIELD}}`)"
         ),
         (
             "p.yaml:7:21: defaults.overlap: `24` is a number without a unit "
@@ -232,10 +241,7 @@ policies:
             "p.yaml:10:49: policies[1].select.comment[0]: `true` where a text is expected "
             "(if the text is meant, quote it)"
         ),
-        (
-            "p.yaml:10:56: policies[1].select.except: this version does not have this option yet "
-            "(give the keys to be left out another tag or comment)"
-        ),
+        "p.yaml:10:64: policies[1].select.except: an empty `except` (remove it, or write what is left out)",
         "p.yaml:10:75: policies[1].keys: `keys` and `select` in one policy (write two policies)",
         "p.yaml:11:5: policies[2]: a text of 5 characters where a mapping (`key: value`) is expected",
     ]
@@ -255,7 +261,7 @@ def test_an_empty_mapping_is_told_what_it_lacks() -> None:
 
 @pytest.mark.parametrize("text", ["just text", "- a", "1", "---\n"])
 def test_a_file_that_is_no_mapping(text: str) -> None:
-    assert "where a mapping is expected (it starts with `version: 1`)" in problem_of(text)
+    assert "where a mapping is expected (it begins with `version: 1`)" in problem_of(text)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +302,7 @@ def test_a_file_that_is_no_mapping(text: str) -> None:
         ("destination: {fields: {key_id: api_key}}", "two fields of the entry have one name"),
         (
             "destination: {fields: {key_id: rotation_id}}",
-            "`rotation_id` is written already, under this fixed name",
+            "a text of 11 characters that can't stand here (allowed: up to 100 letters, digits and `_.-`; not",
         ),
     ],
 )
@@ -315,7 +321,7 @@ def test_what_is_wrong_with_an_option(text: str, message: str) -> None:
         ("select: {tags: prod}", "a text of 4 characters where a list is expected (write `[a, b]`)"),
         ("select: {tags: [a, null]}", "no value where a text is expected (if"),
         ('select: {tags: [a, ""]}', "an empty text"),
-        ("select: {tag: [a]}", "unknown key (did you mean `tags`? allowed: comment, scopes, tags)"),
+        ("select: {tag: [a]}", "unknown key (did you mean `tags`? allowed: comment, except, scopes, tags)"),
         ("select: '*'", "a text of 1 character where a mapping"),
         (
             "keys: {}",
@@ -404,7 +410,10 @@ def test_an_address_that_is_refused_is_not_shown(address: str, message: str) -> 
         ("runtime: {concurrency: 0x8}", "runtime.concurrency: `0x8` is not a whole number from 1 to 1000"),
         ("runtime: {listen: 'x'}", "runtime.listen: this version does not have this option yet"),
         ("runtime: {sweep_every: 5m}", "runtime.sweep_every: this version does not have this option yet"),
-        ("limits: {}", "limits: this version does not have this option yet"),
+        (
+            "limits: {starts_per_hour: 0}",
+            "limits.starts_per_hour: `0` is not a whole number from 1 to 100000",
+        ),
         (
             "runtime: {claim_ttl: 29s}",
             (
@@ -438,12 +447,8 @@ def test_what_is_wrong_with_a_setting(settings: str, message: str) -> None:
         ),
         ("{auth: {token: {env: T}}, journal: {prefix: a b}}", "vault.journal.prefix: a text of 3 characters"),
         (
-            "{auth: {approle: {}}}",
-            "vault.auth: this version does not have this option yet (this version logs in",
-        ),
-        (
             "{auth: {token: {vault: {}}}}",
-            "vault.auth.token: this version does not have references to Vault yet",
+            "vault.auth.token: a reference to Vault, which nobody is logged in to yet",
         ),
         ("{address: https://v}", "vault: `vault.auth` is missing"),
     ],

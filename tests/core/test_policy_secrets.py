@@ -18,7 +18,10 @@ pytestmark = pytest.mark.promise("P7")
 Json: TypeAlias = "str | int | bool | float | list[Json] | dict[str, Json] | None"
 
 SECRET = secret_text("pasted")
-HINT = "write `{env: NAME}`, `{file: PATH}` or `{systemd: NAME}`"
+HINT = (
+    "write `{env: NAME}`, `{file: PATH}` or `{systemd: NAME}`, "
+    "or `{vault: {mount: MOUNT, path: PATH, field: FIELD}}`"
+)
 # What stands in place of a reference, so that the file has a second fault and its message is seen in any case.
 HOLES = {
     "vault": "version: 1\nbad: 1\nvault: %s\nproviders: {}\npolicies: []\n",
@@ -125,7 +128,24 @@ def test_a_key_given_twice_is_not_shown() -> None:
         ("{env: A, file: /b}", f"a mapping of 2 keys where exactly one is expected ({HINT})"),
         ("{env: A, env: B}", f"a mapping of 1 key where exactly one is expected ({HINT})"),
         ("{evn: A}", f"a mapping with an unknown key ({HINT})"),
-        ("{vault: {path: p}}", f"this version does not have references to Vault yet ({HINT})"),
+        ("{vault: x}", f".vault: a text of 1 character where a place in Vault is expected ({HINT})"),
+        ("{vault: {mount: m, path: p}}", f".vault: a mapping of 2 keys without `field` ({HINT})"),
+        (
+            "{vault: {mount: m, path: p, field: f, x: y}}",
+            f".vault: a mapping of 4 keys where three are expected ({HINT})",
+        ),
+        (
+            "{vault: {mount: m, path: p/../q, field: f}}",
+            ".vault.path: a text of 6 characters that can't stand here (allowed: segments",
+        ),
+        (
+            "{vault: {mount: m, path: m/p, field: f}}",
+            ".vault: a path that begins with its mount, or with `data/` (leave that out)",
+        ),
+        (
+            f"{{vault: {{mount: m, path: p, field: {SECRET}}}}}",
+            f".vault.field: a text of 40 characters that looks like a secret itself ({HINT})",
+        ),
         ("'${A}'", f"a text of 4 characters; `${{...}}` is not expanded ({HINT})"),
         ("{env: '${A}'}", f".env: a text of 4 characters; `${{...}}` is not expanded ({HINT})"),
         (f"{{file: /{SECRET}}}", f".file: a text of 41 characters that looks like a secret itself ({HINT})"),

@@ -1,28 +1,22 @@
-"""What can be wrong between options that are each fine: arithmetic that can't work, places named twice."""
+"""Times that are each fine and can't work together: told with the arithmetic."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from collections.abc import Mapping as ReadOnlyDict
-from collections.abc import Sequence as ReadOnlyList
 from datetime import timedelta
 
-from rotator.policy.document import Mapping, Node
 from rotator.policy.duration import show_duration
-from rotator.policy.fields import Complaints
-from rotator.policy.match import depends_on_key, known_part
+from rotator.policy.file.policy_reader import ReadPolicy
 from rotator.policy.policy import Policy, Share
-from rotator.policy.policy_reader import ReadPolicy
-from rotator.policy.settings import ProviderSettings, VaultSettings
 
 
-def check_arithmetic(read: ReadPolicy, complaints: Complaints) -> None:
+def check_arithmetic(read: ReadPolicy) -> None:
     """Tell of times that can't work together. A combination with a refused option in it is left out."""
     for names, what, hint in _contradictions(read.policy):
         if read.fields.usable(*names):
             top_names = [name.partition(".")[0] for name in names]
             place = read.fields.last_of(*top_names)
-            complaints.tell(place or read.node, what, hint)
+            read.fields.complaints.tell(place or read.node, what, hint)
 
 
 def _contradictions(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]]:
@@ -102,63 +96,3 @@ def _time_of_a_rotation(policy: Policy) -> tuple[timedelta, str]:
     }
     shown = " + ".join(f"{name} {show_duration(part)}" for name, part in parts.items())
     return sum(parts.values(), timedelta()), shown
-
-
-def check_names(read: ReadOnlyList[ReadPolicy], complaints: Complaints) -> None:
-    """Tell of two policies of one name."""
-    first: dict[str, int] = {}
-    for index, one in enumerate(read):
-        name = one.policy.name
-        if name and name in first:
-            complaints.tell(one.fields.node("name") or one.node, f"policies[{first[name]}] has this name too")
-        first.setdefault(name, index)
-
-
-def check_destinations(
-    read: ReadOnlyList[ReadPolicy],
-    providers: ReadOnlyDict[str, ProviderSettings],
-    vault: VaultSettings,
-    complaints: Complaints,
-) -> None:
-    """Tell of destinations that two policies name, and of paths that lead elsewhere than where consumers read.
-
-    Only of what the file shows.
-    """
-    owners: dict[tuple[str, str], int] = {}
-    for index, one in enumerate(read):
-        provider = providers.get(one.policy.providers[0])
-        if provider is None or not one.fields.usable("destination.mount", "destination.path", "name"):
-            continue
-        mount = one.policy.destination.mount
-        for path, node, fixed in _paths(one, provider):
-            if path.startswith(("data/", f"{mount}/")):
-                complaints.tell(
-                    node,
-                    "a path that begins with its mount, or with `data/`",
-                    "the mount is given apart, in `destination.mount`; `data/` is added by Vault's API",
-                )
-            if mount == vault.journal_mount and _touches(path, vault.journal_prefix, fixed=fixed):
-                complaints.tell(
-                    node, "a destination inside the journal", "choose another path or `vault.journal`"
-                )
-            if not fixed:
-                continue
-            owner = owners.setdefault((mount, path), index)
-            if owner != index:
-                complaints.tell(
-                    node, f"policies[{owner}] has this destination too", "one destination, one policy"
-                )
-
-
-def _paths(one: ReadPolicy, provider: ProviderSettings) -> Iterator[tuple[str, Node, bool]]:
-    """Yield each path as far as the file shows it, its place, and whether that is all of it."""
-    keys = one.fields.node("keys")
-    if isinstance(keys, Mapping):
-        yield from ((path, keys.names[path], True) for path in keys.names)
-    elif keys is None:
-        place = one.fields.last_of("destination") or one.node
-        yield known_part(one.policy, provider), place, not depends_on_key(one.policy)
-
-
-def _touches(path: str, prefix: str, *, fixed: bool) -> bool:
-    return path.startswith(f"{prefix}/") or (fixed and path == prefix)

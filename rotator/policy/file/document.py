@@ -51,10 +51,11 @@ _SYNTAX = {
 class Scalar:
     """A text as written. `plain` means without quotes, so that `true`, `null` and numbers may be meant.
 
-    In all nodes, `line` and `column` count from 1 and `path` is the place in the document; an alias is
-    where its anchor is.
+    In all nodes, `line` and `column` of `file` count from 1 and `path` is the place in the document; an alias
+    is where its anchor is.
     """
 
+    file: str
     line: int
     column: int
     path: str
@@ -66,6 +67,7 @@ class Scalar:
 class Sequence:
     """A list."""
 
+    file: str
     line: int
     column: int
     path: str
@@ -76,6 +78,7 @@ class Sequence:
 class Mapping:
     """A mapping. `names` holds the keys as they stand; `repeated` those that came again and lost."""
 
+    file: str
     line: int
     column: int
     path: str
@@ -87,10 +90,20 @@ class Mapping:
 Node: TypeAlias = Scalar | Sequence | Mapping
 
 
-def parse(text: bytes, *, file: str) -> Node:
-    """Return the one document in `text`. Raise PolicyError with the first thing that can't be read."""
+@dataclass(slots=True)
+class Budget:
+    """How many values may still be read, from all files together, with aliases unfolded."""
+
+    left: int = MOST_NODES
+
+
+def parse(text: bytes, *, file: str, begins: str, budget: Budget | None = None) -> Node:
+    """Return the one document in `text`. Raise PolicyError with the first thing that can't be read.
+
+    `begins` is how such a file begins, for whoever gave an empty one.
+    """
     source = _decode(text, file)
-    composer = _Composer(source, file)
+    composer = _Composer(source, file, begins, budget or Budget())
     try:
         return composer.document()
     except yaml.MarkedYAMLError as error:
@@ -140,17 +153,18 @@ class _Anchored:
 class _Composer:
     """Builds nodes from libyaml's events, and stops before a text unfolds to more than can be meant."""
 
-    def __init__(self, source: str, file: str) -> None:
+    def __init__(self, source: str, file: str, begins: str, budget: Budget) -> None:
         self._events: Iterator[yaml.Event] = iter(yaml.parse(source, Loader=yaml.CSafeLoader))
         self._file = file
+        self._begins = begins
+        self._budget = budget
         self._anchors: dict[str, _Anchored] = {}
-        self._count = 0
         self._deepest = 0
 
     def document(self) -> Node:
         next(self._events)
         if isinstance(next(self._events), yaml.StreamEndEvent):
-            raise _unreadable(self._file, 0, 0, "the file is empty", "it starts with `version: 1`")
+            raise _unreadable(self._file, 0, 0, "the file is empty", f"it begins with `{self._begins}`")
         node = self._node(next(self._events), "", 1)
         next(self._events)
         after = next(self._events)
@@ -159,27 +173,26 @@ class _Composer:
         return node
 
     def _node(self, event: yaml.Event, path: str, depth: int) -> Node:
-        self._count += 1
-        self._check(event, depth)
+        self._spend(1, event, depth)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, depth)
         if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             raise self._refuse(event, "a value is missing")
         if event.tag is not None:
             raise self._refuse(event, "a tag (`!...`)", "tags are not used here; for a text write quotes")
-        outer, self._deepest, before = self._deepest, depth, self._count
-        line, column = _mark(event)
+        outer, self._deepest, left = self._deepest, depth, self._budget.left
+        file, (line, column) = self._file, _mark(event)
         node: Node
         if isinstance(event, yaml.ScalarEvent):
             plain = event.implicit[0]
-            node = Scalar(line=line, column=column, path=path, text=event.value, plain=plain)
+            node = Scalar(file=file, line=line, column=column, path=path, text=event.value, plain=plain)
         elif isinstance(event, yaml.SequenceStartEvent):
             items = tuple(self._items(path, depth))
-            node = Sequence(line=line, column=column, path=path, items=items)
+            node = Sequence(file=file, line=line, column=column, path=path, items=items)
         else:
             node = self._mapping(path, depth, line, column)
         if event.anchor is not None:
-            size, height = self._count - before + 1, self._deepest - depth
+            size, height = left - self._budget.left + 1, self._deepest - depth
             self._anchors[event.anchor] = _Anchored(node, size, height)
         self._deepest = max(outer, self._deepest)
         return node
@@ -188,9 +201,8 @@ class _Composer:
         anchored = self._anchors.get(event.anchor or "")
         if anchored is None:
             raise self._refuse(event, "an alias (`*...`) without its anchor (`&...`) above it")
-        self._count += anchored.size
         self._deepest = max(self._deepest, depth + anchored.height)
-        self._check(event, depth + anchored.height)
+        self._spend(anchored.size, event, depth + anchored.height)
         return anchored.node
 
     def _items(self, path: str, depth: int) -> Iterator[Node]:
@@ -219,11 +231,18 @@ class _Composer:
                 names[name.text], values[name.text] = name, value
             event = next(self._events)
         return Mapping(
-            line=line, column=column, path=path, names=names, values=values, repeated=tuple(repeated)
+            file=self._file,
+            line=line,
+            column=column,
+            path=path,
+            names=names,
+            values=values,
+            repeated=tuple(repeated),
         )
 
-    def _check(self, event: yaml.Event, depth: int) -> None:
-        if self._count > MOST_NODES:
+    def _spend(self, count: int, event: yaml.Event, depth: int) -> None:
+        self._budget.left -= count
+        if self._budget.left < 0:
             raise self._refuse(event, f"more than {MOST_NODES} values, with aliases unfolded")
         if depth > DEEPEST:
             raise self._refuse(event, f"more than {DEEPEST} levels, with aliases unfolded")

@@ -1,0 +1,257 @@
+"""The table of options, first half: instance, Vault, limits, providers, other files. What an operator may write, and why."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rotator.policy.file.kinds import (
+    ABSOLUTE_PATH,
+    ADDRESS,
+    POSITIVE_DURATION,
+    choice,
+    integer,
+    list_of,
+    matching,
+    optional,
+)
+from rotator.policy.file.option import Needed, Option, Section, Shape, later
+from rotator.policy.file.references import CREDENTIAL, CREDENTIAL_HINT, REFERENCE, REFERENCE_HINT
+from rotator.policy.names import INCLUDE, INSTANCE, MOUNT_OF_LOGIN, NAME, PATH, VENDOR_ID
+from rotator.policy.settings import LimitSettings, SecretReference, SecretSource, default_prefix
+
+_NOWHERE = SecretReference(SecretSource.ENV, "")
+
+VERSION = Needed(
+    name="version",
+    kind=integer(1, 1),
+    stand_in=1,
+    why="The version of this format.",
+    hint="write `version: 1`",
+)
+INSTANCE_NAME = Option(
+    name="instance",
+    kind=matching(INSTANCE),
+    default="default",
+    why="Names this installation; part of the journal's default prefix.",
+)
+
+VAULT_ADDRESS = Option(
+    name="address",
+    kind=optional(ADDRESS),
+    default=None,
+    otherwise="`VAULT_ADDR`",
+    why="Where Vault is.",
+)
+VAULT_NAMESPACE = Option(
+    name="namespace",
+    kind=optional(matching(PATH)),
+    default=None,
+    otherwise="`VAULT_NAMESPACE`, else none",
+    why="The namespace in Vault that everything is in.",
+)
+CA_CERT = Option(
+    name="ca_cert",
+    kind=optional(ABSOLUTE_PATH),
+    default=None,
+    otherwise="`VAULT_CACERT`, else the system's authorities",
+    why="A file with the certificates that Vault's own must lead to.",
+)
+
+TOKEN = Needed(
+    name="token",
+    kind=REFERENCE,
+    stand_in=_NOWHERE,
+    why="A token that somebody else renews or replaces.",
+    hint=REFERENCE_HINT,
+)
+APPROLE_MOUNT = Option(
+    name="mount", kind=matching(MOUNT_OF_LOGIN), default="approle", why="Where AppRole is enabled."
+)
+ROLE_ID = Needed(
+    name="role_id", kind=REFERENCE, stand_in=_NOWHERE, why="The id of the role.", hint=REFERENCE_HINT
+)
+SECRET_ID = Needed(
+    name="secret_id",
+    kind=REFERENCE,
+    stand_in=_NOWHERE,
+    why="The secret id of the role, or the wrapping token that leads to it.",
+    hint=REFERENCE_HINT,
+)
+WRAPPING_PATH = Option(
+    name="secret_id_response_wrapping_path",
+    kind=optional(matching(PATH)),
+    default=None,
+    why="Where in Vault's API the wrapping token was made, such as `auth/approle/role/rotator/secret-id`; "
+    "then `secret_id` leads to that token, and one that was made elsewhere is refused.",
+)
+KUBERNETES_MOUNT = Option(
+    name="mount",
+    kind=matching(MOUNT_OF_LOGIN),
+    default="kubernetes",
+    why="Where Kubernetes login is enabled.",
+)
+ROLE = Needed(
+    name="role", kind=matching(NAME), stand_in="", why="The role in Vault.", hint="write `role: NAME`"
+)
+SERVICE_ACCOUNT = Option(
+    name="jwt",
+    kind=REFERENCE,
+    default=SecretReference(SecretSource.FILE, "/var/run/secrets/kubernetes.io/serviceaccount/token"),
+    why="The token of the service account; Kubernetes puts it there and replaces it in time.",
+)
+JWT_MOUNT = Option(
+    name="mount",
+    kind=matching(MOUNT_OF_LOGIN),
+    default="jwt",
+    why="Where login with a JSON Web Token is enabled.",
+)
+JWT = Needed(name="jwt", kind=REFERENCE, stand_in=_NOWHERE, why="The JSON Web Token.", hint=REFERENCE_HINT)
+CERT_MOUNT = Option(
+    name="mount",
+    kind=matching(MOUNT_OF_LOGIN),
+    default="cert",
+    why="Where login with certificates is enabled.",
+)
+CERT_NAME = Option(
+    name="name",
+    kind=optional(matching(NAME)),
+    default=None,
+    otherwise="any role that the certificate fits",
+    why="The role in Vault.",
+)
+CERT = Needed(
+    name="cert",
+    kind=ABSOLUTE_PATH,
+    stand_in="",
+    why="The file with our certificate, in PEM.",
+    hint="write `cert: PATH`",
+)
+CERT_KEY = Needed(
+    name="key",
+    kind=ABSOLUTE_PATH,
+    stand_in="",
+    why="The file with its private key, in PEM.",
+    hint="write `key: PATH`",
+)
+
+APPROLE_LOGIN = Section(
+    name="approle",
+    why="Log in with an AppRole.",
+    parts=(APPROLE_MOUNT, ROLE_ID, SECRET_ID, WRAPPING_PATH),
+)
+KUBERNETES_LOGIN = Section(
+    name="kubernetes",
+    why="Log in with the token of a Kubernetes service account.",
+    parts=(KUBERNETES_MOUNT, ROLE, SERVICE_ACCOUNT),
+)
+JWT_LOGIN = Section(name="jwt", why="Log in with a JSON Web Token.", parts=(JWT_MOUNT, ROLE, JWT))
+CERT_LOGIN = Section(
+    name="cert",
+    why="Log in with a TLS client certificate.",
+    parts=(CERT_MOUNT, CERT_NAME, CERT, CERT_KEY),
+)
+AUTH = Section(
+    name="auth",
+    why="How to log in to Vault: exactly one of these.",
+    parts=(TOKEN, APPROLE_LOGIN, KUBERNETES_LOGIN, JWT_LOGIN, CERT_LOGIN),
+    shape=Shape.CHOICE,
+    needed=True,
+    guarded=True,
+)
+JOURNAL_MOUNT = Option(
+    name="mount", kind=matching(PATH), default="secret", why="The KV version 2 engine that the journal is in."
+)
+JOURNAL_PREFIX = Option(
+    name="prefix",
+    kind=optional(matching(PATH)),
+    default=None,
+    otherwise=f"`{default_prefix('INSTANCE')}`",
+    why="The path in it below which all records are; nobody else's.",
+)
+JOURNAL = Section(
+    name="journal",
+    why="Where rotator remembers what it did; never a secret in it.",
+    parts=(JOURNAL_MOUNT, JOURNAL_PREFIX),
+)
+VAULT = Section(
+    name="vault",
+    why="Which Vault, and how to log in. `VAULT_SKIP_VERIFY` and `~/.vault-token` are never used.",
+    parts=(VAULT_ADDRESS, VAULT_NAMESPACE, CA_CERT, AUTH, JOURNAL),
+    needed=True,
+)
+
+CLAIM_TTL = Option(
+    name="claim_ttl",
+    kind=POSITIVE_DURATION,
+    default=timedelta(seconds=60),
+    why="How long one process alone may work on a key, unless it says again that it does; at least three times "
+    "`call_timeout`.",
+)
+CALL_TIMEOUT = Option(
+    name="call_timeout",
+    kind=POSITIVE_DURATION,
+    default=timedelta(seconds=10),
+    why="The longest single call to Vault or a provider.",
+)
+CONCURRENCY = Option(
+    name="concurrency", kind=integer(1, 1000), default=8, why="How many keys are worked on at a time."
+)
+RUNTIME = Section(
+    name="runtime",
+    why="Limits of this process.",
+    parts=(CLAIM_TTL, CALL_TIMEOUT, CONCURRENCY),
+    refused=later(
+        sweep_every="this version sweeps once per run; use a timer",
+        listen="this version serves no status page or metrics",
+    ),
+)
+
+STARTS_PER_HOUR = Option(
+    name="starts_per_hour",
+    kind=integer(1, 100_000),
+    default=LimitSettings().starts_per_hour,
+    why="How many rotations may begin in an hour, of all processes that share the journal.",
+)
+LIMITS = Section(name="limits", why="How much may be begun.", parts=(STARTS_PER_HOUR,))
+
+PROVIDER_TYPE = Needed(
+    name="type",
+    kind=choice(("deepgram",)),
+    stand_in="deepgram",
+    why="Which service it is.",
+    hint="write `type: deepgram`",
+)
+PROJECT_ID = Needed(
+    name="project_id",
+    kind=matching(VENDOR_ID),
+    stand_in="",
+    why="The id of the project whose keys these are.",
+)
+BASE_URL = Option(
+    name="base_url",
+    kind=ADDRESS,
+    default="https://api.deepgram.com",
+    why="Where its API is.",
+)
+PROVIDER_CREDENTIAL = Needed(
+    name="credential",
+    kind=CREDENTIAL,
+    stand_in=_NOWHERE,
+    why="The management key: one that can list, create and delete keys.",
+    hint=CREDENTIAL_HINT,
+)
+PROVIDERS = Section(
+    name="providers",
+    why="Your name for each project at a provider: up to 63 letters, digits and `._-`.",
+    parts=(PROVIDER_TYPE, PROJECT_ID, BASE_URL, PROVIDER_CREDENTIAL),
+    shape=Shape.NAMED,
+    needed=True,
+)
+
+INCLUDED_FILES = Option(
+    name="include",
+    kind=list_of(matching(INCLUDE)),
+    default=(),
+    why="Other files with policies, as paths or globs below this file's folder, taken in the order of their names. They hold "
+    "`policies` only. A glob may match no file, a path may not; a glob takes no file whose name begins with a dot.",
+)
