@@ -35,6 +35,7 @@ check: tools ## format, lint, types, layers, generated pages, and the fast rings
 	  say lint && $$run ruff check . && \
 	  say types && $$run mypy && \
 	  say layers && $$run lint-imports --no-logo && \
+	  say pages && $$run python -m tests.support.policy_pages --check && \
 	  say promises && $$run python -m tests.support.promises --check && \
 	  say 'fast rings' && $$run $(PYTEST) -q tests/core tests/service tests/arch
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 ADDRESS_FORM = "write `https://HOST:PORT`; plain http only to this machine"
 """What is allowed, for the hints of error messages."""
 
-PATTERN = r"(?:https://|http://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?=[:/]|$))[^@?#\s]+"
+PATTERN = r"(?:https://[^@?#\s]+|http://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?=[:/]|$)[^@?#\s]*)"
 """The same as a pattern for JSON Schema, as closely as a pattern can tell it."""
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9a-f:.]+")

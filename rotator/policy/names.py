@@ -10,8 +10,9 @@ from rotator.model.entry import ROTATION_ID_FIELD
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a text may look like: `pattern` for Python and for JSON Schema, and as a `rule` in words."""
+    """What a text may look like: a `pattern` for Python and for JSON Schema, and the same as a `rule` in words."""
 
+    noun: str
     pattern: str
     rule: str
 
@@ -27,38 +28,45 @@ NO_DOTS = r"(?!\.{1,2}(?:/|$))"
 _SEGMENT = f"{NO_DOTS}[{SEGMENT_CHARACTERS}]+"
 
 PATH = Form(
+    "a path in Vault",
     f"(?=.{{1,400}}$){_SEGMENT}(?:/{_SEGMENT})*",
     "segments of letters, digits and `._@:+-`, joined by `/`; none is `.` or `..`",
 )
 """A mount, a prefix or a path in Vault."""
 
-NAME = Form("[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "up to 63 letters, digits and `._-`, a letter or digit first")
+NAME = Form(
+    "a name", "[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "up to 63 letters, digits and `._-`, a letter or digit first"
+)
 """A policy, a provider, a role in Vault. Such a name can be a segment of a path."""
 
-INSTANCE = Form("[a-z0-9-]{1,40}", "up to 40 small letters, digits and `-`")
+INSTANCE = Form("the name of an installation", "[a-z0-9-]{1,40}", "up to 40 small letters, digits and `-`")
 """An installation."""
 
-VENDOR_ID = Form("[0-9A-Za-z-]{1,64}", "up to 64 letters, digits and `-`")
+VENDOR_ID = Form("an id", "[0-9A-Za-z-]{1,64}", "up to 64 letters, digits and `-`")
 """A vendor's id of a project or a key. Loose: the vendor knows better."""
 
-FIELD = Form("[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "up to 100 letters, digits and `_.-`")
+FIELD = Form("a field", "[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "up to 100 letters, digits and `_.-`")
 """A field of an entry in Vault."""
 
 FIELD_WE_WRITE = Form(
+    "a field of ours",
     f"(?!{ROTATION_ID_FIELD}$){FIELD.pattern}",
     f"{FIELD.rule}; not `{ROTATION_ID_FIELD}`, which is written anyway, under this fixed name",
 )
 """A field that an operator may name for what we write."""
 
-FILE = Form(r"/[^\x00-\x1f\x7f]{1,1023}", "an absolute path")
+FILE = Form("a file", r"/[^\x00-\x1f\x7f]{1,1023}", "an absolute path")
 """A file of this machine."""
 
-MOUNT_OF_LOGIN = Form(f"(?!auth/){PATH.pattern}", f"{PATH.rule}; without the `auth/` of Vault's API")
+MOUNT_OF_LOGIN = Form(
+    "a path below `auth/`", f"(?!auth/){PATH.pattern}", f"{PATH.rule}; without the `auth/` of Vault's API"
+)
 """Where a way to log in is enabled in Vault."""
 
 _BELOW = r"(?!\.\.(?:/|$))[^/\\\x00-\x1f\x7f]+"
 
 INCLUDE = Form(
+    "a path or a glob of files",
     rf"(?=.{{1,400}}$)(?!~)(?!.*\*\*){_BELOW}(?:/{_BELOW})*",
     "a path or a glob (`*`, `?`, `[...]`) below this file's folder, without `..` and `**`; a file that is elsewhere is "
     "named with a further `--config`",

@@ -27,6 +27,24 @@ HOLES = {
     "vault": "version: 1\nbad: 1\nvault: %s\nproviders: {}\npolicies: []\n",
     "vault.auth": "version: 1\nbad: 1\nvault: {auth: %s}\nproviders: {}\npolicies: []\n",
     "vault.auth.token": "version: 1\nbad: 1\nvault: {auth: {token: %s}}\nproviders: {}\npolicies: []\n",
+    "vault.auth.approle": "version: 1\nbad: 1\nvault: {auth: {approle: %s}}\nproviders: {}\npolicies: []\n",
+    "vault.auth.approle.role_id": (
+        "version: 1\nbad: 1\nvault: {auth: {approle: {role_id: %s, secret_id: {env: S}}}}\n"
+        "providers: {}\npolicies: []\n"
+    ),
+    "vault.auth.approle.secret_id": (
+        "version: 1\nbad: 1\nvault: {auth: {approle: {role_id: {env: R}, secret_id: %s}}}\n"
+        "providers: {}\npolicies: []\n"
+    ),
+    "vault.auth.kubernetes.jwt": (
+        "version: 1\nbad: 1\nvault: {auth: {kubernetes: {role: r, jwt: %s}}}\nproviders: {}\npolicies: []\n"
+    ),
+    "vault.auth.jwt.jwt": (
+        "version: 1\nbad: 1\nvault: {auth: {jwt: {role: r, jwt: %s}}}\nproviders: {}\npolicies: []\n"
+    ),
+    "vault.auth.cert.key": (
+        "version: 1\nbad: 1\nvault: {auth: {cert: {cert: /c, key: %s}}}\nproviders: {}\npolicies: []\n"
+    ),
     "providers.a.credential": (
         "version: 1\nbad: 1\nvault: {auth: {token: {env: T}}}\n"
         "providers: {a: {type: deepgram, project_id: p, credential: %s}}\npolicies: []\n"
@@ -45,7 +63,33 @@ def told(text: str | bytes) -> str:
 
 
 names = st.sampled_from(
-    [SECRET, f"${{{CANARY}}}", f"{CANARY} x", "env", "file", "systemd", "vault", "token", "approle", "<<"]
+    [
+        *(
+            SECRET,
+            f"${{{CANARY}}}",
+            f"{CANARY} x",
+            "env",
+            "file",
+            "systemd",
+            "vault",
+            "token",
+            "approle",
+            "<<",
+        ),
+        *(
+            "mount",
+            "path",
+            "field",
+            "role",
+            "role_id",
+            "secret_id",
+            "kubernetes",
+            "jwt",
+            "cert",
+            "key",
+            "name",
+        ),
+    ]
 )
 leaves = st.one_of(names, names.map(lambda text: f"/{text}"), st.none(), st.booleans(), st.integers())
 secrets: st.SearchStrategy[Json] = st.recursive(
@@ -64,6 +108,12 @@ secrets: st.SearchStrategy[Json] = st.recursive(
 @example("vault.auth", SECRET)
 @example("vault.auth", {SECRET: {}})
 @example("vault.auth", {"token": SECRET, SECRET: 1})
+@example("vault.auth", {"approle": {"mount": SECRET, SECRET: SECRET}})
+@example("vault.auth.approle", {"role_id": {"env": "R"}, "secret_id": SECRET, f"{CANARY} x": 1})
+@example("providers.a.credential", {"vault": {"mount": SECRET, "path": SECRET, "field": SECRET}})
+@example("providers.a.credential", {"vault": {"mount": "m", "path": "p", SECRET: "f"}})
+@example("providers.a.credential", {"vault": {"mount": "m", "path": f"p/{SECRET}", "field": "f"}})
+@example("providers.a.credential", {"vault": SECRET})
 def test_what_stands_for_a_secret_is_never_shown(hole: str, secret: Json) -> None:
     text = told(HOLES[hole] % json.dumps(secret))
     assert "bad: unknown key" in text

@@ -16,6 +16,9 @@ from rotator.policy.file.problems import Refused, allowed, describe, is_null, sh
 from rotator.policy.names import FILE, Form
 from rotator.policy.policy import Share
 
+LONGEST_TEXT = 4096
+"""Characters. Nothing that is meant is longer, and some checks take long then."""
+
 T = TypeVar("T")
 W = TypeVar("W", bound=str)
 E = TypeVar("E", bound=StrEnum)
@@ -38,40 +41,47 @@ def read_text(node: Node) -> str:
         raise Refused("`${...}` is not expanded", EXPANSION_HINT, at=node)
     if not node.text:
         raise Refused("an empty text", at=node)
+    if len(node.text) > LONGEST_TEXT:
+        raise Refused(describe(node), f"no text here is longer than {LONGEST_TEXT}", at=node)
     return node.text
 
 
 def whole(pattern: str) -> dict[str, Json]:
     """Return the schema of a text that `pattern` fits from its first to its last character.
 
-    A number is fine too where digits are: the loader takes it as it is written.
+    A number is fine too where it is as a text: the loader takes it as it is written.
     """
+    made: dict[str, Json] = {"type": "string", "pattern": f"^(?:{pattern})$"}
     if re.fullmatch(pattern, "1"):
-        return {"type": ["string", "integer"], "pattern": f"^(?:{pattern})$", "minimum": 0}
-    return {"type": "string", "pattern": f"^(?:{pattern})$"}
+        made["type"] = ["string", "number" if re.fullmatch(pattern, "1.5") else "integer"]
+        if not re.fullmatch(pattern, "-1"):
+            made["minimum"] = 0
+    return made
 
 
 _TEXT: dict[str, Json] = {
     "type": ["string", "number"],
     "minLength": 1,
+    "maxLength": LONGEST_TEXT,
     "not": {"type": "string", "pattern": r"\$\{"},
 }
 
 
 def integer(lowest: int, highest: int) -> Kind[int]:
     """Return the kind of whole numbers between both, inclusive."""
+    rule = f"{lowest}" if lowest == highest else f"a whole number from {lowest} to {highest}"
 
     def read(node: Node) -> int:
         text = read_text(node)
         number = int(text) if isinstance(node, Scalar) and node.plain and _INTEGER.fullmatch(text) else None
         if number is None or not lowest <= number <= highest:
-            raise Refused(f"{shown(text)} is not a whole number from {lowest} to {highest}")
+            raise Refused(f"{shown(text)} is not {rule}")
         return number
 
     return Kind(
         read=read,
         schema={"type": "integer", "minimum": lowest, "maximum": highest},
-        words=f"a whole number from {lowest} to {highest}",
+        words=rule,
     )
 
 
@@ -84,7 +94,7 @@ def matching(form: Form) -> Kind[str]:
             raise Refused(f"{describe(node)} that can't stand here", f"allowed: {form.rule}")
         return text
 
-    return Kind(read=read, schema=whole(form.pattern), words=form.rule)
+    return Kind(read=read, schema=whole(form.pattern), words=form.noun)
 
 
 def choice(words: Collection[W]) -> Kind[W]:
@@ -134,7 +144,7 @@ def list_of(kind: Kind[T]) -> Kind[tuple[T, ...]]:
     return Kind(
         read=lambda node: _read_list(node, kind.read),
         schema=_list_of(kind.schema),
-        words=f"a list; each item: {kind.words}",
+        words=f"a list; each item is {kind.words}",
     )
 
 

@@ -41,7 +41,7 @@ from rotator.policy.file.selection_reader import (
 from rotator.policy.fingerprint import fingerprint
 from rotator.policy.policy import Policy
 
-MOST_MERGED = 1_000_000
+MOST_MERGED = 500_000
 """So many values may come into all policies together from `defaults`."""
 
 _EITHER = {SELECT.name: KEYS.name, KEYS.name: SELECT.name}

@@ -15,6 +15,8 @@ MOST_TOLD = 1000
 
 _LONGEST_ECHO = 24
 _LONGEST_GUESS = 40
+_MOST_GUESSES = 1000
+_MOST_LISTED = 30
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -108,10 +110,12 @@ def is_hidden(name: str) -> bool:
 
 @lru_cache(maxsize=MOST_TOLD)
 def allowed(found: str, names: tuple[str, ...]) -> str:
-    """Return the hint for a name that is not among `names`: the likeliest one, then all."""
-    close = difflib.get_close_matches(found, names, n=1) if len(found) <= _LONGEST_GUESS else []
+    """Return the hint for a name that is not among `names`: the likeliest one, then all, or how many there are."""
+    guessable = len(found) <= _LONGEST_GUESS and len(names) <= _MOST_GUESSES
+    close = difflib.get_close_matches(found, names, n=1) if guessable else []
     guess = f"did you mean `{close[0]}`? " if close else ""
-    return f"{guess}allowed: {', '.join(sorted(names)) or 'none'}"
+    listed = ", ".join(sorted(names)) if len(names) <= _MOST_LISTED else f"one of {len(names)} names"
+    return f"{guess}allowed: {listed or 'none'}"
 
 
 def tell_repeated(mapping: Mapping, complaints: Complaints, *, guarded: bool = False) -> None:

@@ -17,9 +17,9 @@ CREDENTIAL_HINT = f"{REFERENCE_HINT}, or `{{vault: {{mount: MOUNT, path: PATH, f
 
 _NAMES = {
     # Capital letters only: a secret pasted in place of the name is then almost never taken for one.
-    SecretSource.ENV: Form("[A-Z_][A-Z0-9_]{0,127}", "capital letters, digits and `_`"),
+    SecretSource.ENV: Form("a variable", "[A-Z_][A-Z0-9_]{0,127}", "capital letters, digits and `_`"),
     SecretSource.FILE: FILE,
-    SecretSource.SYSTEMD: Form(r"(?!\.)[A-Za-z0-9._-]{1,100}", "letters, digits and `._-`"),
+    SecretSource.SYSTEMD: Form("a credential", r"(?!\.)[A-Za-z0-9._-]{1,100}", "letters, digits and `._-`"),
 }
 _IN_VAULT = {"mount": PATH, "path": PATH, "field": FIELD}
 
