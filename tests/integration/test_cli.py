@@ -115,6 +115,51 @@ async def test_a_bad_file_is_78_with_every_problem(desk: Desk) -> None:
     assert {problem["path"] for problem in as_json.document["problems"]} >= {"policies[0].overlap"}
 
 
+async def test_further_files_add_policies(desk: Desk) -> None:
+    """They are included, or named by a further `--config`; ROTATOR_CONFIG names one file, whatever its name."""
+    folder = desk.folder / "policies.d"
+    folder.mkdir()
+    for name, place in (("included", folder), ("further", desk.folder)):
+        place.joinpath(f"{name}.yaml").write_text(
+            f"policies: [{{name: {name}, provider: 'a*', keys: {{{desk.entries}/{name}: key-{name}}}}}]\n"
+        )
+    main = desk.folder / "a:b.yaml"
+    main.write_text(f"{desk.head}include: [policies.d/*.yaml]\n")
+    further = str(desk.folder / "further.yaml")
+    in_environment = await desk.json("check", "--offline")
+    named = await desk.json("--config", str(main), "--config", further, "check", "--offline")
+    desk.environment["ROTATOR_CONFIG"] = str(main)
+    whole = await desk.run("check", "--offline")
+    planned = await desk.json("--config", str(main), "--config", further, "plan")
+
+    assert in_environment.document["policies"] == ["standard"]
+    assert named.document["policies"] == ["included", "further"]
+    assert named.document["included"] == [str(folder / "included.yaml"), further]
+    assert f"included   {folder / 'included.yaml'}\n" in whole.out
+    assert "policy     included: keys of asr, adopt watch" in whole.out
+    assert [line["lineage"] for line in planned.document["lineages"]] == [
+        f"secret/{desk.entries}/{name}" for name in ("further", "included")
+    ]
+
+
+async def test_a_problem_of_a_further_file_is_told_with_its_own_name(desk: Desk) -> None:
+    other = desk.folder / "other.yaml"
+    other.write_text("policies: [{name: a, provider: nobody, select: {comment: x}}]\n")
+    ran = await desk.run("--config", str(desk.file), "--config", str(other), "plan")
+
+    assert (ran.status, ran.out) == (78, "")
+    assert ran.err.startswith(f"{other}:1:32: policies[0].provider: `nobody` is no provider of this file")
+
+
+async def test_the_schema_needs_no_policy_file(desk: Desk) -> None:
+    desk.environment.clear()
+    desk.environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    ran = await desk.run("schema")
+
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out == (Path(__file__).parents[2] / "docs/reference/policy-file.schema.json").read_text()
+
+
 async def test_a_missing_file_is_78(desk: Desk) -> None:
     ran = await desk.run("--config", str(desk.folder / "none.yaml"), "plan")
 
