@@ -10,7 +10,7 @@ from rotator.model.key import Key, Listing, Mark
 from rotator.model.lineage import Lineage
 from rotator.model.record import KnownKey, Record
 from rotator.policy.match import Exclusion
-from rotator.policy.policy import DestinationTemplate, Policy, Select
+from rotator.policy.policy import DestinationTemplate, Exempt, Policy, Select
 from rotator.policy.settings import ProviderSettings, SecretReference, SecretSource
 from tests.support.builders import (
     CURRENT,
@@ -110,6 +110,26 @@ def test_each_key_left_out_is_counted_once_by_what_tells_most() -> None:
     }
 
 
+def test_a_key_that_one_policy_leaves_out_and_another_takes_is_taken() -> None:
+    spared = replace(ALL, select=Select(comment=("*",), but=Exempt(tags=frozenset({"manual"}))))
+    manual = replace(PINNED, keys=(), select=Select(tags=frozenset({"manual"})), destination=ALL.destination)
+    hand_made = replace(key("key-1"), tags=frozenset({"manual"}))
+
+    assert taken(hand_made, policies=(spared,)).excluded == {Exclusion.EXCEPTED: 1}
+    found = taken(hand_made, policies=(spared, manual))
+    assert (paths(found), found.excluded) == ({"asr/voice": {"key-1"}}, Counter())
+
+
+def test_a_policy_of_several_providers_takes_from_each_what_is_there() -> None:
+    both = replace(ALL, providers=("asr", "tts"))
+    tts = replace(ASR, settings=replace(ASR.settings, name="tts", project_id="project-2"))
+
+    assert paths(taken(key("key-1"), policies=(both,))) == {"asr/voice": {"key-1"}}
+    found = taken_by((both,), tts, listing(key("key-2")), JOURNAL, frozenset())
+    assert paths(found) == {"tts/voice": {"key-2"}}
+    assert covering((both,), tts, recorded("tts/voice"), listing()) == (both,)
+
+
 def test_a_key_that_gives_no_path_stops_no_other() -> None:
     found = taken(key("key-1", comment="x" * 500), key("key-2"))
 
@@ -124,6 +144,9 @@ def test_a_selecting_policy_covers_a_record_by_what_its_key_has_today() -> None:
     assert covering((select,), ASR, recorded("asr/voice"), listing(CURRENT)) == (select,)
     assert covering((select,), ASR, recorded("asr/voice"), listing()) == (select,)
     assert covering((select,), ASR, recorded("asr/voice"), listing(untagged)) == ()
+    spared = replace(ALL, select=Select(comment=("voice",), but=Exempt(tags=frozenset({"prod"}))))
+    assert covering((spared,), ASR, recorded("asr/voice"), listing(CURRENT)) == ()
+    assert covering((spared,), ASR, recorded("asr/voice"), listing(untagged)) == (spared,)
     assert (
         covering((replace(select, providers=("tts",)),), ASR, recorded("asr/voice"), listing(CURRENT)) == ()
     )

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotator.model.key import Key, Mark
-from rotator.policy.match import Exclusion, destination_path, slug, takes
+from rotator.policy.match import Exclusion, destination_path, selects, slug, takes
 from rotator.policy.names import PATH
-from rotator.policy.policy import DestinationTemplate, Policy, Select
+from rotator.policy.policy import DestinationTemplate, Exempt, Policy, Select
 from rotator.policy.settings import ProviderSettings, SecretReference, SecretSource
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -68,6 +68,44 @@ def marked(journal_id: str) -> Key:
 def test_all_that_is_given_must_hold(select: Select, taken: bool) -> None:  # noqa: FBT001 (a column)
     found = verdict(replace(EVERY, select=select))
     assert found is (None if taken else Exclusion.NOT_SELECTED)
+
+
+@pytest.mark.parametrize(
+    ("but", "left_out"),
+    [
+        (Exempt(), False),
+        (Exempt(comment=("Gateway *",)), True),
+        (Exempt(comment=("gateway *", "*-tmp")), False),
+        (Exempt(comment=("nothing", "*EU")), True),
+        (Exempt(tags=frozenset({"prod"})), True),
+        (Exempt(tags=frozenset({"prod", "us"})), True),
+        (Exempt(tags=frozenset({"us"})), False),
+        (Exempt(scopes=frozenset({"member", "admin"})), True),
+        (Exempt(scopes=frozenset({"admin"})), False),
+        (Exempt(comment=("nothing",), tags=frozenset({"us"}), scopes=frozenset({"member"})), True),
+        (Exempt(comment=("nothing",), tags=frozenset({"us"}), scopes=frozenset({"admin"})), False),
+    ],
+)
+def test_a_key_is_left_out_when_any_of_what_is_excepted_holds(
+    but: Exempt,
+    left_out: bool,  # noqa: FBT001 (a column)
+) -> None:
+    select = Select(comment=("*",), but=but)
+    assert verdict(replace(EVERY, select=select)) is (Exclusion.EXCEPTED if left_out else None)
+    assert selects(select, KEY) is not left_out
+
+
+def test_an_exception_sees_no_mark_of_ours_and_hides_nothing_that_tells_more() -> None:
+    policy = replace(EVERY, select=Select(comment=("*",), but=Exempt(comment=("Gateway EU",))))
+    mine = marked(JOURNAL)
+    assert policy.select
+    assert not selects(policy.select, mine)
+    assert verdict(policy, mine) is Exclusion.MARKED
+    assert verdict(policy, marked("f" * 12)) is Exclusion.CLAIMED_ELSEWHERE
+    assert verdict(policy, recorded=frozenset({KEY.key_id})) is Exclusion.NAMED_BY_RECORD
+    assert verdict(policy, replace(KEY, expires_at=NOW)) is Exclusion.EXCEPTED
+    unselected = replace(EVERY, select=Select(comment=("ivr",), but=Exempt(comment=("Gateway EU",))))
+    assert verdict(unselected) is Exclusion.NOT_SELECTED
 
 
 @pytest.mark.promise("P4")

@@ -252,6 +252,7 @@ INCLUDED_FILES = Option(
     name="include",
     kind=list_of(matching(INCLUDE)),
     default=(),
-    why="Other files with policies, as paths or globs below this file's folder, taken in the order of their names. They hold "
-    "`policies` only. A glob may match no file, a path may not; a glob takes no file whose name begins with a dot.",
+    why="Other files, which hold `policies` only: paths and globs below this file's folder. They are taken in this order, those "
+    "of one glob in the order of their names. A glob may match no file, a path may not; a glob takes no file whose "
+    "name begins with a dot.",
 )
