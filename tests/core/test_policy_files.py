@@ -97,7 +97,8 @@ def test_a_folder_that_can_not_be_looked_through_is_told(tmp_path: Path) -> None
 
 
 def test_each_file_is_read_once_and_the_policy_file_never_as_another(tmp_path: Path) -> None:
-    put(tmp_path / "a.yaml")
+    large = put(tmp_path / "a.yaml")
+    large.write_text(large.read_text() + "#" * (MOST_BYTES // 2))
     assert names_of(main_in(tmp_path, "*.yaml", "a.yaml"), tmp_path / "a.yaml") == ["a"]
 
 

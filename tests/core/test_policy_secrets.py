@@ -109,6 +109,7 @@ secrets: st.SearchStrategy[Json] = st.recursive(
 @example("vault.auth", {SECRET: {}})
 @example("vault.auth", {"token": SECRET, SECRET: 1})
 @example("vault.auth", {"approle": {"mount": SECRET, SECRET: SECRET}})
+@example("vault.auth", {"approle": {f"{CANARY}-pw": 1}, "jwt": {f"{CANARY}-pw": 1}})
 @example("vault.auth.approle", {"role_id": {"env": "R"}, "secret_id": SECRET, f"{CANARY} x": 1})
 @example("providers.a.credential", {"vault": {"mount": SECRET, "path": SECRET, "field": SECRET}})
 @example("providers.a.credential", {"vault": {"mount": "m", "path": "p", SECRET: "f"}})
