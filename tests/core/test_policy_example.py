@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 import pytest
 import yaml
 
+from rotator.policy.file.auth_options import AUTH
 from rotator.policy.file.option import Needed, Option, written
-from rotator.policy.file.settings_options import AUTH
 from rotator.policy.load import included_by, load
 from rotator.policy.policy import Adopt, Exempt, Select
 from rotator.policy.settings import PolicyFile, VaultReference

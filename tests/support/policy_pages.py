@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from rotator.policy.file import schema
+from rotator.policy.file.auth_options import TOKEN
 from rotator.policy.file.document import DEEPEST, MOST_BYTES, MOST_NODES
 from rotator.policy.file.kinds import LONGEST_TEXT
 from rotator.policy.file.option import Json, Needed, Option, Section, Shape, written
 from rotator.policy.file.options import POLICY_FILE
 from rotator.policy.file.policy_options import DEFAULTS, PROVIDER
-from rotator.policy.file.settings_options import TOKEN
 from rotator.policy.load import MOST_FILES
 from rotator.policy.names import (
     FIELD_WE_WRITE,

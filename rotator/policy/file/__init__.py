@@ -5,6 +5,7 @@
     option, kinds,       what an option is; kinds of values; where secrets are kept;
     references, template   the path of a destination
     settings_options,    THE TABLE: every option with its kind, its default and its reason
+    auth_options,
     policy_options,
     options
     fields               reading one mapping by its part of the table

@@ -1,4 +1,4 @@
-"""What an option is. The table of all options, in `settings_options` and `policy_options`, is made of these.
+"""What an option is. The table of all options, in `options` and the modules `*_options`, is made of these.
 
 The readers, the JSON Schema and the reference page all take from it, so that nothing about an option is said twice.
 """

@@ -1,4 +1,4 @@
-"""The table of options, second half: `defaults` and `policies`. What an operator may write about keys, and why.
+"""The table of options: `defaults` and `policies`. What an operator may write about keys, and why.
 
 Their defaults are those of the values in `rotator.policy.policy`.
 """

@@ -15,6 +15,9 @@ REFERENCE_HINT = "write `{env: NAME}`, `{file: PATH}` or `{systemd: NAME}`"
 CREDENTIAL_HINT = f"{REFERENCE_HINT}, or `{{vault: {{mount: MOUNT, path: PATH, field: FIELD}}}}`"
 """What is allowed where the secret may be in Vault too."""
 
+NOWHERE = SecretReference(SecretSource.ENV, "")
+"""Stands in for a reference that can't be used."""
+
 _NAMES = {
     # Capital letters only: a secret pasted in place of the name is then almost never taken for one.
     SecretSource.ENV: Form("a variable", "[A-Z_][A-Z0-9_]{0,127}", "capital letters, digits and `_`"),
