@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rotator.model.entry import FieldNames
@@ -248,6 +248,7 @@ class Writer:
         }
 
 
+@settings(max_examples=40)
 @given(files, st.data())
 def test_what_is_written_is_what_is_meant(meant: PolicyFile, data: st.DataObject) -> None:
     writer = Writer(data.draw)
