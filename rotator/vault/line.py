@@ -22,9 +22,7 @@ from urllib.parse import urlsplit
 
 from rotator.errors import PortError, Unavailable
 from rotator.model.secret import Secret
-from rotator.policy.document import Scalar
-from rotator.policy.fields import Refused
-from rotator.policy.settings_reader import read_url
+from rotator.policy.address import parse_address
 from rotator.vault import translate, wire
 from rotator.vault.answers import Answer
 from rotator.vault.translate import Call
@@ -111,8 +109,8 @@ class Line:
             return None
         try:
             # The same rules as for an address in the policy file: plain http to this machine only.
-            read_url(Scalar(line=0, column=0, path="", text=target, plain=True))
-        except Refused:
+            parse_address(target)
+        except ValueError:
             return None
         return target
 
