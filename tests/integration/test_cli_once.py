@@ -41,7 +41,7 @@ async def test_a_due_key_is_taken_in_replaced_overlapped_and_retired(desk: Desk)
     assert desk.serves("gateway-eu")
     assert desk.alive(old.key_id)
     assert "1 lineage: 1 taken in, 1 rotated" in first.out
-    steps = ["adopted", "intent", "created", "proven", "published", "overlap"]
+    steps = ["adopted", "intent", "created", "proven", "published", "recorded", "overlap"]
     assert [line.split()[3] for line in first.err.splitlines()] == steps
 
     last = await after_overlap(desk, old.key_id)
