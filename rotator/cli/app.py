@@ -42,7 +42,7 @@ _EXIT_CODE = click.option(
     multiple=True,
     envvar="ROTATOR_CONFIG",
     default=["/etc/rotator/config.yaml"],
-    show_default="/etc/rotator/config.yaml",
+    show_default=True,
     show_envvar=True,
     help="The policy file. Given again: a further file, which holds `policies` only.",
 )

@@ -84,7 +84,7 @@ def test_every_problem_of_every_file_comes_at_once_in_the_order_of_the_files() -
         "p.d/4.yaml:3:1: zzz: unknown key",
         "p.d/5.yaml:1:1: a list of 1 item where a mapping is expected",
         "p.d/6.yaml:2:12: policies[0].name: policies[0] of p.d/0.yaml has this name too",
-        "p.d/6.yaml:2:25: policies[0].provider: `ars` is no provider of this file",
+        "p.d/6.yaml:2:25: policies[0].provider: `ars` names no provider",
     ]
 
 

@@ -236,7 +236,7 @@ policies:
             "(write `90s`, `15m`, `12h`, `7d`, `2w`, a sum such as `1d12h`, or ISO 8601 such as `PT12H`)"
         ),
         "p.yaml:7:25: defaults.window: this version does not have this option yet (this version acts at any time)",
-        "p.yaml:9:25: policies[0].provider: `ars` is no provider of this file (did you mean `asr`? allowed: asr)",
+        "p.yaml:9:25: policies[0].provider: `ars` names no provider (did you mean `asr`? allowed: asr)",
         'p.yaml:9:38: policies[0].select: an empty `select` (to take every key, write `comment: "*"`)',
         "p.yaml:10:12: policies[1].name: policies[0] has this name too",
         (

@@ -64,17 +64,17 @@ def test_the_provider_may_be_shared() -> None:
     [
         (
             "asr_eu",
-            "policies[0].provider: `asr_eu` is no provider of this file (did you mean `asr-eu`? allowed:",
+            "policies[0].provider: `asr_eu` names no provider (did you mean `asr-eu`? allowed:",
         ),
-        ("ASR-*", "policies[0].provider: `ASR-*` matches no provider (allowed: asr-ap, asr-eu, asr-us, tts)"),
-        ("asr-x*", "policies[0].provider: `asr-x*` matches no provider (did you mean `asr-"),
-        ("[tts, ars-eu]", "policies[0].provider[1]: `ars-eu` is no provider of this file (did you mean"),
-        ("[tts, '?']", "policies[0].provider[1]: `?` matches no provider"),
+        ("ASR-*", "policies[0].provider: `ASR-*` names no provider (allowed: asr-ap, asr-eu, asr-us, tts)"),
+        ("asr-x*", "policies[0].provider: `asr-x*` names no provider (did you mean `asr-"),
+        ("[tts, ars-eu]", "policies[0].provider[1]: `ars-eu` names no provider (did you mean"),
+        ("[tts, '?']", "policies[0].provider[1]: `?` names no provider"),
         ("[]", "policies[0].provider: an empty list (remove the key, or write at least one item)"),
         ("{a: b}", "policies[0].provider: a mapping of 1 key where a list is expected"),
         ("[[tts]]", "policies[0].provider[0]: a list of 1 item where a text is expected"),
         ("", "policies[0].provider: no value (write one, or remove the key)"),
-        (f"'{'*' * 30}x'", "policies[0].provider: a text of 31 characters matches no provider"),
+        (f"'{'*' * 30}x'", "policies[0].provider: a text of 31 characters names no provider"),
     ],
 )
 def test_what_names_no_provider_is_told(provider: str, message: str) -> None:
@@ -86,7 +86,7 @@ def test_a_shared_provider_that_does_not_exist_is_told_once() -> None:
     policies = [f'name: {name}\nselect: {{comment: "*"}}' for name in ("one", "two")]
     assert told_of(*policies, defaults="{provider: asr}") == [
         (
-            "defaults.provider: `asr` is no provider of this file "
+            "defaults.provider: `asr` names no provider "
             "(did you mean `asr-us`? allowed: asr-ap, asr-eu, asr-us, tts)"
         )
     ]

@@ -148,7 +148,7 @@ async def test_a_problem_of_a_further_file_is_told_with_its_own_name(desk: Desk)
     ran = await desk.run("--config", str(desk.file), "--config", str(other), "plan")
 
     assert (ran.status, ran.out) == (78, "")
-    assert ran.err.startswith(f"{other}:1:32: policies[0].provider: `nobody` is no provider of this file")
+    assert ran.err.startswith(f"{other}:1:32: policies[0].provider: `nobody` names no provider")
 
 
 async def test_the_schema_needs_no_policy_file(desk: Desk) -> None:

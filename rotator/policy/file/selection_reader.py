@@ -65,8 +65,7 @@ def read_providers(fields: Fields, known: KnownProviders) -> tuple[str, ...]:
             fields.complaints.tell(item, refused.what, refused.hint)
             continue
         if not names:
-            what = "matches no provider" if _GLOB.search(text) else "is no provider of this file"
-            fields.complaints.tell(item, f"{shown(text)} {what}", allowed(text, known.names))
+            fields.complaints.tell(item, f"{shown(text)} names no provider", allowed(text, known.names))
         found.update(names)
     return tuple(name for name in known.names if name in found)
 
