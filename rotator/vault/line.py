@@ -109,10 +109,9 @@ class Line:
             return None
         try:
             # The same rules as for an address in the policy file: plain http to this machine only.
-            parse_address(target)
+            return parse_address(target)
         except ValueError:
             return None
-        return target
 
     async def _exchange(
         self, call: Call, send: Send, token: Secret | None, address: str, *, namespaced: bool = True

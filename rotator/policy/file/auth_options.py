@@ -12,7 +12,7 @@ TOKEN = Needed(
     name="token",
     kind=REFERENCE,
     stand_in=NOWHERE,
-    why="A token that somebody else renews or replaces.",
+    why="A token. It is renewed as long as Vault does that, and read again when it is not.",
     hint=REFERENCE_HINT,
 )
 APPROLE_MOUNT = Option(

@@ -52,7 +52,7 @@ CA_CERT = Option(
     name="ca_cert",
     kind=optional(ABSOLUTE_PATH),
     default=None,
-    otherwise="`VAULT_CACERT`, else the system's authorities",
+    otherwise="`VAULT_CACERT`, else the authorities that browsers trust",
     why="A file with the certificates that Vault's own must lead to.",
 )
 
