@@ -231,8 +231,12 @@ def vault_address(file: PolicyFile) -> tuple[str, str, str | None]:
     Raise PolicyError when there is no address, or when VAULT_ADDR is one that the file could not hold either.
     """
     address = file.vault.address or _address_of_environment()
-    namespace = file.vault.namespace or credentials.variable("VAULT_NAMESPACE") or ""
-    return address, namespace.strip("/"), file.vault.ca_cert or credentials.variable("VAULT_CACERT")
+    return address, vault_namespace(file), file.vault.ca_cert or credentials.variable("VAULT_CACERT")
+
+
+def vault_namespace(file: PolicyFile) -> str:
+    """Return the namespace in Vault, "" without one, from the policy file or from Vault's own variable."""
+    return (file.vault.namespace or credentials.variable("VAULT_NAMESPACE") or "").strip("/")
 
 
 def _address_of_environment() -> str:

@@ -303,6 +303,15 @@ def history(options: Options, *, lineage: str) -> int:
     return command.history(options, lineage)
 
 
+@rotator.command("vault-policy")
+@click.pass_obj
+def vault_policy(options: Options) -> int:
+    """Print the rights in Vault that the policy file needs, as a policy of Vault. Looks at the file only."""
+    from rotator.cli import vault_policy as command  # noqa: PLC0415 (loaded when it is called)
+
+    return command.vault_policy(options)
+
+
 @rotator.command()
 def schema() -> int:
     """Print the JSON Schema of the policy file, for editors and for checks of your own."""

@@ -140,8 +140,13 @@ def placeholders_of(template: str) -> frozenset[str]:
 
 def known_part(policy: Policy, provider: ProviderSettings) -> str:
     """Return the policy's path up to what depends on the key: all of it where nothing does."""
-    values = _fixed_values(policy.name, provider) | {"slug": "{", "key_id": "{"}
-    return policy.destination.path.format_map(values).partition("{")[0]
+    return path_of_any_key(policy, provider, stand_in="{").partition("{")[0]
+
+
+def path_of_any_key(policy: Policy, provider: ProviderSettings, *, stand_in: str) -> str:
+    """Return the policy's path with `stand_in` in place of each part that depends on the key."""
+    values = _fixed_values(policy.name, provider) | {"slug": stand_in, "key_id": stand_in}
+    return policy.destination.path.format_map(values)
 
 
 def depends_on_key(policy: Policy) -> bool:
