@@ -10,9 +10,10 @@ from datetime import timedelta
 
 from rotator import credentials
 from rotator.clock import Clock, SystemClock
-from rotator.errors import Conflict, PolicyError, Problem, Rejected, Unavailable
+from rotator.errors import Conflict, PolicyError, PortError, Problem, Rejected, Unavailable
 from rotator.http import HttpClient
 from rotator.inventory.fleet import Fleet, survey
+from rotator.inventory.records import Trouble
 from rotator.model.lineage import Lineage
 from rotator.model.secret import Secret
 from rotator.model.told import Told
@@ -85,6 +86,30 @@ class Connected:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultPorts:
+    """The ports that lead to Vault. Their destinations are in one namespace, "" without one."""
+
+    namespace: str
+    journal: Journal
+    destinations: Destinations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """What of a policy file could be connected: the rest is None or left out, and `troubles` say why.
+
+    `journal_id` is None when it is not known, and "" while there is no journal yet.
+    """
+
+    file: PolicyFile
+    clock: Clock
+    providers: Mapping[str, Provider]
+    vault: VaultPorts | None
+    journal_id: str | None
+    troubles: tuple[Trouble, ...]
+
+
 @asynccontextmanager
 async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Connected]:
     """Connect to Vault and to every provider of `file`; close all connections when the block is left.
@@ -97,7 +122,7 @@ async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Con
     async with AsyncExitStack() as stack:
         client = _vault_client(file, clock)
         stack.push_async_callback(client.aclose)
-        journal = VaultJournal(client, mount=file.vault.journal_mount, prefix=file.vault.journal_prefix)
+        vault = _vault_ports(file, client, clock)
         providers = {
             settings.name: await _provider(settings, file.runtime, client, clock, stack)
             for settings in file.providers
@@ -105,18 +130,52 @@ async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Con
         yield Connected(
             file=file,
             clock=clock,
-            journal=journal,
-            destinations=VaultDestinations(
-                client,
-                clock,
-                journal_mount=file.vault.journal_mount,
-                journal_prefix=file.vault.journal_prefix,
-            ),
+            journal=vault.journal,
+            destinations=vault.destinations,
             providers=providers,
-            namespace=client.namespace,
+            namespace=vault.namespace,
             holder=f"rotator-{secrets.token_hex(4)}",
-            journal_id=await _journal_id(journal, file.instance, clock, found=found_journal),
+            journal_id=await _journal_id(vault.journal, file.instance, clock, found=found_journal),
         )
+
+
+@asynccontextmanager
+async def reach(file: PolicyFile) -> AsyncIterator[Reached]:
+    """Connect to as much of `file` as can be; close all connections when the block is left. Begins no journal."""
+    clock = SystemClock()
+    troubles: list[Trouble] = []
+    async with AsyncExitStack() as stack:
+        client, vault, journal_id = None, None, None
+        try:
+            client = _vault_client(file, clock)
+            stack.push_async_callback(client.aclose)
+            vault = _vault_ports(file, client, clock)
+            journal_id = await _journal_id(vault.journal, file.instance, clock, found=False)
+        except (PolicyError, PortError) as error:
+            troubles.append(Trouble(what="Vault" if vault is None else "the journal", error=error))
+        providers = {}
+        for settings in file.providers:
+            try:
+                providers[settings.name] = await _provider(settings, file.runtime, client, clock, stack)
+            except (PolicyError, PortError) as error:
+                troubles.append(Trouble(what=f"provider {settings.name}", error=error))
+        yield Reached(
+            file=file,
+            clock=clock,
+            providers=providers,
+            vault=vault,
+            journal_id=journal_id,
+            troubles=tuple(troubles),
+        )
+
+
+def _vault_ports(file: PolicyFile, client: VaultClient, clock: Clock) -> VaultPorts:
+    mount, prefix = file.vault.journal_mount, file.vault.journal_prefix
+    return VaultPorts(
+        namespace=client.namespace,
+        journal=VaultJournal(client, mount=mount, prefix=prefix),
+        destinations=VaultDestinations(client, clock, journal_mount=mount, journal_prefix=prefix),
+    )
 
 
 def _vault_client(file: PolicyFile, clock: Clock) -> VaultClient:
@@ -159,12 +218,14 @@ _PROVIDERS = {"deepgram": _deepgram}
 async def _provider(
     settings: ProviderSettings,
     runtime: RuntimeSettings,
-    client: VaultClient,
+    client: VaultClient | None,
     clock: Clock,
     stack: AsyncExitStack,
 ) -> Provider:
     reference = settings.credential
     if isinstance(reference, VaultReference):
+        if client is None:
+            raise Unavailable("read credential", str(reference), "Vault can't be used")
         management = await read_credential(client, reference)
     else:
         management = credentials.read(reference)

@@ -303,6 +303,29 @@ def history(options: Options, *, lineage: str) -> int:
     return command.history(options, lineage)
 
 
+@rotator.command()
+@click.option("--stub", is_flag=True, help="Print a file for `include` that names the keys under no policy.")
+@click.option(
+    "--older-than",
+    metavar="DURATION",
+    default="90d",
+    show_default=True,
+    help="Call keys old that were made longer ago.",
+)
+@click.pass_obj
+def discover(options: Options, *, stub: bool, older_than: str) -> int:
+    """Show all keys of all providers, and what matters: under no policy, never expiring, with many rights, old.
+
+    Touches nothing, and works before there is any policy or journal.
+    """
+    from rotator.cli import discover as command  # noqa: PLC0415 (loaded when it is called)
+
+    if stub and options.as_json:
+        message = "--stub prints YAML; leave out `--output json`"
+        raise click.UsageError(message)
+    return command.look_around(options, older_than, as_stub=stub)
+
+
 @rotator.command("vault-policy")
 @click.pass_obj
 def vault_policy(options: Options) -> int:

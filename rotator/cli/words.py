@@ -11,6 +11,7 @@ from rotator.model.order import OrderKind
 from rotator.model.reason import HoldReason, LeftReason, RevokeReason, RotateReason, WaitReason
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle
+from rotator.plan.whose import Role
 from rotator.policy.match import Exclusion
 from rotator.reconcile import Left
 from rotator.rotation.orders import Declined
@@ -190,6 +191,17 @@ EXCLUSION: Final[Mapping[Exclusion, str]] = {
     Exclusion.LICENCE_KEY: "a licence of a self-hosted installation",
     Exclusion.MANAGEMENT_KEY: "the management key that rotator uses",
     Exclusion.MANAGES_KEYS: "can manage keys, and is not named by its id",
+}
+
+ROLE: Final[Mapping[Role, str]] = {
+    Role.MANAGEMENT: "the management key, which rotator itself works with",
+    Role.CURRENT: "the key in use",
+    Role.PREVIOUS: "the key before the one in use; it still works for the rest of its overlap",
+    Role.ORIGINAL: "a key from before rotator, whose secret was never in Vault",
+    Role.ORPHAN: "a key of ours that nobody serves",
+    Role.STRAY: "a key with our mark that no record leads to",
+    Role.CLAIMED_ELSEWHERE: "a key of another rotator: it carries the mark of another journal",
+    Role.FOREIGN: "in no lineage",
 }
 
 OBSTACLE: Final[Mapping[Obstacle, str]] = {

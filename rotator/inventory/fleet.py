@@ -7,7 +7,6 @@ others go on.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from fnmatch import fnmatchcase
 
 from rotator.errors import PortError, Rejected
 from rotator.inventory.assignment import Assignment
+from rotator.inventory.listings import list_all
 from rotator.inventory.match import Project, Taken, covering, covers_moved, expected_lineage, taken_by
 from rotator.inventory.records import Records, Trouble, read_records
 from rotator.model.key import Key, Listing
@@ -91,7 +91,8 @@ async def survey(
         for settings in file.providers
         if settings.name in providers
     }
-    listings = await _listings(providers, troubles)
+    listings, unlisted = await list_all(providers)
+    troubles += unlisted
     taken = {
         name: taken_by(file.policies, projects[name], listing, journal_id, records.known_key_ids())
         for name, listing in listings.items()
@@ -115,19 +116,6 @@ async def survey(
         troubles=tuple(troubles),
         records=tuple(read.record for read in records.read.values() if read.record is not None),
     )
-
-
-async def _listings(providers: Mapping[str, Provider], troubles: list[Trouble]) -> dict[str, Listing]:
-    answers = await asyncio.gather(*(p.list_keys() for p in providers.values()), return_exceptions=True)
-    listings: dict[str, Listing] = {}
-    for name, answer in zip(providers, answers, strict=True):
-        if isinstance(answer, PortError):
-            troubles.append(Trouble(what=f"provider {name}", error=answer))
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            listings[name] = answer
-    return listings
 
 
 def _recorded(

@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rotator.errors import PortError, Rejected
+from rotator.errors import PortError, Rejected, RotatorError
 from rotator.ports import Journal, RecordRead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """Something that stops part of the fleet from being looked at: a provider, a record, a key."""
+    """Something that stops part of the fleet from being looked at: Vault, a provider, a record, a key."""
 
     what: str
-    error: PortError
+    error: RotatorError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

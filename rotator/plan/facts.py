@@ -52,7 +52,11 @@ def orphans(snapshot: Snapshot) -> tuple[tuple[Key, Attempt], ...]:
     found = []
     for key in marked_for_us(snapshot):
         attempt = snapshot.record.attempt(key.mark.rotation_id) if key.mark else None
-        if attempt is not None and key.key_id not in known and made_by(key, attempt, snapshot):
+        if (
+            attempt is not None
+            and key.key_id not in known
+            and made_by(key, attempt, snapshot.management_member_id)
+        ):
             found.append((key, attempt))
     return tuple(found)
 
@@ -65,7 +69,7 @@ def strays(snapshot: Snapshot) -> tuple[Key, ...]:
     return tuple(key for key in marked_for_us(snapshot) if key.key_id not in ours)
 
 
-def made_by(key: Key, attempt: Attempt, snapshot: Snapshot) -> bool:
+def made_by(key: Key, attempt: Attempt, management_member_id: str | None) -> bool:
     """Return whether `key`, which carries the mark of `attempt`, is the work of that attempt."""
     if attempt.key_id == key.key_id:
         return True
@@ -74,7 +78,7 @@ def made_by(key: Key, attempt: Attempt, snapshot: Snapshot) -> bool:
     return (
         earliest <= key.created_at <= latest
         and key.member_id is not None
-        and key.member_id == snapshot.management_member_id
+        and key.member_id == management_member_id
         and key.scopes in (attempt.asked_scopes, attempt.expected_scopes)
     )
 

@@ -11,7 +11,16 @@ import pytest
 from rotator.bootstrap import Connected
 from rotator.cli import documents, exits, look, show
 from rotator.cli.lines import Line, Phase, Report, strays_of
-from rotator.errors import Ambiguous, Denied, InvariantViolation, PortError, Rejected, Throttled, Unavailable
+from rotator.errors import (
+    Ambiguous,
+    Denied,
+    InvariantViolation,
+    PortError,
+    Rejected,
+    RotatorError,
+    Throttled,
+    Unavailable,
+)
 from rotator.inventory.fleet import Stray
 from rotator.inventory.records import Trouble
 from rotator.model.key import Mark
@@ -77,7 +86,7 @@ def line(seen: Snapshot, policy: Policy = POLICY, *, error: PortError | None = N
     )
 
 
-def unseen(error: PortError | None) -> Line:
+def unseen(error: RotatorError | None) -> Line:
     return replace(line(SETTLED), snapshot=None, decision=None, error=error)
 
 

@@ -16,6 +16,7 @@ from rotator.errors import Ambiguous, Denied, PortError, Rejected
 from rotator.model.reason import HoldReason, LeftReason, RevokeReason, RotateReason, WaitReason
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle
+from rotator.plan.whose import Role
 from rotator.policy.match import Exclusion
 from tests.support.builders import CURRENT, DAY, NOW, current
 
@@ -28,6 +29,7 @@ ALL: tuple[tuple[type[StrEnum], Mapping[Any, str]], ...] = (
     (LeftReason, words.LEFT),
     (Exclusion, words.EXCLUSION),
     (Obstacle, words.OBSTACLE),
+    (Role, words.ROLE),
 )
 
 
