@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from rotator import __version__
+from rotator.cli import looking
 from rotator.cli.options import Options
 
 if TYPE_CHECKING:
@@ -304,38 +305,6 @@ def history(options: Options, *, lineage: str) -> int:
 
 
 @rotator.command()
-@click.option("--stub", is_flag=True, help="Print a file for `include` that names the keys under no policy.")
-@click.option(
-    "--older-than",
-    metavar="DURATION",
-    default="90d",
-    show_default=True,
-    help="Call keys old that were made longer ago.",
-)
-@click.pass_obj
-def discover(options: Options, *, stub: bool, older_than: str) -> int:
-    """Show all keys of all providers, and what matters: under no policy, never expiring, with many rights, old.
-
-    Touches nothing, and works before there is any policy or journal.
-    """
-    from rotator.cli import discover as command  # noqa: PLC0415 (loaded when it is called)
-
-    if stub and options.as_json:
-        message = "--stub prints YAML; leave out `--output json`"
-        raise click.UsageError(message)
-    return command.look_around(options, older_than, as_stub=stub)
-
-
-@rotator.command("vault-policy")
-@click.pass_obj
-def vault_policy(options: Options) -> int:
-    """Print the rights in Vault that the policy file needs, as a policy of Vault. Looks at the file only."""
-    from rotator.cli import vault_policy as command  # noqa: PLC0415 (loaded when it is called)
-
-    return command.vault_policy(options)
-
-
-@rotator.command()
 def schema() -> int:
     """Print the JSON Schema of the policy file, for editors and for checks of your own."""
     from rotator.cli import schema as command  # noqa: PLC0415 (loaded when it is called)
@@ -349,3 +318,7 @@ def demo() -> int:
     from rotator.cli import demo as command  # noqa: PLC0415 (loaded when it is called)
 
     return command.demo()
+
+
+for _command in looking.COMMANDS:
+    rotator.add_command(_command)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import click
 
 from rotator.bootstrap import Reached, reach, vault_namespace
-from rotator.cli import exits, stub, words
+from rotator.cli import documents, exits, stub, words
 from rotator.cli.failures import cure_of, status_of
 from rotator.cli.options import Options
 from rotator.cli.text import complain, emit, paragraph, table
@@ -168,8 +168,7 @@ def _document(findings: Findings) -> dict[str, object]:
             for provider, found in findings.providers.items()
         },
         "troubles": [
-            {"what": trouble.what, "error": type(trouble.error).__name__, "text": str(trouble.error)}
-            for trouble in findings.troubles
+            {"what": trouble.what, **documents.of_error(trouble.error)} for trouble in findings.troubles
         ],
     }
 

@@ -9,7 +9,6 @@ from rotator.bootstrap import vault_namespace
 from rotator.cli import exits
 from rotator.cli.options import Options
 from rotator.cli.text import plain
-from rotator.policy.policy import Adopt
 from rotator.policy.settings import PolicyFile
 from rotator.vault.rights import Rule, needed_by
 
@@ -37,8 +36,6 @@ def _lines(options: Options, file: PolicyFile, rules: tuple[Rule, ...], namespac
     yield f"# To put it in force: rotator vault-policy | {at}vault policy write {name} -"
     if namespace:
         yield f"# All paths are in the namespace {namespace}; a policy counts only in its own."
-    if any(policy.adopt is Adopt.WATCH for policy in file.policies):
-        yield "# What is only watched is only read. Make this anew before you let it be rotated."
     yield "# A lineage whose policy entry was removed needs its rights until its old keys are gone."
     if any("+" in path.split("/") for path in _named(file)):
         yield "# A path in the file has a segment `+`, and Vault takes that for any segment: rename it."

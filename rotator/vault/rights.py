@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rotator.policy.match import path_of_any_key
-from rotator.policy.policy import Adopt, Policy
+from rotator.policy.policy import Policy
 from rotator.policy.settings import PolicyFile, ProviderSettings, VaultReference
 from rotator.vault import paths
 
@@ -57,10 +57,8 @@ def of_journal(mount: str, prefix: str) -> tuple[Rule, ...]:
     )
 
 
-def of_entry(mount: str, path: str, reason: str, *, written: bool) -> tuple[Rule, ...]:
-    """Return the rules for an entry that consumers read; only read, if it is not `written`."""
-    if not written:
-        return (Rule(path=f"{mount}/data/{path}", capabilities=READ, reasons=(reason,)),)
+def of_entry(mount: str, path: str, reason: str) -> tuple[Rule, ...]:
+    """Return the rules for an entry that consumers read. One that is only watched may be rotated by an order."""
     return (
         Rule(path=f"{mount}/data/{path}", capabilities=WRITE, reasons=(reason,)),
         Rule(path=f"{mount}/metadata/{path}", capabilities=READ, reasons=(reason,)),
@@ -74,13 +72,11 @@ def _journal(file: PolicyFile) -> Iterable[Rule]:
 def _destinations(file: PolicyFile) -> Iterator[Rule]:
     providers = {provider.name: provider for provider in file.providers}
     for policy in file.policies:
-        written = policy.adopt is not Adopt.WATCH
-        reason = f"policy {policy.name}" + ("" if written else ", which only watches")
         places = [path for path, _ in policy.keys] or [
             _pattern(policy, providers[name]) for name in policy.providers
         ]
         for path in places:
-            yield from of_entry(policy.destination.mount, path, reason, written=written)
+            yield from of_entry(policy.destination.mount, path, f"policy {policy.name}")
 
 
 def _pattern(policy: Policy, provider: ProviderSettings) -> str:

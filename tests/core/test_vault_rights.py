@@ -9,6 +9,7 @@ import pytest
 from rotator.policy.policy import Adopt, DestinationTemplate, Policy, Select
 from rotator.policy.settings import PolicyFile, VaultReference
 from rotator.vault.rights import READ, WRITE, needed_by
+from rotator.vault.rights import _meet as rights_meet
 from tests.core.test_fleet import file as files
 
 TOKEN = {
@@ -88,17 +89,15 @@ def test_named_keys_have_their_exact_paths() -> None:
     }
 
 
-def test_what_is_only_watched_is_only_read() -> None:
-    assert rights(files((policy(adopt=Adopt.WATCH),), "asr")) == {"secret/data/+": READ}
+def test_what_is_watched_may_be_written_too_because_an_order_can_rotate_it() -> None:
+    assert rights(files((policy(adopt=Adopt.WATCH),), "asr"))["secret/data/+"] == WRITE
 
 
 def test_two_policies_that_cover_one_path_make_one_rule() -> None:
     two = files((policy("v/{slug}", name="one"), policy("v/{key_id}", name="two", adopt=Adopt.WATCH)), "asr")
     rules = [rule for rule in needed_by(two) if rule.path == "secret/data/v/+"]
 
-    assert [(rule.capabilities, rule.reasons) for rule in rules] == [
-        (WRITE, ("policy one", "policy two, which only watches"))
-    ]
+    assert [(rule.capabilities, rule.reasons) for rule in rules] == [(WRITE, ("policy one", "policy two"))]
 
 
 def test_the_credential_of_a_provider_is_read() -> None:
@@ -111,12 +110,14 @@ def test_the_credential_of_a_provider_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wide", "narrow", "gains"),
+    ("template", "path", "gains"),
     [
         ("v/{slug}", "v/x", True),
         ("v/key-{slug}", "v/key-1", True),
         ("v/key-{slug}", "v/key-1/2", True),
         ("v/{slug}/api", "v/x/api", True),
+        ("v/{slug}/{key_id}", "v/x/y", True),
+        ("v/{slug}/key-{key_id}", "v/x/key-1", True),
         ("v/key-{slug}", "v/other", False),
         ("v/{slug}", "w/x", False),
         ("v/{slug}", "v/x/y", False),
@@ -124,25 +125,30 @@ def test_the_credential_of_a_provider_is_read() -> None:
     ],
 )
 def test_a_rule_that_takes_the_place_of_a_wider_one_has_its_rights(
-    wide: str, narrow: str, *, gains: bool
+    template: str, path: str, *, gains: bool
 ) -> None:
-    """Vault takes the most specific rule alone, and it may be a key's comment that leads there."""
-    found = rights(files((policy(wide), pinned(narrow, adopt=Adopt.WATCH)), "asr"))
+    """Vault takes the most specific rule alone, and it may be a key's comment that leads to a credential's entry."""
+    file = files((policy(template),), "asr")
+    reference = VaultReference(mount="secret", path=path, field="key")
+    found = rights(replace(file, providers=(replace(file.providers[0], credential=reference),)))
 
-    assert found[f"secret/data/{narrow}"] == (WRITE if gains else READ)
+    assert found[f"secret/data/{path}"] == (WRITE if gains else READ)
 
 
 @pytest.mark.parametrize(
     ("one", "other", "meet"),
     [
-        ("v/key-{slug}", "v/{slug}", True),
-        ("v/k{slug}", "v/key-{slug}", True),
-        ("v/{slug}/x", "v/y/{slug}", True),
-        ("v/a-{slug}", "v/b-{slug}", False),
+        ("a/+", "a/+", True),
+        ("a/key-*", "a/+", True),
+        ("a/k*", "a/key-*", True),
+        ("a/+/x", "a/y/+", True),
+        ("a/key-*", "a/+/x", True),
+        ("a/a-*", "a/b-*", False),
+        ("a/+/x", "a/+/y", False),
+        ("a/+", "a/+/+", False),
+        ("a/b", "a/b/c*", False),
     ],
 )
-def test_patterns_that_meet_share_their_rights(one: str, other: str, *, meet: bool) -> None:
-    found = rights(files((policy(one), policy(other, name="two", adopt=Adopt.WATCH)), "asr"))
-    (watched,) = (rule for rule in needed_by(files((policy(other),), "asr")) if "/data/v" in rule.path)
-
-    assert found[watched.path] == (WRITE if meet else READ)
+def test_whether_two_rules_meet(one: str, other: str, *, meet: bool) -> None:
+    assert rights_meet(one, other) is meet
+    assert rights_meet(other, one) is meet

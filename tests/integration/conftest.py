@@ -184,9 +184,22 @@ class Desk:
         )
         return await self.end(process)
 
-    async def end(self, process: asyncio.subprocess.Process, *, traced: bool = False) -> Ran:
+    async def fed(self, content: bytes, *arguments: str) -> Ran:
+        """Run the command line to its end with something on standard input."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", "-m", "rotator", *arguments),
+            env=self.environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        return await self.end(process, content)
+
+    async def end(
+        self, process: asyncio.subprocess.Process, given: bytes | None = None, *, traced: bool = False
+    ) -> Ran:
         """Wait for its end, and see that no secret shows in what it wrote, here or in Vault."""
-        out, err = await asyncio.wait_for(process.communicate(), timeout=60)
+        out, err = await asyncio.wait_for(process.communicate(given), timeout=60)
         ran = Ran(int(process.returncode or 0), out.decode(), err.decode())
         canary.scan(ran.out, "standard output of the command")
         canary.scan(ran.err, "standard error of the command")

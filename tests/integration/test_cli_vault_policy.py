@@ -153,7 +153,7 @@ async def test_the_rights_are_a_document_too_and_need_no_vault(desk: Desk) -> No
     assert not desk.simulator.log
 
 
-async def test_what_is_watched_a_namespace_and_an_odd_segment_are_told(desk: Desk) -> None:
+async def test_a_namespace_and_an_odd_segment_are_told(desk: Desk) -> None:
     desk.write(
         f"\n  - {{name: pinned, provider: asr, keys: {{PLACE/+/x: {json.dumps('8f14e45f')}}}}}",
         address=f"{desk.root.address}\n  namespace: team-a",
@@ -161,7 +161,6 @@ async def test_what_is_watched_a_namespace_and_an_odd_segment_are_told(desk: Des
     lines = (await desk.run("vault-policy")).out.splitlines()
 
     assert sum("VAULT_NAMESPACE=team-a vault policy write rotator-default -" in line for line in lines) == 1
-    assert any("only watched is only read" in line for line in lines)
     assert any("Vault takes that for any segment" in line for line in lines)
     assert f'path "secret/data/{desk.entries}/+/x" {{' in lines
 
