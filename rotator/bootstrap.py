@@ -24,8 +24,9 @@ from rotator.policy.settings import (
     RuntimeSettings,
     VaultReference,
 )
-from rotator.ports import Control, Destinations, Journal, Ports, Provider
+from rotator.ports import Access, Control, Destinations, Journal, Ports, Provider
 from rotator.providers.deepgram import Deepgram
+from rotator.vault.access import VaultAccess
 from rotator.vault.client import VaultClient
 from rotator.vault.credential import read_credential
 from rotator.vault.destinations import VaultDestinations
@@ -93,6 +94,7 @@ class VaultPorts:
     namespace: str
     journal: Journal
     destinations: Destinations
+    access: Access
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,21 @@ class Reached:
     vault: VaultPorts | None
     journal_id: str | None
     troubles: tuple[Trouble, ...]
+
+    def connected(self) -> Connected | None:
+        """Return it as a connection, with the providers that could be built, None without Vault and its journal."""
+        if self.vault is None or self.journal_id is None:
+            return None
+        return Connected(
+            file=self.file,
+            clock=self.clock,
+            journal=self.vault.journal,
+            destinations=self.vault.destinations,
+            providers=self.providers,
+            namespace=self.vault.namespace,
+            holder=_new_name(),
+            journal_id=self.journal_id,
+        )
 
 
 @asynccontextmanager
@@ -134,7 +151,7 @@ async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Con
             destinations=vault.destinations,
             providers=providers,
             namespace=vault.namespace,
-            holder=f"rotator-{secrets.token_hex(4)}",
+            holder=_new_name(),
             journal_id=await _journal_id(vault.journal, file.instance, clock, found=found_journal),
         )
 
@@ -169,12 +186,18 @@ async def reach(file: PolicyFile) -> AsyncIterator[Reached]:
         )
 
 
+def _new_name() -> str:
+    """Return a name for this process, as claims show it."""
+    return f"rotator-{secrets.token_hex(4)}"
+
+
 def _vault_ports(file: PolicyFile, client: VaultClient, clock: Clock) -> VaultPorts:
     mount, prefix = file.vault.journal_mount, file.vault.journal_prefix
     return VaultPorts(
         namespace=client.namespace,
         journal=VaultJournal(client, mount=mount, prefix=prefix),
         destinations=VaultDestinations(client, clock, journal_mount=mount, journal_prefix=prefix),
+        access=VaultAccess(client, journal_mount=mount, journal_prefix=prefix),
     )
 
 

@@ -234,6 +234,52 @@ class Journal(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSeen:
+    """What Vault says of our own token. `ends_at` is None when it never ends; `policies` are names."""
+
+    ends_at: datetime | None
+    renewable: bool
+    policies: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """How Vault keeps versions: how many (0: as many as it does by itself), and whether it deletes them after a time."""
+
+    most_versions: int
+    deletes: bool
+
+
+class Access(Protocol):
+    """What our token may do in Vault, and how Vault is set up there. Asked without writing anything."""
+
+    async def token(self) -> TokenSeen | None:
+        """Return what Vault says of our token, None when it may not ask. Raise Unavailable, Throttled, Denied or Rejected."""
+        ...
+
+    async def mount(self, mount: str) -> Kept | None:
+        """Make sure that a mount is KV version 2, and return its settings, None when our token may not read them.
+
+        Raise Rejected when it is none, with what to do; else Unavailable, Throttled or Denied.
+        """
+        ...
+
+    async def entry(self, lineage: Lineage) -> Kept | None:
+        """Return the settings of an entry, None when our token may not read them, or when there is none yet.
+
+        Raise Unavailable, Throttled or Rejected.
+        """
+        ...
+
+    async def journal_lacks(self) -> tuple[str, ...]:
+        """Return the rights on the journal that our token lacks, such as `create on secret/data/rotator/control`.
+
+        Raise Unavailable, Throttled, Denied or Rejected.
+        """
+        ...
+
+
 class RotationIds(Protocol):
     """Where new rotation ids come from."""
 

@@ -14,7 +14,7 @@ from rotator.cli.options import Options
 from rotator.cli.text import complain, paragraph
 from rotator.cli.times import both, rfc3339
 from rotator.errors import PortError
-from rotator.inventory.fleet import Fleet, survey
+from rotator.inventory.fleet import Fleet
 from rotator.inventory.identify import Identity, Proofs, Served, ask_all, find_served, identity
 from rotator.inventory.listings import list_all
 from rotator.inventory.records import Trouble
@@ -82,15 +82,10 @@ async def _identify(file: PolicyFile, secret: Secret) -> Answer:
 
 async def _look(reached: Reached, troubles: list[Trouble]) -> tuple[Fleet | None, dict[str, Listing]]:
     """Return all lineages, None when they are not known, and the keys of all providers that can be asked."""
-    if reached.vault is not None and reached.journal_id is not None:
+    connection = reached.connected()
+    if connection is not None:
         try:
-            fleet = await survey(
-                reached.file,
-                reached.providers,
-                reached.vault.journal,
-                journal_id=reached.journal_id,
-                namespace=reached.vault.namespace,
-            )
+            fleet = await connection.survey()
         except PortError as error:
             troubles.append(Trouble(what="the journal", error=error))
         else:

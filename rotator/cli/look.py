@@ -43,7 +43,7 @@ async def look(file: PolicyFile, globs: tuple[str, ...]) -> Report:
 
         async def one(found: Found) -> Line:
             async with turns:
-                return await _line(found, fleet, connection)
+                return await line_of(found, fleet, connection)
 
         lines = await asyncio.gather(*(one(found) for found in named(fleet, globs)))
         report = report_of(fleet, lines, connection)
@@ -71,7 +71,7 @@ def report_of(fleet: Fleet, lines: Iterable[Line], connection: Connected) -> Rep
     )
 
 
-async def _line(found: Found, fleet: Fleet, connection: Connected) -> Line:
+async def line_of(found: Found, fleet: Fleet, connection: Connected) -> Line:
     """Observe and decide as a sweep would; what can't be observed is shown with its error.
 
     A hold is shown only if the record was not written meanwhile: what another process publishes between

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from rotator.model.key import Key
 from rotator.policy.names import PATH
 from rotator.policy.policy import Exempt, Policy, Select
+from rotator.policy.scopes import manages_keys
 from rotator.policy.settings import ProviderSettings
 
 PLACEHOLDERS = ("policy", "provider", "project_id", "slug", "key_id")
@@ -21,7 +22,6 @@ FIXED_PLACEHOLDERS = ("policy", "provider", "project_id")
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 _TEMPLATE = re.compile(r"(?:[^{}]|\{[A-Za-z0-9_]+\})*")
 _LICENCE_SCOPES = ("self-hosted:", "onprem:")
-_MANAGING_SCOPES = frozenset({"keys:write", "owner", "admin"})
 _SLUG_ID_LENGTH = 8
 
 
@@ -82,7 +82,7 @@ def takes(
         return None
     if key.key_id == management_key_id:
         return Exclusion.MANAGEMENT_KEY
-    return Exclusion.MANAGES_KEYS if key.scopes & _MANAGING_SCOPES else None
+    return Exclusion.MANAGES_KEYS if manages_keys(key.scopes) else None
 
 
 def selects(select: Select, key: Key) -> bool:

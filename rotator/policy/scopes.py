@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
+_MANAGES_KEYS: Final = frozenset({"keys:write", "owner", "admin"})
 _MANAGED: Final = frozenset({"keys", "members", "admins", "owners", "billing", "project", "account"})
 _MEMBER: Final = frozenset({"member", "project:read", "project:write", "usage", "keys"})
 _ADMIN: Final = _MEMBER | {"admin", "members", "admins", "owners:read", "billing:read"}
 _OF_ROLE: Final = {"member": _MEMBER, "admin": _ADMIN}
+
+
+def manages_keys(scopes: frozenset[str]) -> bool:
+    """Return whether a key can make and delete other people's keys. `member` can do so with its own only."""
+    return not scopes.isdisjoint(_MANAGES_KEYS)
 
 
 def beyond_usage(scopes: frozenset[str]) -> frozenset[str]:

@@ -171,6 +171,12 @@ class VaultClient:
         granted = {path: answer.data.get(path) for path in api_paths}
         return {path: frozenset(rights) for path, rights in granted.items() if isinstance(rights, list)}
 
+    async def own_token(self) -> Mapping[str, object]:
+        """Return what Vault knows of our token. Raise Denied when it may not ask even that, else as `read`."""
+        return (
+            await self._expect(Call(operation="look up", target="our token"), self._token.lookup_self)
+        ).data
+
     async def _kv_call(self, operation: str, mount: str, path: str, *, writes: bool = False) -> Call:
         """Name the call, once its path is allowed and its mount is known to be KV version 2."""
         call = Call(operation=operation, target=f"{mount}/{path}", writes=writes)

@@ -47,12 +47,12 @@ def needed_by(file: PolicyFile) -> tuple[Rule, ...]:
     return tuple(_with_wider(merged.values()))
 
 
-def of_journal(mount: str, prefix: str) -> tuple[Rule, ...]:
-    """Return the rules for the journal under `prefix` of `mount`."""
+def of_journal(mount: str, prefix: str, *, record: str = "+") -> tuple[Rule, ...]:
+    """Return the rules for the journal under `prefix` of `mount`: for one `record`, or for all."""
     reasons = ("the journal",)
     return (
         Rule(path=f"{mount}/data/{paths.control_path(prefix)}", capabilities=WRITE, reasons=reasons),
-        Rule(path=f"{mount}/data/{paths.record_path(prefix, '+')}", capabilities=WRITE, reasons=reasons),
+        Rule(path=f"{mount}/data/{paths.record_path(prefix, record)}", capabilities=WRITE, reasons=reasons),
         Rule(path=f"{mount}/metadata/{paths.records_path(prefix)}/", capabilities=_LIST, reasons=reasons),
     )
 

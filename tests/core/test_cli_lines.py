@@ -355,7 +355,7 @@ async def test_a_bug_in_one_lineage_is_its_own_line(bug: str) -> None:
         # No rule allows for a duration of this length: the arithmetic of instants ends before it.
         endless = replace(POLICY, max_age=timedelta.max)
         found = replace(found, assignment=replace(found.assignment, policy=endless))
-    shown = await look._line(found, fleet, connection)
+    shown = await look.line_of(found, fleet, connection)
 
     assert isinstance(shown.error, InvariantViolation)
     assert str(shown.error).partition(" at ")[0] in ("RuntimeError", "OverflowError")

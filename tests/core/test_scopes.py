@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.policy.scopes import beyond_usage, lacking
+from rotator.policy.scopes import beyond_usage, lacking, manages_keys
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,10 @@ def test_using_and_reading_is_not(scope: str) -> None:
 )
 def test_what_a_key_lacks_of_anothers_scopes(own: set[str], wanted: set[str], missing: set[str]) -> None:
     assert lacking(frozenset(own), frozenset(wanted)) == missing
+
+
+@pytest.mark.parametrize(
+    ("scope", "manages"), [("keys:write", True), ("owner", True), ("admin", True), ("member", False)]
+)
+def test_who_makes_and_deletes_keys_of_others(scope: str, *, manages: bool) -> None:
+    assert manages_keys(frozenset({"usage:write", scope})) is manages

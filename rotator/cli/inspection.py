@@ -1,0 +1,163 @@
+"""Look at all that a policy file leads to, part by part: what fails in one part stops no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+
+from rotator.bootstrap import Connected, Reached, reach
+from rotator.cli.lines import Line
+from rotator.cli.look import line_of
+from rotator.errors import Denied, PortError
+from rotator.inventory import preflight
+from rotator.inventory.fleet import Fleet, Found
+from rotator.inventory.listings import list_all
+from rotator.inventory.preflight import failed
+from rotator.model.key import Listing
+from rotator.plan.actions import Hold
+from rotator.plan.findings import Check, Finding, Grade
+from rotator.policy.settings import PolicyFile, VaultReference
+from rotator.ports import Kept
+
+Mounts = Mapping[str, Kept | None]
+
+
+async def inspect(file: PolicyFile) -> tuple[Finding, ...]:
+    """Return everything that was found, the gravest first. Touches nothing."""
+    async with reach(file) as reached:
+        mounts, found = await _vault(reached)
+        fleet = await _fleet(reached, mounts, found)
+        listings: Mapping[str, Listing]
+        if fleet is None:
+            listings, troubles = await list_all(reached.providers)
+        else:
+            listings, troubles = fleet.listings, fleet.troubles
+        for trouble in (*reached.troubles, *troubles):
+            if trouble.what.startswith("provider "):
+                found.append(failed(Check.PROVIDER_FAILED, trouble.what, trouble.error))
+            elif trouble in troubles:
+                found.append(failed(Check.NOT_LOOKED_AT, trouble.what, trouble.error))
+        found += await _providers(reached, fleet, listings)
+        connection = reached.connected()
+        if fleet is not None and connection is not None and reached.vault is not None and mounts is not None:
+            found += await _lineages(connection, reached, fleet, mounts)
+        else:
+            found.append(Finding(check=Check.POLICIES_UNKNOWN, grade=Grade.WARNING, about="policies"))
+    gravity = list(Grade)
+    return tuple(sorted(found, key=lambda one: gravity.index(one.grade)))
+
+
+async def _vault(reached: Reached) -> tuple[Mounts | None, list[Finding]]:
+    """Look at Vault, our token, the mounts and the journal. No mounts: none can be used."""
+    file = reached.file
+    if reached.vault is None:
+        return None, [
+            failed(Check.VAULT_FAILED, one.what, one.error) for one in reached.troubles if one.what == "Vault"
+        ]
+    access = reached.vault.access
+    named = [file.vault.journal_mount, *(policy.destination.mount for policy in file.policies)]
+    named += [p.credential.mount for p in file.providers if isinstance(p.credential, VaultReference)]
+    mounts, found = await preflight.look_at_vault(access, named, reached.clock.now())
+    if mounts is None or file.vault.journal_mount not in mounts:
+        return mounts, list(found)
+    place = _journal(file)
+    journal = await preflight.look_at_journal(access, place, mounts[file.vault.journal_mount])
+    return mounts, [*found, *journal]
+
+
+async def _fleet(reached: Reached, mounts: Mounts | None, found: list[Finding]) -> Fleet | None:
+    """Return all lineages, None when the journal can't say which there are, and tell of the journal."""
+    file, about = reached.file, f"journal {_journal(reached.file)}"
+    connection = reached.connected()
+    error: PortError | None = None
+    fleet = None
+    if connection is not None:
+        try:
+            fleet = await connection.survey()
+        except PortError as refused:
+            error = refused
+    else:
+        error = next(
+            (
+                one.error
+                for one in reached.troubles
+                if isinstance(one.error, PortError) and "journal" in one.what
+            ),
+            None,
+        )
+    if fleet is not None:
+        check = Check.JOURNAL_OURS if reached.journal_id else Check.JOURNAL_NONE
+        terms = {"records": len(fleet.records)}
+        found.append(Finding(check=check, grade=Grade.OK, about=about, terms=terms))
+        return fleet
+    told = any(one.check is Check.JOURNAL_RIGHTS for one in found) and isinstance(error, Denied)
+    if error is not None and mounts is not None and file.vault.journal_mount in mounts and not told:
+        found.append(failed(Check.JOURNAL_FAILED, about, error))
+    return None
+
+
+async def _providers(reached: Reached, fleet: Fleet | None, listings: Mapping[str, Listing]) -> list[Finding]:
+    """Look at the management key of each provider that could be listed."""
+    used = preflight.in_use(fleet) if fleet else ()
+    own = await asyncio.gather(
+        *(preflight.own_key(reached.providers[name], listing) for name, listing in listings.items())
+    )
+    return [
+        finding
+        for (name, listing), key in zip(listings.items(), own, strict=True)
+        for finding in preflight.look_at_own_key(
+            name, key, listing, fleet, [one for provider, one in used if provider == name]
+        )
+    ]
+
+
+async def _lineages(connection: Connected, reached: Reached, fleet: Fleet, mounts: Mounts) -> list[Finding]:
+    """Look at policies, at each lineage, and at each entry."""
+    file = reached.file
+    used = [one for _, one in preflight.in_use(fleet)]
+    found = [*preflight.look_at_policies(file.policies, fleet, used, connection.clock.now())]
+    turns = asyncio.Semaphore(file.runtime.concurrency)
+
+    async def line(one: Found) -> Line:
+        async with turns:
+            return await line_of(one, fleet, connection)
+
+    there = [one for one in fleet.found if one.assignment.lineage.mount in mounts]
+    found += _held(await asyncio.gather(*(line(one) for one in there)))
+    if reached.vault is not None:
+        found += await preflight.look_at_entries(
+            [one for one in there if one.assignment.fleet_hold is None],
+            reached.vault.destinations,
+            reached.vault.access,
+            concurrency=file.runtime.concurrency,
+            seen=lambda: None,
+        )
+    return found
+
+
+def _held(lines: Iterable[Line]) -> Iterator[Finding]:
+    """Yield the holds, those of one reason together, and what could not be looked at."""
+    held: dict[Hold, list[str]] = {}
+    missing = []
+    for line in lines:
+        if line.error is not None:
+            yield failed(Check.NOT_LOOKED_AT, f"lineage {line.lineage}", line.error)
+        elif isinstance(line.decision, Hold):
+            detail = f" ({line.decision.detail})" if line.decision.detail else ""
+            held.setdefault(Hold(line.decision.reason), []).append(f"{line.lineage}{detail}")
+        elif line.missing_key_id is not None:
+            missing.append(f"{line.missing_key_id} for {line.lineage}")
+    for hold, names in held.items():
+        yield Finding(
+            check=Check.HELD,
+            grade=Grade.PROBLEM,
+            about="lineages",
+            subjects=tuple(names),
+            terms={"reason": hold.reason},
+        )
+    if missing:
+        yield Finding(check=Check.KEY_MISSING, grade=Grade.PROBLEM, about="lineages", subjects=tuple(missing))
+
+
+def _journal(file: PolicyFile) -> str:
+    return f"{file.vault.journal_mount}/{file.vault.journal_prefix}"

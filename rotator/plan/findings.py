@@ -1,0 +1,268 @@
+"""What `check` finds: judgements about a token, a management key, keys and policies, from what was read of them.
+
+A finding is a name and its terms. Its sentences (what, why, how to mend it) are made at the edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from rotator.errors import RotatorError
+from rotator.model.key import Key, Listing
+from rotator.model.record import KnownKey
+from rotator.policy.policy import Adopt, Lifetime, Policy
+from rotator.policy.schedule import due, latest_safe_start, lifetime_of_next, rotate_lead
+from rotator.policy.scopes import lacking, manages_keys
+
+TOKEN_ENDS_SOON: Final = timedelta(days=7)
+"""A token that can't be renewed and ends sooner than this is told of."""
+
+_MANAGE: Final = frozenset({"keys:read", "keys:write"})
+_SEE_EVERYONE: Final = "owner"
+
+
+class Grade(StrEnum):
+    """How much a finding matters."""
+
+    PROBLEM = "problem"
+    """Rotations will fail, or can't be judged, until it is mended."""
+    WARNING = "warning"
+    """Something that was perhaps not meant."""
+    OK = "ok"
+
+
+class Check(StrEnum):
+    """What was found. These names are an interface: documents and tests show them."""
+
+    VAULT_REACHED = "vault_reached"
+    VAULT_FAILED = "vault_failed"
+    TOKEN_ENDS = "token_ends"  # noqa: S105 (a name)
+    TOKEN_IS_ROOT = "token_is_root"  # noqa: S105 (a name)
+    MOUNT_FIT = "mount_fit"
+    MOUNT_UNFIT = "mount_unfit"
+    FEW_VERSIONS = "few_versions"
+    JOURNAL_NONE = "journal_none"
+    JOURNAL_OURS = "journal_ours"
+    JOURNAL_FAILED = "journal_failed"
+    JOURNAL_RIGHTS = "journal_rights"
+    JOURNAL_DELETES = "journal_deletes"
+    ENTRIES_WRITABLE = "entries_writable"
+    ENTRY_REFUSED = "entry_refused"
+    PROVIDER_FAILED = "provider_failed"
+    MANAGEMENT_ACCEPTED = "management_accepted"
+    MANAGEMENT_UNNAMED = "management_unnamed"
+    MANAGEMENT_WEAK = "management_weak"
+    MANAGEMENT_EXPIRES = "management_expires"
+    OWNER_NOT_OWNER = "owner_not_owner"
+    LIST_PARTIAL = "list_partial"
+    NEW_OWNER = "new_owner"
+    SCOPES_LACKING = "scopes_lacking"
+    OTHERS_MANAGE = "others_manage"
+    POLICY_FIT = "policy_fit"
+    NOTHING_SELECTED = "nothing_selected"
+    NEVER_DUE = "never_due"
+    LEAD_TOO_SHORT = "lead_too_short"
+    SAFE_START_PAST = "safe_start_past"
+    POLICIES_UNKNOWN = "policies_unknown"
+    KEY_MISSING = "key_missing"
+    HELD = "held"
+    NOT_LOOKED_AT = "not_looked_at"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was found. `about` names a part of the installation, `subjects` lineages or keys that it concerns.
+
+    `terms` fill in the sentences; `error` is what stood in the way, if it was that. Holds no secret.
+    """
+
+    check: Check
+    grade: Grade
+    about: str
+    subjects: tuple[str, ...] = ()
+    terms: Mapping[str, object] = field(default_factory=dict)
+    error: RotatorError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnKey:
+    """Our management key at a provider, as far as it is known.
+
+    `owner` names its account; `scopes` are its own, `owner_scopes` its account's, which bound what it can do.
+    """
+
+    key: Key | None
+    owner: str | None
+    scopes: frozenset[str] | None
+    owner_scopes: frozenset[str] | None
+
+    def lacks(self, wanted: frozenset[str]) -> frozenset[str]:
+        """Return those of `wanted` that it is not known to have. What is not known of it bounds nothing."""
+        bounds = [scopes for scopes in (self.scopes, self.owner_scopes) if scopes is not None]
+        return frozenset[str]().union(*(lacking(scopes, wanted) for scopes in bounds))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InUse:
+    """The key in use of one lineage. `watched`: it is not rotated by time. `rotated`: it was, before."""
+
+    lineage: str
+    lineage_id: str
+    policy: Policy
+    key: KnownKey
+    watched: bool
+    rotated: bool
+
+
+def of_token(
+    *, ends_at: datetime | None, renewable: bool, policies: frozenset[str], now: datetime
+) -> Iterator[Finding]:
+    """Yield what to know about our token for Vault."""
+    if ends_at is not None and not renewable and ends_at - now < TOKEN_ENDS_SOON:
+        yield Finding(check=Check.TOKEN_ENDS, grade=Grade.WARNING, about="Vault", terms={"ends_at": ends_at})
+    if "root" in policies:
+        yield Finding(check=Check.TOKEN_IS_ROOT, grade=Grade.WARNING, about="Vault")
+
+
+def of_own_key(provider: str, own: OwnKey, listing: Listing, *, rotated: bool) -> Iterator[Finding]:
+    """Yield what to know about a management key. `rotated`: a lineage looks after it."""
+    about = f"provider {provider}"
+    key = own.key
+    if listing.management_key_id is None:
+        yield Finding(check=Check.MANAGEMENT_UNNAMED, grade=Grade.WARNING, about=about)
+    missing = own.lacks(_MANAGE)
+    if missing:
+        yield Finding(
+            check=Check.MANAGEMENT_WEAK, grade=Grade.PROBLEM, about=about, terms={"missing": missing}
+        )
+    if key is not None and key.expires_at is not None and not rotated:
+        yield Finding(
+            check=Check.MANAGEMENT_EXPIRES,
+            grade=Grade.WARNING,
+            about=about,
+            terms={"key_id": key.key_id, "expires_at": key.expires_at},
+        )
+    partial = not listing.proves_absence(served_key_id=None)
+    if partial:
+        yield Finding(check=Check.LIST_PARTIAL, grade=Grade.WARNING, about=about)
+    others = [one for one in listing.keys if one.member_id not in (None, listing.management_member_id)]
+    if others and own.owner_scopes is not None and _SEE_EVERYONE not in own.owner_scopes:
+        yield Finding(
+            check=Check.OWNER_NOT_OWNER,
+            grade=Grade.WARNING,
+            about=about,
+            terms={"owner": own.owner or "its account", "role": own.owner_scopes},
+        )
+    owner = own.owner or listing.management_member_id
+    if owner is not None:
+        yield Finding(
+            check=Check.NEW_OWNER,
+            grade=Grade.OK,
+            about=about,
+            terms={"owner": owner, "others": len(others), "keys": len(listing.keys)},
+        )
+    yield from _others_that_manage(about, listing)
+
+
+def _others_that_manage(about: str, listing: Listing) -> Iterator[Finding]:
+    found = tuple(
+        f'{key.key_id} "{key.operator_comment}"'
+        for key in listing.keys
+        if key.key_id != listing.management_key_id
+        and not key.expired(listing.at)
+        and manages_keys(key.scopes)
+    )
+    if found and listing.management_key_id is not None:
+        yield Finding(
+            check=Check.OTHERS_MANAGE,
+            grade=Grade.WARNING,
+            about=about,
+            subjects=found,
+        )
+
+
+def of_copies(provider: str, own: OwnKey, in_use: Iterable[InUse]) -> Iterator[Finding]:
+    """Yield which scopes are to be given to new keys although the management key may not have them itself."""
+    missing: set[str] = set()
+    subjects = []
+    for one in in_use:
+        lacks = own.lacks(one.key.asked_scopes)
+        if lacks:
+            missing |= lacks
+            subjects.append(one.lineage)
+    if subjects:
+        yield Finding(
+            check=Check.SCOPES_LACKING,
+            grade=Grade.WARNING,
+            about=f"provider {provider}",
+            subjects=tuple(subjects),
+            terms={"missing": frozenset(missing)},
+        )
+
+
+def of_policy(policy: Policy, in_use: Iterable[InUse], now: datetime) -> Iterator[Finding]:
+    """Yield what the times of a policy mean for the keys that it really has. `now` is the provider's clock."""
+    mine = [one for one in in_use if one.policy.name == policy.name]
+    found = [
+        *_group(Check.NEVER_DUE, policy, [one for one in mine if _never_due(one)]),
+        *_group(
+            Check.LEAD_TOO_SHORT,
+            policy,
+            [one for one in mine if _lead_too_short(one)],
+            needed=_needed(policy),
+        ),
+        *_group(
+            Check.SAFE_START_PAST,
+            policy,
+            [one for one in mine if _safe_start_past(one, now)],
+            needed=_needed(policy),
+        ),
+    ]
+    yield from found
+    if mine and not found:
+        yield Finding(
+            check=Check.POLICY_FIT,
+            grade=Grade.OK,
+            about=f"policy {policy.name}",
+            terms={"lineages": len(mine), "adopt": policy.adopt.value},
+        )
+
+
+def _group(check: Check, policy: Policy, concerned: list[InUse], **terms: object) -> Iterator[Finding]:
+    if concerned:
+        yield Finding(
+            check=check,
+            grade=Grade.WARNING,
+            about=f"policy {policy.name}",
+            subjects=tuple(one.lineage for one in concerned),
+            terms=terms,
+        )
+
+
+def _never_due(one: InUse) -> bool:
+    """Return whether no rotation by time is ever to come, or after the first one none any more."""
+    if one.watched or due(one.policy, one.lineage_id, one.key) is not None:
+        return False
+    first = one.policy.adopt is Adopt.NOW and not one.rotated
+    return not first or lifetime_of_next(one.policy, one.key) is None
+
+
+def _lead_too_short(one: InUse) -> bool:
+    """Return whether each key of this lifetime would be due too late to give the whole overlap."""
+    lifetime = None if one.key.expires_at is None else one.key.expires_at - one.key.created_at
+    if one.watched or lifetime is None or one.policy.lifetime is not Lifetime.INHERIT:
+        return False
+    return rotate_lead(one.policy, lifetime) < _needed(one.policy)
+
+
+def _safe_start_past(one: InUse, now: datetime) -> bool:
+    start, expires_at = latest_safe_start(one.policy, one.key.expires_at), one.key.expires_at
+    return start is not None and expires_at is not None and start <= now < expires_at
+
+
+def _needed(policy: Policy) -> timedelta:
+    return policy.overlap + policy.prove_deadline + policy.retry_max
