@@ -48,7 +48,6 @@ async def test_help_does_not_wait_for_the_adapters(desk: Desk) -> None:
         (),
         ("nonsense",),
         ("plan", "--nonsense"),
-        ("check",),
         ("plan", "--at", "+7d"),
         ("plan", "--save", "a", "--snapshot", "b"),
         ("once", "--limit", "-1"),

@@ -1,0 +1,209 @@
+"""What `check` makes of a token, of a management key, and of the keys that policies really have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rotator.model.key import Key, Listing
+from rotator.model.record import KnownKey
+from rotator.plan.findings import (
+    Check,
+    Finding,
+    Grade,
+    InUse,
+    OwnKey,
+    of_copies,
+    of_own_key,
+    of_policy,
+    of_token,
+)
+from rotator.policy.policy import Adopt, Lifetime, Policy, Share
+from tests.support.builders import DAY, HOUR, LINEAGE, MANAGEMENT, MEMBER, MINUTE, NOW, POLICY, TICK, key
+
+OWNER = replace(key(MANAGEMENT, comment="rotator itself", lifetime=None), scopes=frozenset({"owner"}))
+OTHERS = replace(key("key-others"), member_id="somebody")
+BEST = OwnKey(key=OWNER, owner="ops@example.com", scopes=OWNER.scopes, owner_scopes=frozenset({"owner"}))
+
+
+def listing(*keys: Key, names: str | None = MANAGEMENT) -> Listing:
+    return Listing(keys=keys, at=NOW, seen_at=NOW, management_key_id=names, management_member_id=MEMBER)
+
+
+def checks(found: Iterable[Finding]) -> list[Check]:
+    return [one.check for one in found]
+
+
+@pytest.mark.parametrize(
+    ("ends", "renewable", "told"),
+    [
+        (None, False, []),
+        (DAY, True, []),
+        (DAY, False, [Check.TOKEN_ENDS]),
+        (7 * DAY, False, []),
+        (7 * DAY - TICK, False, [Check.TOKEN_ENDS]),
+        (-DAY, False, [Check.TOKEN_ENDS]),
+    ],
+)
+def test_a_token_that_ends_soon_and_can_not_be_renewed(
+    ends: timedelta | None, told: list[Check], *, renewable: bool
+) -> None:
+    ends_at = None if ends is None else NOW + ends
+    found = of_token(ends_at=ends_at, renewable=renewable, policies=frozenset({"rotator"}), now=NOW)
+
+    assert checks(found) == told
+
+
+def test_the_root_token_is_told() -> None:
+    found = of_token(ends_at=None, renewable=False, policies=frozenset({"root"}), now=NOW)
+
+    assert checks(found) == [Check.TOKEN_IS_ROOT]
+
+
+def test_of_the_best_management_key_only_the_owner_of_new_keys_is_told() -> None:
+    (found,) = of_own_key("asr", BEST, listing(OWNER, OTHERS, key()), rotated=False)
+
+    assert (found.check, found.grade) == (Check.NEW_OWNER, Grade.OK)
+    assert found.terms == {"owner": "ops@example.com", "others": 1, "keys": 3}
+
+
+@pytest.mark.parametrize(
+    ("own", "keys", "told"),
+    [
+        (BEST, (OWNER,), Check.LIST_PARTIAL),
+        (replace(BEST, scopes=frozenset({"usage:write", "keys:read"})), (OTHERS,), Check.MANAGEMENT_WEAK),
+        (replace(BEST, owner_scopes=frozenset({"usage:write"})), (OTHERS,), Check.MANAGEMENT_WEAK),
+        (replace(BEST, owner_scopes=frozenset({"admin"})), (OTHERS,), Check.OWNER_NOT_OWNER),
+        (replace(BEST, key=replace(OWNER, expires_at=NOW + 900 * DAY)), (OTHERS,), Check.MANAGEMENT_EXPIRES),
+        (BEST, (OTHERS, replace(key("key-2"), scopes=frozenset({"keys:write"}))), Check.OTHERS_MANAGE),
+        (BEST, (OTHERS, replace(key("key-2"), scopes=frozenset({"owner"}))), Check.OTHERS_MANAGE),
+    ],
+)
+def test_what_is_less_than_best_is_told(own: OwnKey, keys: tuple[Key, ...], told: Check) -> None:
+    assert told in checks(of_own_key("asr", own, listing(*keys), rotated=False))
+
+
+@pytest.mark.parametrize(
+    ("own", "keys", "untold"),
+    [
+        (replace(BEST, owner_scopes=None, scopes=None), (OTHERS,), Check.MANAGEMENT_WEAK),
+        (replace(BEST, owner_scopes=None), (OTHERS,), Check.OWNER_NOT_OWNER),
+        (replace(BEST, owner_scopes=frozenset({"admin"})), (OWNER,), Check.OWNER_NOT_OWNER),
+        (BEST, (OWNER, OTHERS), Check.OTHERS_MANAGE),
+        (BEST, (OTHERS, replace(key("key-2"), scopes=frozenset({"member"}))), Check.OTHERS_MANAGE),
+        (
+            BEST,
+            (OTHERS, replace(key("key-2", age=100 * DAY), scopes=frozenset({"owner"}))),
+            Check.OTHERS_MANAGE,
+        ),
+    ],
+)
+def test_what_is_not_known_or_does_no_harm_is_not_told(
+    own: OwnKey, keys: tuple[Key, ...], untold: Check
+) -> None:
+    assert untold not in checks(of_own_key("asr", own, listing(*keys), rotated=False))
+
+
+def test_an_expiry_is_fine_where_a_lineage_looks_after_the_management_key() -> None:
+    own = replace(BEST, key=replace(OWNER, expires_at=NOW + DAY))
+
+    assert Check.MANAGEMENT_EXPIRES not in checks(of_own_key("asr", own, listing(OTHERS), rotated=True))
+
+
+def test_a_provider_that_does_not_say_which_key_is_ours() -> None:
+    own = OwnKey(key=None, owner=None, scopes=None, owner_scopes=None)
+    found = checks(of_own_key("asr", own, listing(OTHERS, OWNER, names=None), rotated=False))
+
+    assert Check.MANAGEMENT_UNNAMED in found
+    assert Check.OTHERS_MANAGE not in found
+
+
+def used(
+    of: Key | None = None,
+    policy: Policy = POLICY,
+    *,
+    lineage: str = LINEAGE.name,
+    watched: bool = False,
+    rotated: bool = False,
+) -> InUse:
+    return InUse(
+        lineage=lineage,
+        lineage_id=LINEAGE.lineage_id,
+        policy=policy,
+        key=KnownKey.seen(of or key()),
+        watched=watched,
+        rotated=rotated,
+    )
+
+
+def test_scopes_that_the_management_key_may_not_give() -> None:
+    own = OwnKey(key=None, owner=None, scopes=frozenset({"owner"}), owner_scopes=frozenset({"member"}))
+    fine = used(replace(key(), scopes=frozenset({"usage:write"})), lineage="secret/fine")
+    billing = used(
+        replace(key(), scopes=frozenset({"usage:write", "billing:read"})), lineage="secret/billing"
+    )
+    listen = used(replace(key(), scopes=frozenset({"listen"})), lineage="secret/listen")
+    (found,) = of_copies("asr", own, [fine, billing, listen])
+
+    assert found.check is Check.SCOPES_LACKING
+    assert found.subjects == ("secret/billing", "secret/listen")
+    assert found.terms == {"missing": frozenset({"billing:read", "listen"})}
+    assert list(of_copies("asr", BEST, [billing, listen])) == []
+    assert (
+        list(of_copies("asr", OwnKey(key=None, owner=None, scopes=None, owner_scopes=None), [listen])) == []
+    )
+
+
+ENDLESS = key(lifetime=None)
+SHORT = Policy(
+    name="all",
+    providers=("asr",),
+    adopt=Adopt.WHEN_DUE,
+    overlap=HOUR,
+    retry_max=8 * MINUTE,
+    rotate_before=Share(50),
+)
+"""A rotation takes 1h10m."""
+
+
+@pytest.mark.parametrize(
+    ("one", "told"),
+    [
+        (used(), [Check.POLICY_FIT]),
+        (used(ENDLESS), [Check.NEVER_DUE]),
+        (used(ENDLESS, replace(POLICY, max_age=DAY)), [Check.POLICY_FIT]),
+        (used(ENDLESS, watched=True), [Check.POLICY_FIT]),
+        (used(ENDLESS, replace(POLICY, adopt=Adopt.NOW)), [Check.NEVER_DUE]),
+        (used(ENDLESS, replace(POLICY, adopt=Adopt.NOW, lifetime=90 * DAY)), [Check.POLICY_FIT]),
+        (used(ENDLESS, replace(POLICY, adopt=Adopt.NOW, lifetime=90 * DAY), rotated=True), [Check.NEVER_DUE]),
+        (used(key(age=2 * HOUR, lifetime=3 * HOUR + 10 * MINUTE), SHORT), [Check.SAFE_START_PAST]),
+        (used(key(age=2 * HOUR, lifetime=3 * HOUR + 11 * MINUTE), SHORT), [Check.POLICY_FIT]),
+        (
+            used(key(age=2 * HOUR, lifetime=3 * HOUR + 10 * MINUTE), SHORT, watched=True),
+            [Check.SAFE_START_PAST],
+        ),
+        (used(key(age=MINUTE, lifetime=2 * HOUR), SHORT), [Check.LEAD_TOO_SHORT]),
+        (used(key(age=MINUTE, lifetime=2 * HOUR + 20 * MINUTE), SHORT), [Check.POLICY_FIT]),
+        (used(key(age=MINUTE, lifetime=2 * HOUR), SHORT, watched=True), [Check.POLICY_FIT]),
+        (used(key(age=MINUTE, lifetime=2 * HOUR), replace(SHORT, lifetime=DAY)), [Check.POLICY_FIT]),
+        (
+            used(key(age=MINUTE, lifetime=2 * HOUR), replace(SHORT, lifetime=Lifetime.NEVER)),
+            [Check.POLICY_FIT],
+        ),
+        (used(key(age=100 * DAY)), [Check.POLICY_FIT]),
+    ],
+)
+def test_what_times_mean_for_a_real_key(one: InUse, told: list[Check]) -> None:
+    assert checks(of_policy(one.policy, [one], NOW)) == told
+
+
+def test_keys_of_one_policy_are_told_of_together_and_those_of_others_not() -> None:
+    other = replace(POLICY, name="other")
+    keys = [used(ENDLESS, lineage="secret/a"), used(ENDLESS, lineage="secret/b"), used(lineage="secret/c")]
+    (found,) = of_policy(POLICY, [*keys, used(ENDLESS, other, lineage="secret/d")], NOW)
+
+    assert (found.about, found.subjects) == ("policy all", ("secret/a", "secret/b"))
+    assert list(of_policy(replace(POLICY, name="empty"), keys, NOW)) == []
