@@ -37,6 +37,7 @@ check: tools ## format, lint, types, layers, generated pages, and the fast rings
 	  say layers && $$run lint-imports --no-logo && \
 	  say pages && $$run python -m tests.support.policy_pages --check && \
 	  say promises && $$run python -m tests.support.promises --check && \
+	  say commands && $$run python -m tests.support.commands --check && \
 	  say 'fast rings' && $$run $(PYTEST) -q tests/core tests/service tests/arch
 
 bench: tools ## measure, as ratios; nothing here passes or fails on a time

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from rotator import credentials
 from rotator.clock import Clock, SystemClock
@@ -35,6 +36,14 @@ from rotator.vault.journal import VaultJournal
 CONTROL_LOOK_AFTER = timedelta(milliseconds=200)
 CONTROL_LOOKS = 25
 """So often, after such a pause each, a control record that must be there is looked for: a standby lags behind."""
+
+
+Progress = Callable[[str, int, int], None]
+"""Is told of long work while it goes on: what it is, how much of it is done, and how much there is."""
+
+
+def _untold(_what: str, _done: int, _total: int) -> None:
+    """Tell nobody."""
 
 
 class RandomRotationIds:
@@ -128,7 +137,9 @@ class Reached:
 
 
 @asynccontextmanager
-async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Connected]:
+async def connect(
+    file: PolicyFile, *, found_journal: bool, progress: Progress = _untold
+) -> AsyncIterator[Connected]:
     """Connect to Vault and to every provider of `file`; close all connections when the block is left.
 
     With `found_journal`, a journal that does not exist yet is begun; a command that touches nothing leaves
@@ -141,7 +152,7 @@ async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Con
         stack.push_async_callback(client.aclose)
         vault = _vault_ports(file, client, clock)
         providers = {
-            settings.name: await _provider(settings, file.runtime, client, clock, stack)
+            settings.name: await _provider(settings, file.runtime, client, clock, stack, progress)
             for settings in file.providers
         }
         yield Connected(
@@ -157,7 +168,7 @@ async def connect(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Con
 
 
 @asynccontextmanager
-async def reach(file: PolicyFile) -> AsyncIterator[Reached]:
+async def reach(file: PolicyFile, *, progress: Progress = _untold) -> AsyncIterator[Reached]:
     """Connect to as much of `file` as can be; close all connections when the block is left. Begins no journal."""
     clock = SystemClock()
     troubles: list[Trouble] = []
@@ -173,7 +184,9 @@ async def reach(file: PolicyFile) -> AsyncIterator[Reached]:
         providers = {}
         for settings in file.providers:
             try:
-                providers[settings.name] = await _provider(settings, file.runtime, client, clock, stack)
+                providers[settings.name] = await _provider(
+                    settings, file.runtime, client, clock, stack, progress
+                )
             except (PolicyError, PortError) as error:
                 troubles.append(Trouble(what=f"provider {settings.name}", error=error))
         yield Reached(
@@ -228,10 +241,17 @@ async def _deepgram(
     management: Secret,
     clock: Clock,
     stack: AsyncExitStack,
+    progress: Progress,
 ) -> Provider:
     http = HttpClient(settings.base_url, call_timeout=runtime.call_timeout, concurrency=runtime.concurrency)
     stack.push_async_callback(http.aclose)
-    return Deepgram(http, project_id=settings.project_id, management=management, clock=clock)
+    return Deepgram(
+        http,
+        project_id=settings.project_id,
+        management=management,
+        clock=clock,
+        progress=partial(progress, f"reading keys of {settings.name}"),
+    )
 
 
 _PROVIDERS = {"deepgram": _deepgram}
@@ -244,6 +264,7 @@ async def _provider(
     client: VaultClient | None,
     clock: Clock,
     stack: AsyncExitStack,
+    progress: Progress,
 ) -> Provider:
     reference = settings.credential
     if isinstance(reference, VaultReference):
@@ -252,7 +273,7 @@ async def _provider(
         management = await read_credential(client, reference)
     else:
         management = credentials.read(reference)
-    return await _PROVIDERS[settings.type](settings, runtime, management, clock, stack)
+    return await _PROVIDERS[settings.type](settings, runtime, management, clock, stack, progress)
 
 
 async def _journal_id(journal: Journal, instance: str, clock: Clock, *, found: bool) -> str:

@@ -91,9 +91,10 @@ def rotator(
 @click.option("--offline", is_flag=True, help="Check the file only, without Vault and providers.")
 @click.pass_obj
 def check(options: Options, *, offline: bool) -> int:
-    """Check the policy file, and all that rotations will need: Vault, providers, policies, keys. Touches nothing.
+    """Check the policy file, and all that rotations will need.
 
-    Each line says how to mend what it finds. Ends with 0 when all is fine or worth a warning only.
+    Looks at Vault, providers, policies and keys, and touches nothing. What it finds comes with how to mend it. Ends
+    with 0 when all is fine or worth a warning only.
     """
     from rotator.cli import check as command  # noqa: PLC0415 (loaded when it is called)
 

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from rotator.cli import documents, exits
+from rotator.cli import colours, documents, exits
 from rotator.cli.findings import said, status
 from rotator.cli.options import Options
-from rotator.cli.text import complain, plain, width, wrapped
+from rotator.cli.text import coloured, complain, plain, width, wrapped
 from rotator.clock import SystemClock
 from rotator.errors import PolicyError
 from rotator.plan.findings import Finding, Grade
@@ -36,7 +36,8 @@ def check(options: Options, *, offline: bool) -> int:
         from rotator.cli.inspection import inspect  # noqa: PLC0415 (the file alone needs none of it)
 
         options.start_logging()
-        found = asyncio.run(inspect(file))
+        with options.progress() as progress:
+            found = asyncio.run(inspect(file, progress))
     now = SystemClock().now()
     journal = f"{file.vault.journal_mount}/{file.vault.journal_prefix}"
     document = {
@@ -100,8 +101,10 @@ def _lines(found: tuple[Finding, ...], now: datetime) -> Iterator[str]:
         parts += [f"why: {words.why}"] if words.why else []
         parts += [f"do:  {words.cure}"] if words.cure else []
         lines = [line for part in parts for line in wrapped(part, width() - len(_MARGIN))]
+        grade = finding.grade.value
+        painted = colours.word(grade) if coloured() else grade
         for number, line in enumerate(lines):
-            yield f"{finding.grade.value if number == 0 else '':<{len(_MARGIN)}}{line}"
+            yield (painted + " " * (len(_MARGIN) - len(grade)) if number == 0 else " " * len(_MARGIN)) + line
     counts = Counter(finding.grade for finding in found)
     yield ""
     yield ", ".join(

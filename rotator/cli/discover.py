@@ -13,6 +13,7 @@ from rotator.bootstrap import Reached, reach, vault_namespace
 from rotator.cli import documents, exits, stub, words
 from rotator.cli.failures import cure_of, status_of
 from rotator.cli.options import Options
+from rotator.cli.progress import Progress
 from rotator.cli.text import complain, emit, paragraph, table
 from rotator.cli.times import relative, rfc3339
 from rotator.errors import PortError
@@ -51,7 +52,8 @@ def look_around(options: Options, older_than: str, *, as_stub: bool) -> int:
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--older-than") from None
     file = options.load()
-    findings = asyncio.run(_look(file, age))
+    with options.progress() as progress:
+        findings = asyncio.run(_look(file, age, progress))
     for trouble in findings.troubles:
         complain(f"rotator: {trouble.what}: {trouble.error}\n  do:  {cure_of(trouble.error)}")
     if as_stub:
@@ -62,8 +64,8 @@ def look_around(options: Options, older_than: str, *, as_stub: bool) -> int:
     return exits.BAD_POLICY if exits.BAD_POLICY in lost else exits.gravest(lost)
 
 
-async def _look(file: PolicyFile, older_than: timedelta) -> Findings:
-    async with reach(file) as reached:
+async def _look(file: PolicyFile, older_than: timedelta, progress: Progress) -> Findings:
+    async with reach(file, progress=progress) as reached:
         troubles = list(reached.troubles)
         records = await _records(reached, troubles)
         found, unlisted = await discover(

@@ -6,7 +6,7 @@ import logging
 import re
 
 from rotator.cli import exits
-from rotator.cli.text import complain
+from rotator.cli.text import Unwritten, complain
 from rotator.errors import (
     Ambiguous,
     Conflict,
@@ -103,29 +103,46 @@ def status_of(error: RotatorError) -> int:
 
 
 def tell(error: RotatorError) -> int:
-    """Tell a person of an error that ended the command, and return the status to end with."""
-    match error:
-        case Failure():
-            complain(f"rotator: {error.what}\n  why: {error.why}\n  do:  {error.cure}")
-        case PolicyError():
-            complain("\n".join(str(problem) for problem in error.problems))
-        case InvariantViolation():
-            complain(
-                f"rotator: an unsafe step was refused: {error}\n  do:  report it, it is a bug; nothing was done"
-            )
-        case _:
-            complain(f"rotator: {error}")
+    """Tell a person of an error that ended the command (what, why, what to do), and return the status to end with."""
+    if isinstance(error, PolicyError):
+        complain("\n".join(str(problem) for problem in error.problems))
+    else:
+        _complain(*_parts(error))
     return status_of(error)
 
 
+def _parts(error: RotatorError) -> tuple[str, str, str]:
+    match error:
+        case Failure():
+            return error.what, error.why, error.cure
+        case Unwritten():
+            return str(error), error.why, "make room, or send standard output elsewhere, and run it again"
+        case InvariantViolation():
+            return "an unsafe step was refused", str(error), "report it, it is a bug; nothing was done"
+        case PortError():
+            return (
+                f"could not {error.operation} {error.target}",
+                error.detail or type(error).__name__,
+                cure_of(error),
+            )
+        case _:
+            return str(error), type(error).__name__, cure_of(error)
+
+
+def _complain(what: str, why: str, cure: str) -> None:
+    complain(f"rotator: {what}\n  why: {why}\n  do:  {cure}")
+
+
 def tell_bug(error: Exception) -> int:
-    """Tell of an exception that nobody expected: one line, and the traceback for whoever asked for debug logs."""
+    """Tell of an exception that nobody expected, and show the traceback to whoever asked for debug logs."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     place = f" at {frame.tb_frame.f_code.co_qualname}, line {frame.tb_lineno}" if frame else ""
-    complain(
-        f"rotator: a bug, please report it: {type(error).__name__}{place} (--log-level debug shows where from)"
+    _complain(
+        "a bug ended the command",
+        f"{type(error).__name__}{place}",
+        "report it, please; with --log-level debug it says where from",
     )
     if logging.getLogger("rotator").isEnabledFor(logging.DEBUG):
         from rotator import log  # noqa: PLC0415 (structlog is slow to load)

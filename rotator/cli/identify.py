@@ -11,6 +11,7 @@ from rotator.bootstrap import Reached, reach
 from rotator.cli import documents, exits, secret_input, words
 from rotator.cli.failures import cure_of, status_of
 from rotator.cli.options import Options
+from rotator.cli.progress import Progress
 from rotator.cli.text import complain, paragraph
 from rotator.cli.times import both, rfc3339
 from rotator.errors import PortError
@@ -51,7 +52,8 @@ def identify(options: Options) -> int:
     options.start_logging()
     file = options.load()
     secret = secret_input.read()
-    answer = asyncio.run(_identify(file, secret))
+    with options.progress() as progress:
+        answer = asyncio.run(_identify(file, secret, progress))
     for trouble in answer.troubles:
         complain(f"rotator: {trouble.what}: {trouble.error}\n  do:  {cure_of(trouble.error)}")
     options.emit(_document(answer), "\n".join(_lines(answer)))
@@ -61,8 +63,8 @@ def identify(options: Options) -> int:
     return exits.BAD_POLICY if exits.BAD_POLICY in lost else exits.gravest(lost)
 
 
-async def _identify(file: PolicyFile, secret: Secret) -> Answer:
-    async with reach(file) as reached:
+async def _identify(file: PolicyFile, secret: Secret, progress: Progress) -> Answer:
+    async with reach(file, progress=progress) as reached:
         proofs = await ask_all(secret, reached.providers)
         troubles = [*reached.troubles, *proofs.troubles]
         fleet, listings = await _look(reached, troubles)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
-from rotator.bootstrap import Connected, Reached, reach
+from rotator.bootstrap import Connected, Reached, VaultPorts, reach
 from rotator.cli.lines import Line
-from rotator.cli.look import line_of
+from rotator.cli.look import lines_of
+from rotator.cli.progress import Progress
 from rotator.errors import Denied, PortError
 from rotator.inventory import preflight
-from rotator.inventory.fleet import Fleet, Found
+from rotator.inventory.fleet import Fleet
 from rotator.inventory.listings import list_all
 from rotator.inventory.preflight import failed
 from rotator.model.key import Listing
@@ -22,9 +24,9 @@ from rotator.ports import Kept
 Mounts = Mapping[str, Kept | None]
 
 
-async def inspect(file: PolicyFile) -> tuple[Finding, ...]:
+async def inspect(file: PolicyFile, progress: Progress) -> tuple[Finding, ...]:
     """Return everything that was found, the gravest first. Touches nothing."""
-    async with reach(file) as reached:
+    async with reach(file, progress=progress) as reached:
         mounts, found = await _vault(reached)
         fleet = await _fleet(reached, mounts, found)
         listings: Mapping[str, Listing]
@@ -40,7 +42,7 @@ async def inspect(file: PolicyFile) -> tuple[Finding, ...]:
         found += await _providers(reached, fleet, listings)
         connection = reached.connected()
         if fleet is not None and connection is not None and reached.vault is not None and mounts is not None:
-            found += await _lineages(connection, reached, fleet, mounts)
+            found += await _lineages(connection, reached.vault, fleet, mounts, progress)
         else:
             found.append(Finding(check=Check.POLICIES_UNKNOWN, grade=Grade.WARNING, about="policies"))
     gravity = list(Grade)
@@ -111,27 +113,24 @@ async def _providers(reached: Reached, fleet: Fleet | None, listings: Mapping[st
     ]
 
 
-async def _lineages(connection: Connected, reached: Reached, fleet: Fleet, mounts: Mounts) -> list[Finding]:
+async def _lineages(
+    connection: Connected, vault: VaultPorts, fleet: Fleet, mounts: Mounts, progress: Progress
+) -> list[Finding]:
     """Look at policies, at each lineage, and at each entry."""
-    file = reached.file
+    file = connection.file
     used = [one for _, one in preflight.in_use(fleet)]
     found = [*preflight.look_at_policies(file.policies, fleet, used, connection.clock.now())]
-    turns = asyncio.Semaphore(file.runtime.concurrency)
-
-    async def line(one: Found) -> Line:
-        async with turns:
-            return await line_of(one, fleet, connection)
-
     there = [one for one in fleet.found if one.assignment.lineage.mount in mounts]
-    found += _held(await asyncio.gather(*(line(one) for one in there)))
-    if reached.vault is not None:
-        found += await preflight.look_at_entries(
-            [one for one in there if one.assignment.fleet_hold is None],
-            reached.vault.destinations,
-            reached.vault.access,
-            concurrency=file.runtime.concurrency,
-            seen=lambda: None,
-        )
+    found += _held(await lines_of(there, fleet, connection, progress))
+    free = [one for one in there if one.assignment.fleet_hold is None]
+    done = itertools.count(1)
+    found += await preflight.look_at_entries(
+        free,
+        vault.destinations,
+        vault.access,
+        concurrency=file.runtime.concurrency,
+        seen=lambda: progress("looking at entries", next(done), len(free)),
+    )
     return found
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
-from collections.abc import AsyncIterator, Iterable
+import itertools
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from rotator.bootstrap import Connected, connect, vault_address
 from rotator.cli import failures
 from rotator.cli.lines import Line, Report, strays_of
+from rotator.cli.progress import Progress
 from rotator.cli.text import complain
 from rotator.daemon.sweep import named
 from rotator.errors import PortError, RotatorError
@@ -25,30 +27,44 @@ _LOOKS = 3
 
 
 @asynccontextmanager
-async def connected(file: PolicyFile, *, found_journal: bool) -> AsyncIterator[Connected]:
+async def connected(
+    file: PolicyFile, *, found_journal: bool, progress: Progress | None = None
+) -> AsyncIterator[Connected]:
     """Connect, and turn what Vault says on the way into words. Raise PolicyError or Failure."""
     address = vault_address(file)[0]
     try:
-        async with connect(file, found_journal=found_journal) as connection:
+        async with connect(
+            file, found_journal=found_journal, progress=progress or Progress(shown=False)
+        ) as connection:
             yield connection
     except PortError as error:
         raise failures.of_vault(error, address) from None
 
 
-async def look(file: PolicyFile, globs: tuple[str, ...]) -> Report:
+async def look(file: PolicyFile, globs: tuple[str, ...], progress: Progress) -> Report:
     """Return where every lineage stands that a glob names (all, without globs)."""
-    async with connected(file, found_journal=False) as connection:
+    async with connected(file, found_journal=False, progress=progress) as connection:
         fleet = await connection.survey()
-        turns = asyncio.Semaphore(file.runtime.concurrency)
-
-        async def one(found: Found) -> Line:
-            async with turns:
-                return await line_of(found, fleet, connection)
-
-        lines = await asyncio.gather(*(one(found) for found in named(fleet, globs)))
+        lines = await lines_of(named(fleet, globs), fleet, connection, progress)
         report = report_of(fleet, lines, connection)
         tell_unmatched(globs, [line.lineage for line in report.lines])
         return report
+
+
+async def lines_of(
+    chosen: Sequence[Found], fleet: Fleet, connection: Connected, progress: Progress
+) -> tuple[Line, ...]:
+    """Observe and decide about some lineages of a fleet, side by side."""
+    turns = asyncio.Semaphore(connection.file.runtime.concurrency)
+    done = itertools.count(1)
+
+    async def one(found: Found) -> Line:
+        async with turns:
+            line = await line_of(found, fleet, connection)
+        progress("looking at lineages", next(done), len(chosen))
+        return line
+
+    return tuple(await asyncio.gather(*(one(found) for found in chosen)))
 
 
 def tell_unmatched(globs: Iterable[str], names: list[str]) -> None:

@@ -18,9 +18,10 @@ from rotator.cli.options import Options
 )
 @click.pass_obj
 def discover(options: Options, *, stub: bool, older_than: str) -> int:
-    """Show all keys of all providers, and what matters: under no policy, never expiring, with many rights, old.
+    """Show all keys of all providers, and what matters about each.
 
-    Touches nothing, and works before there is any policy or journal.
+    Which are under no policy, never expire, may do more than use the service, or are old. Touches nothing, and works
+    before there is any policy or journal.
     """
     from rotator.cli import discover as command  # noqa: PLC0415 (loaded when it is called)
 
@@ -33,9 +34,10 @@ def discover(options: Options, *, stub: bool, older_than: str) -> int:
 @click.command()
 @click.pass_obj
 def identify(options: Options) -> int:
-    """Say whose secret is on standard input, whether it still works, and what to do: `rotator identify < secret`.
+    """Say whose secret is on standard input, and whether it works.
 
-    For a secret that was found where it should not be. Touches nothing, and never shows the secret.
+    For a secret that was found where it should not be: `rotator identify < secret` says which key it is of, in which
+    lineage, and what to do. Touches nothing, and never shows the secret.
     """
     from rotator.cli import identify as command  # noqa: PLC0415 (loaded when it is called)
 
@@ -45,10 +47,27 @@ def identify(options: Options) -> int:
 @click.command("vault-policy")
 @click.pass_obj
 def vault_policy(options: Options) -> int:
-    """Print the rights in Vault that the policy file needs, as a policy of Vault. Looks at the file only."""
+    """Print the rights in Vault that the policy file needs.
+
+    As a policy of Vault, with no right more. Looks at the file only.
+    """
     from rotator.cli import vault_policy as command  # noqa: PLC0415 (loaded when it is called)
 
     return command.vault_policy(options)
 
 
-COMMANDS = (discover, identify, vault_policy)
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> int:
+    """Print a script with which a shell completes commands.
+
+    For bash, write `source <(rotator completion bash)` into ~/.bashrc, for zsh the same with zsh into ~/.zshrc, for
+    fish: `rotator completion fish > ~/.config/fish/completions/rotator.fish`.
+    """
+    from rotator.cli import completion as command  # noqa: PLC0415 (loaded when it is called)
+
+    return command.completion(context.find_root().command, shell)
+
+
+COMMANDS = (completion, discover, identify, vault_policy)

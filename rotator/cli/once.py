@@ -15,6 +15,7 @@ from rotator.cli import documents, exits, show
 from rotator.cli.lines import Line, Report
 from rotator.cli.look import connected, report_of, tell_unmatched
 from rotator.cli.options import Options
+from rotator.cli.progress import Progress
 from rotator.cli.text import complain
 from rotator.daemon.sweep import named, sweep
 from rotator.inventory.fleet import Found
@@ -52,7 +53,9 @@ def once(options: Options, globs: tuple[str, ...], limit: int | None) -> int:
     """Reconcile everything that a glob names, and show what was done."""
     options.start_logging()
     stop = Stop()
-    report = asyncio.run(_once(options.load(), globs, limit, stop))
+    file = options.load()
+    with options.progress() as progress:
+        report = asyncio.run(_once(file, globs, limit, stop, progress))
     unfinished = stop.asked and any(line.left or line.decision is None for line in report.lines)
     tell_unmatched(globs, [line.lineage for line in report.lines])
     options.emit(documents.of_report(report), show.once(report, stopped=stop.asked))
@@ -64,15 +67,26 @@ def once(options: Options, globs: tuple[str, ...], limit: int | None) -> int:
     )
 
 
-async def _once(file: PolicyFile, globs: tuple[str, ...], limit: int | None, stop: Stop) -> Report:
+async def _once(
+    file: PolicyFile, globs: tuple[str, ...], limit: int | None, stop: Stop, progress: Progress
+) -> Report:
     stop.listen()
-    async with connected(file, found_journal=True) as connection:
-        return await swept(connection, globs, stop, limit=limit)
+    async with connected(file, found_journal=True, progress=progress) as connection:
+        return await swept(connection, globs, stop, limit=limit, progress=progress)
 
 
-async def swept(connection: Connected, globs: tuple[str, ...], stop: Stop, *, limit: int | None) -> Report:
+async def swept(
+    connection: Connected,
+    globs: tuple[str, ...],
+    stop: Stop,
+    *,
+    limit: int | None,
+    progress: Progress | None = None,
+) -> Report:
     """Reconcile every lineage that a glob names (all, without globs), and return what became of each."""
     fleet = await connection.survey()
+    if progress is not None:
+        progress.end()  # from here on the log tells what happens, on the same terminal
     ended = await sweep(
         fleet,
         partial(connection.ports, stopping=lambda: stop.asked, tell=tell),

@@ -11,6 +11,7 @@ from rotator.cli.text import emit
 
 if TYPE_CHECKING:
     from rotator.cli.policy_files import PolicyTexts
+    from rotator.cli.progress import Progress
     from rotator.log import Form, Level
     from rotator.policy.settings import PolicyFile
 
@@ -40,6 +41,12 @@ class Options:
         from rotator.cli import policy_files  # noqa: PLC0415 (pyyaml is slow to load)
 
         return policy_files.read(self.config, self.further)
+
+    def progress(self) -> Progress:
+        """Return what tells of long work, to somebody who watches it at a terminal."""
+        from rotator.cli.progress import Progress, watched  # noqa: PLC0415 (--help does not need it)
+
+        return Progress(shown=not self.as_json and watched())
 
     def emit(self, document: Mapping[str, object], shown: str) -> None:
         """Write a result, in the form that was asked for."""

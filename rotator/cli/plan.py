@@ -26,7 +26,9 @@ _LARGEST_SNAPSHOT = 256 * 1024 * 1024
 def plan(options: Options, globs: tuple[str, ...], save: Path | None) -> int:
     """Look at everything and show what would be done."""
     options.start_logging()
-    report = asyncio.run(look(options.load(), globs))
+    file = options.load()
+    with options.progress() as progress:
+        report = asyncio.run(look(file, globs, progress))
     if save is not None:
         _save(report, save)
     return _show(options, report, globs)

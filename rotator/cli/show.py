@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rotator.cli import words
+from rotator.cli import colours, words
 from rotator.cli.failures import cure_of
 from rotator.cli.lines import Line, Phase, Report, Unserved
 from rotator.cli.text import paragraph, table
@@ -34,7 +34,10 @@ def plan(report: Report) -> str:
         for line in report.lines
     ]
     return _sections(
-        _counted(report), table(titles, rows) if rows else "", *_asides(report), _excluded(report)
+        _counted(report),
+        table(titles, rows, {len(titles) - 1: colours.beginning}) if rows else "",
+        *_asides(report),
+        _excluded(report),
     )
 
 
@@ -52,14 +55,17 @@ def status(report: Report) -> str:
         for line in report.lines
     ]
     return _sections(
-        _counted(report), table(titles, rows) if rows else "", *_asides(report), _excluded(report)
+        _counted(report),
+        table(titles, rows, {1: colours.word, len(titles) - 1: colours.beginning}) if rows else "",
+        *_asides(report),
+        _excluded(report),
     )
 
 
 def once(report: Report, *, stopped: bool) -> str:
     """Return what was done about every lineage, and where it stands now."""
     rows = [(line.lineage, _done(line), _stands(line)) for line in report.lines]
-    shown = table(("LINEAGE", "DONE", "STANDS"), rows) if rows else ""
+    shown = table(("LINEAGE", "DONE", "STANDS"), rows, {2: colours.beginning}) if rows else ""
     return _sections(shown, *_asides(report), _summary(report, stopped=stopped))
 
 
@@ -183,7 +189,7 @@ def _excluded(report: Report) -> str:
 def _counted(report: Report) -> str:
     count = len(report.lines)
     lineages = "1 lineage" if count == 1 else f"{count} lineages"
-    return f"{lineages}, seen at {absolute(report.now)}; nothing was touched"
+    return paragraph(f"{lineages}, seen at {absolute(report.now)}; nothing was touched")
 
 
 def _summary(report: Report, *, stopped: bool) -> str:

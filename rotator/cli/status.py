@@ -12,6 +12,8 @@ from rotator.cli.options import Options
 def status(options: Options, globs: tuple[str, ...]) -> int:
     """Look at everything and show where it stands."""
     options.start_logging()
-    report = asyncio.run(look(options.load(), globs))
+    file = options.load()
+    with options.progress() as progress:
+        report = asyncio.run(look(file, globs, progress))
     options.emit(documents.of_report(report), show.status(report))
     return report.status_for(globs)

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -32,7 +32,8 @@ class Unwritten(RotatorError):
 
     def __init__(self, cause: OSError) -> None:
         """Say why in the words of the operating system."""
-        super().__init__(f"the report could not be written: {cause.strerror}")
+        super().__init__("the report could not be written")
+        self.why = cause.strerror or type(cause).__name__
 
 
 def open_streams() -> None:
@@ -88,8 +89,29 @@ def paragraph(text: str, *, indent: str = "") -> str:
     return "\n".join((hanging if number else indent) + line for number, line in enumerate(lines))
 
 
-def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table whose last column is wrapped to fit; blocks of `title: value` where that can't be."""
+Paint = Callable[[str], str]
+"""Returns a line of a cell with colours around it. What is shown of it, and so its width, stays the same."""
+
+
+def coloured() -> bool:
+    """Return whether standard output is a terminal that shows colours, to somebody who wants them.
+
+    https://no-color.org: any text in NO_COLOR means that nobody does.
+    """
+    from rotator.credentials import variable  # noqa: PLC0415 (--help does not need it)
+
+    plain_terminal = variable("TERM") in (None, "dumb")
+    return sys.stdout.isatty() and not plain_terminal and variable("NO_COLOR") is None
+
+
+def table(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], paints: Mapping[int, Paint] | None = None
+) -> str:
+    """Return a table whose last column is wrapped to fit; blocks of `title: value` where that can't be.
+
+    `paints` colours columns, by their number, where that is wanted.
+    """
+    paints = paints if paints and coloured() else {}
     cells = [[[plain(row[0])], *(wrapped(cell, _MOST_OTHER) for cell in row[1:])] for row in rows]
     widths = [
         max(len(line) for line in [title, *(line for row in cells for line in row[column])])
@@ -97,10 +119,11 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     ]
     left = width() - sum(widths) - len(_GAP) * len(widths)
     if left < _LEAST_LAST:
-        return "\n\n".join(_block(titles, row) for row in rows)
-    lines = [_row([[title] for title in titles], widths)]
+        return "\n\n".join(_block(titles, row, paints) for row in rows)
+    lines = [_row([[title] for title in titles], widths, {})]
     lines += [
-        _row([*parts[:-1], wrapped(row[-1], left)], widths) for parts, row in zip(cells, rows, strict=True)
+        _row([*parts[:-1], wrapped(row[-1], left)], widths, paints)
+        for parts, row in zip(cells, rows, strict=True)
     ]
     return "\n".join(lines)
 
@@ -127,19 +150,23 @@ def complain(text: str) -> None:
         sys.stderr.write("\n".join(plain(line) for line in text.split("\n")) + "\n")
 
 
-def _row(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
+def _row(cells: Sequence[Sequence[str]], widths: Sequence[int], paints: Mapping[int, Paint]) -> str:
     lines = []
     for number in range(max(len(cell) for cell in cells)):
         parts = [cell[number] if number < len(cell) else "" for cell in cells]
-        padded = [part.ljust(size) for part, size in zip(parts, [*widths, 0], strict=True)]
+        padded = [
+            paints.get(column, str)(part) + " " * (size - len(part))
+            for column, (part, size) in enumerate(zip(parts, [*widths, 0], strict=True))
+        ]
         lines.append(_GAP.join(padded).rstrip())
     return "\n".join(lines)
 
 
-def _block(titles: Sequence[str], row: Sequence[str]) -> str:
+def _block(titles: Sequence[str], row: Sequence[str], paints: Mapping[int, Paint]) -> str:
     indent = max(len(title) for title in titles) + len(_GAP)
     lines = []
-    for title, cell in zip(titles, row, strict=True):
+    for column, (title, cell) in enumerate(zip(titles, row, strict=True)):
         for number, line in enumerate(wrapped(cell, max(width() - indent, 10))):
-            lines.append(((title if number == 0 else "").ljust(indent) + line).rstrip())
+            shown = paints.get(column, str)(line)
+            lines.append(((title if number == 0 else "").ljust(indent) + shown).rstrip())
     return "\n".join(lines)

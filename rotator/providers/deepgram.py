@@ -15,6 +15,7 @@ Facts used here and their public sources:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -46,18 +47,26 @@ _LOG_PAGE = "limit=10&page=0"
 class Deepgram:
     """A `ports.Provider` for one project. Keeps the details of the keys that the last list showed.
 
-    `management` is the secret of the management key, `project_id` Deepgram's id of the project. Raise
-    ValueError when the id can't be one.
+    `management` is the secret of the management key, `project_id` Deepgram's id of the project. While the keys of
+    a list are read, `progress` is told how many of how many are done. Raise ValueError when the id can't be one.
     """
 
-    def __init__(self, http: HttpClient, *, project_id: str, management: Secret, clock: Clock) -> None:
+    def __init__(
+        self,
+        http: HttpClient,
+        *,
+        project_id: str,
+        management: Secret,
+        clock: Clock,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> None:
         """Look at `project_id` through `http`; `clock` says when a list was seen."""
         self._wire = Wire(http, project_id=project_id, management=management)
         self._http = http
         self._project_id = project_id
         self._management = management
         self._clock = clock
-        self._keys = KeyReader(self._wire)
+        self._keys = KeyReader(self._wire, progress)
         self._management_key_id: str | None = None
         self._listing = asyncio.Lock()
         self._next_list: asyncio.Task[Listing] | None = None

@@ -7,7 +7,7 @@ keys).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rotator.errors import Denied, NotFound, PortError, Rejected, Unavailable
@@ -32,11 +32,15 @@ class Known:
 
 
 class KeyReader:
-    """Reads keys through one wire, and keeps those that the last list showed."""
+    """Reads keys through one wire, and keeps those that the last list showed.
 
-    def __init__(self, wire: Wire) -> None:
+    `progress` is told how many keys of a list are known or given up, and how many it has.
+    """
+
+    def __init__(self, wire: Wire, progress: Callable[[int, int], None]) -> None:
         """Begin with nothing read."""
         self._wire = wire
+        self._progress = progress
         self._kept: dict[str, Key] = {}
 
     async def read(self, one: Listed) -> Key:
@@ -60,6 +64,7 @@ class KeyReader:
         found = {one.key_id: self._kept[one.key_id] for one in listed if one.key_id in self._kept}
         failed: dict[str, PortError] = {}
         await self._read_all([one for one in listed if one.key_id not in found], found, failed)
+        self._progress(len(listed), len(listed))
         if failed and not found:
             raise next(iter(failed.values()))
         self._kept = found
@@ -76,10 +81,11 @@ class KeyReader:
         self, unknown: Sequence[Listed], found: dict[str, Key], failed: dict[str, PortError]
     ) -> None:
         pending = iter(unknown)  # shared: each worker takes the next
+        total = len(found) + len(unknown)
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(_READ_AT_ONCE, len(unknown))):
-                    group.create_task(self._read_each(pending, found, failed))
+                    group.create_task(self._read_each(pending, found, failed, total))
         except ExceptionGroup as errors:
             error = errors.exceptions[0]
         else:
@@ -87,7 +93,7 @@ class KeyReader:
         raise error
 
     async def _read_each(
-        self, pending: Iterator[Listed], found: dict[str, Key], failed: dict[str, PortError]
+        self, pending: Iterator[Listed], found: dict[str, Key], failed: dict[str, PortError], total: int
     ) -> None:
         for one in pending:
             try:
@@ -101,3 +107,4 @@ class KeyReader:
                     raise
                 continue
             self._kept[one.key_id] = found[one.key_id]  # kept even when the list fails later on
+            self._progress(len(found) + len(failed), total)

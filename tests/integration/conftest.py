@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pty
 import sys
+import tty
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -195,12 +198,28 @@ class Desk:
         )
         return await self.end(process, content)
 
+    async def watched(self, stream: str, *arguments: str, **environment: str) -> Ran:
+        """Run the command line to its end with one standard stream, `stdout` or `stderr`, on a terminal."""
+        ours, theirs = pty.openpty()
+        tty.setraw(theirs)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", "-m", "rotator", *arguments),
+            env={"TERM": "xterm", **self.environment, **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=theirs if stream == "stdout" else asyncio.subprocess.PIPE,
+            stderr=theirs if stream == "stderr" else asyncio.subprocess.PIPE,
+        )
+        os.close(theirs)
+        shown, ran = await asyncio.gather(asyncio.to_thread(_read, ours), self.end(process))
+        canary.scan(shown, f"{stream} of the command")
+        return replace(ran, out=shown) if stream == "stdout" else replace(ran, err=shown)
+
     async def end(
         self, process: asyncio.subprocess.Process, given: bytes | None = None, *, traced: bool = False
     ) -> Ran:
         """Wait for its end, and see that no secret shows in what it wrote, here or in Vault."""
         out, err = await asyncio.wait_for(process.communicate(given), timeout=60)
-        ran = Ran(int(process.returncode or 0), out.decode(), err.decode())
+        ran = Ran(int(process.returncode or 0), (out or b"").decode(), (err or b"").decode())
         canary.scan(ran.out, "standard output of the command")
         canary.scan(ran.err, "standard error of the command")
         canary.scan(self.written(), "the journal")
@@ -215,6 +234,20 @@ class Desk:
     async def json(self, *arguments: str) -> Ran:
         """Run it with its results as JSON."""
         return await self.run("--output", "json", *arguments)
+
+
+def _read(terminal: int) -> str:
+    """Return all that comes to a terminal, until nobody has its other end any more."""
+    read = b""
+    with os.fdopen(terminal, "rb", buffering=0) as file:
+        while True:
+            try:
+                chunk = file.read(65536)
+            except OSError:  # how Linux tells that
+                chunk = b""
+            if not chunk:
+                return read.decode()
+            read += chunk
 
 
 @pytest.fixture
