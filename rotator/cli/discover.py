@@ -30,6 +30,7 @@ _COUNTED = {
     "old": "old",
     "expired": "expired",
     "temporary": "temporary (not shown)",
+    "unreadable": "that can't be read",
 }
 
 
@@ -109,6 +110,12 @@ def _shown(findings: Findings) -> str:
         rows = [_row(one, findings) for one in found.keys if not one.temporary]
         if rows:
             sections.append(table(("KEY", "MADE", "EXPIRES", "COMMENT"), rows))
+        unreadable = [
+            (one.key_id, f'"{one.comment}"\nits details can\'t be read: {one.why}')
+            for one in found.listing.unreadable
+        ]
+        if unreadable:
+            sections.append(table(("KEY", "COMMENT"), unreadable))
     return "\n\n".join(sections)
 
 
@@ -166,6 +173,10 @@ def _document(findings: Findings) -> dict[str, object]:
                 "partial": found.partial,
                 "counts": dict(found.counts),
                 "keys": [_key(one) for one in found.keys],
+                "unreadable": [
+                    {"key_id": one.key_id, "comment": one.comment, "why": one.why}
+                    for one in found.listing.unreadable
+                ],
             }
             for provider, found in findings.providers.items()
         },

@@ -82,21 +82,29 @@ def _left_out(provider: str, found: Discovered, now: datetime) -> Iterator[str]:
             yield f'  #   "{one.key.key_id}"    # {_described(one, now)}'
         if len(some) > _MOST_BARRED:
             yield f"  #   and {len(some) - _MOST_BARRED} more"
+    if found.listing.unreadable:
+        yield f"  # Left out at {provider}, their details can't be read:"
+        for key in found.listing.unreadable[:_MOST_BARRED]:
+            yield f'  #   "{key.key_id}"    # "{_cut(key.comment)}"'
 
 
 def _described(one: Discovery, now: datetime) -> str:
     """Return what there is to know of a key, in one line without anything that could end it."""
     key = one.key
-    comment = plain(key.operator_comment)
-    shown = comment if len(comment) <= _LONGEST_COMMENT else f"{comment[:_LONGEST_COMMENT]}..."
     verb = "expired" if one.expired else "expires"
     expires = "never expires" if key.expires_at is None else f"{verb} {relative(key.expires_at, now)}"
-    parts = [f'"{shown}"', f"made {relative(key.created_at, now)}", expires]
+    parts = [f'"{_cut(key.operator_comment)}"', f"made {relative(key.created_at, now)}", expires]
     if key.tags:
         parts.append(f"tags {plain(', '.join(sorted(key.tags)))}")
     if one.managing:
         parts.append(f"may do more than usage: {plain(', '.join(sorted(one.managing)))}")
     return ", ".join(parts)
+
+
+def _cut(comment: str) -> str:
+    """Return a comment in one line that is not too long."""
+    shown = plain(comment)
+    return shown if len(shown) <= _LONGEST_COMMENT else f"{shown[:_LONGEST_COMMENT]}..."
 
 
 def _placed(provider: str, keys: Sequence[Discovery], used: set[str]) -> dict[str, Discovery]:

@@ -65,13 +65,14 @@ class Discovered:
         """How many keys there are of each kind that matters. Expired and temporary ones count as such only."""
         lasting = [one for one in self.keys if not one.expired and not one.temporary]
         return {
-            "keys": len(self.keys),
+            "keys": len(self.listing.listed),
             "under_no_policy": sum(not one.covered for one in lasting),
             "never_expiring": sum(one.key.expires_at is None for one in lasting),
             "beyond_usage": sum(bool(one.managing) for one in lasting),
             "old": sum(one.old for one in lasting),
             "expired": sum(one.expired and not one.temporary for one in self.keys),
             "temporary": sum(one.temporary for one in self.keys),
+            "unreadable": len(self.listing.unreadable),
         }
 
 

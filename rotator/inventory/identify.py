@@ -112,7 +112,7 @@ def identity(
         key_id, provider = next(((one.key_id, one.provider) for one in known), (None, None))
     if key_id is None:
         return Identity(key_id=None, provider=None, key=None, whose=None, taker=None, place=None)
-    provider = next((name for name, one in listings.items() if one.get(key_id) is not None), provider)
+    provider = next((name for name, one in listings.items() if one.shows(key_id)), provider)
     listing = listings.get(provider) if provider else None
     begun = next(
         (one.assignment for one in (fleet.found if fleet else ()) if one.assignment.matched_key_id == key_id),

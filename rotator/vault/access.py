@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from rotator.errors import Denied
 from rotator.model.lineage import Lineage
 from rotator.ports import Kept, TokenSeen
 from rotator.vault import fields, paths, rights
+from rotator.vault.answers import instant_of
 from rotator.vault.client import VaultClient
 
 _ANY_RECORD = "any-000000000000"
@@ -31,7 +31,7 @@ class VaultAccess:
             return None
         policies = found.get("policies")
         return TokenSeen(
-            ends_at=_instant(found.get("expire_time")),
+            ends_at=instant_of(found.get("expire_time")),
             renewable=found.get("renewable") is True,
             policies=frozenset(map(str, policies)) if isinstance(policies, list) else frozenset(),
         )
@@ -74,11 +74,3 @@ class VaultAccess:
 def _kept(settings: Mapping[str, object]) -> Kept:
     most = settings.get("max_versions")
     return Kept(most_versions=most if isinstance(most, int) else 0, deletes=fields.deletes_versions(settings))
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return None if instant is None or instant.tzinfo is None else instant.astimezone(UTC)

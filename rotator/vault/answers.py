@@ -89,7 +89,7 @@ def stored(answer: Answer) -> Stored | None:
     if answer.status == 404 and answer.errors == () and not answer.data:  # noqa: PLR2004 (HTTP)
         return Stored(state=EntryState.ABSENT, version=0, created_at=None, at=answer.at, data={})
     metadata = _mapping(answer.data.get("metadata"))
-    version, created_at = _version(metadata), _time(metadata.get("created_time"))
+    version, created_at = _version(metadata), instant_of(metadata.get("created_time"))
     data = answer.data.get("data")
     if version is None or created_at is None:
         return None
@@ -107,7 +107,7 @@ def written(answer: Answer) -> Written | None:
     version, deletion = _version(answer.data), answer.data.get("deletion_time")
     if version is None or not isinstance(deletion, str):
         return None
-    deletion_at = _time(deletion)
+    deletion_at = instant_of(deletion)
     if deletion and deletion_at is None:
         return None
     return Written(version=version, deletion_at=deletion_at)
@@ -175,8 +175,8 @@ def _version(metadata: Mapping[str, object]) -> int | None:
     return version if type(version) is int and 0 < version <= _LAST_VERSION else None
 
 
-def _time(value: object) -> datetime | None:
-    """Read RFC 3339 as Go writes it; digits below a microsecond are cut off."""
+def instant_of(value: object) -> datetime | None:
+    """Return the instant that RFC 3339 as Go writes it means; digits below a microsecond are cut off. None for all else."""
     try:
         instant = datetime.fromisoformat(value) if isinstance(value, str) else None
         return None if instant is None or instant.tzinfo is None else bounded(instant.astimezone(UTC))

@@ -153,6 +153,25 @@ async def test_a_provider_that_is_down_is_told_and_the_others_are_shown(desk: De
     assert (await desk.run("discover")).status == 75
 
 
+async def test_a_key_whose_details_can_not_be_read_is_named_all_the_same(desk: Desk) -> None:
+    desk.write(NO_POLICIES)
+    desk.key("voice")
+    desk.simulator.faults.schedule(Operation.GET, Fault.ERROR500)
+    table = await desk.run("discover")
+    desk.simulator.faults.schedule(Operation.GET, Fault.ERROR500)
+    stub = await desk.run("discover", "--stub")
+    desk.simulator.faults.schedule(Operation.GET, Fault.ERROR500)
+    found = (await desk.json("discover")).document["providers"]["asr"]
+
+    assert table.status == 0
+    assert "asr: 2 keys" in table.out
+    assert "1 that can't be read" in shown(table)
+    assert "its details can't be read: 500" in shown(table)
+    assert "# Left out at asr, their details can't be read:" in stub.out
+    assert len(load((desk.head + stub.out).encode(), name="stub.yaml").policies) <= 1
+    assert [one["why"] for one in found["unreadable"]] == ["500"]
+
+
 async def test_a_list_of_our_own_keys_only_is_called_so(desk: Desk) -> None:
     ann = desk.world.add_member(desk.project_id)
     desk.world.add_key(desk.project_id, member_id=ann, comment="ann's")
