@@ -87,6 +87,7 @@ async def test_lineages_policies_and_marks_are_told(desk: Desk) -> None:
     }
     assert found["voice"]["key_id"] == first.key_id
     assert found["voice"]["lineage"] == found["voice*"]["lineage"] == f"secret/{desk.entries}/voice"
+    assert (found["voice"]["policies"], found["voice"]["excluded"]) == ([], "named_by_record")
     assert found["taken in next"]["policies"] == ["standard"]
     assert found["taken in next"]["lineage"] == f"secret/{desk.entries}/taken-in-next"
     assert document["providers"]["asr"]["counts"]["under_no_policy"] == 0
