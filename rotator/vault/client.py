@@ -173,9 +173,8 @@ class VaultClient:
 
     async def own_token(self) -> Mapping[str, object]:
         """Return what Vault knows of our token. Raise Denied when it may not ask even that, else as `read`."""
-        return (
-            await self._expect(Call(operation="look up", target="our token"), self._token.lookup_self)
-        ).data
+        call = Call(operation="look up", target="our token")
+        return (await self._expect(call, lambda adapter: adapter.get("/v1/auth/token/lookup-self"))).data
 
     async def _kv_call(self, operation: str, mount: str, path: str, *, writes: bool = False) -> Call:
         """Name the call, once its path is allowed and its mount is known to be KV version 2."""
