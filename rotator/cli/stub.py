@@ -16,7 +16,7 @@ from rotator.cli.times import relative
 from rotator.cli.words import EXCLUSION
 from rotator.inventory.discover import Discovered, Discovery
 from rotator.policy.match import Exclusion, depends_on_key, known_part, slug
-from rotator.policy.names import is_path
+from rotator.policy.names import PATH
 from rotator.policy.policy import DestinationTemplate
 from rotator.policy.settings import PolicyFile
 
@@ -117,7 +117,7 @@ def _placed(provider: str, keys: Sequence[Discovery], used: set[str]) -> dict[st
         longer = f"{own}-{key_id.lower()[:_ID_SHOWN]}"
         names = (longer if shared[own] > 1 else own, longer, f"key-{key_id}")
         paths = (_path(provider, name) for name in names)
-        path = next(path for path in paths if path not in used and is_path(path))
+        path = next(path for path in paths if path not in used and PATH.fits(path))
         used.add(path)
         placed[path] = one
     return placed

@@ -127,6 +127,17 @@ async def test_without_vault_lineages_are_not_known_and_that_is_said(desk: Desk)
     assert nameless.status == 0
     assert nameless.document["lineages_known"] is False
     assert "Vault: " in nameless.err
+    desk.write(
+        NO_POLICIES,
+        address="http://127.0.0.1:1",
+        credential="{vault: {mount: secret, path: rotated/management, field: key}}",
+    )
+    keyless = await desk.run("discover")
+    assert (keyless.status, keyless.out) == (
+        75,
+        "Vault can't be read, so which of these keys are in lineages already is not known.\n",
+    )
+    assert "provider asr: " in keyless.err
 
 
 async def test_a_provider_that_is_down_is_told_and_the_others_are_shown(desk: Desk) -> None:
@@ -184,7 +195,7 @@ async def test_a_list_of_our_own_keys_only_is_called_so(desk: Desk) -> None:
     assert "ann's" not in ran.out
 
 
-async def test_the_stub_is_a_file_that_loads_and_takes_the_keys_in(desk: Desk) -> None:
+async def test_the_stub_is_an_include_file_that_takes_the_keys_in(desk: Desk) -> None:
     fleet(desk)
     voice = desk.key("Voice Gateway")
     desk.write(NO_POLICIES)
@@ -196,7 +207,9 @@ async def test_the_stub_is_a_file_that_loads_and_takes_the_keys_in(desk: Desk) -
     paths = {key_id: path for path, key_id in policy.keys}
     assert len(paths) == 3
     assert paths[voice.key_id] == f"deepgram/asr/voice-gateway-{voice.key_id[:8]}"
-    desk.file.write_text(desk.head + ran.out.replace("deepgram/asr", desk.entries))
+    (desk.folder / "found.yaml").write_text(ran.out.replace("deepgram/asr", desk.entries))
+    desk.head += "include: [found.yaml]\n"
+    desk.write(NO_POLICIES)
     plan = await desk.json("plan")
     assert {line["key_id"] for line in plan.document["lineages"]} == set(paths)
     again = await desk.run("discover", "--stub")

@@ -73,6 +73,18 @@ async def test_an_exact_path_and_an_ending_are_enough_as_well(desk: Desk) -> Non
     assert desk.serves(f"key-{other.key_id}")
 
 
+async def test_a_credential_that_is_kept_in_vault_can_be_read(desk: Desk) -> None:
+    """It lies where the wider rule of the entries would cover it."""
+    desk.put("management", key=desk.environment.pop("DEEPGRAM_API_KEY"))
+    desk.write(credential=f"{{vault: {{mount: secret, path: {desk.entries}/management, field: key}}}}")
+    await use_least_rights(desk)
+    desk.due_key("voice")
+    ran = await desk.run("once")
+
+    assert ran.status == 0, ran.err
+    assert desk.serves("voice")
+
+
 @dataclass(frozen=True, slots=True)
 class Forbidden:
     """A call that such a token must not make. E stands for an entry that it may write, P for its folder, J for the journal."""
