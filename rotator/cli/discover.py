@@ -11,10 +11,10 @@ import click
 
 from rotator.bootstrap import Reached, reach, vault_namespace
 from rotator.cli import documents, exits, stub, words
-from rotator.cli.failures import cure_of, status_of
+from rotator.cli.failures import status_of, tell_trouble
 from rotator.cli.options import Options
 from rotator.cli.progress import Progress
-from rotator.cli.text import complain, emit, paragraph, table
+from rotator.cli.text import emit, paragraph, table
 from rotator.cli.times import relative, rfc3339
 from rotator.errors import PortError
 from rotator.inventory.discover import Discovered, Discovery, discover
@@ -56,7 +56,7 @@ def look_around(options: Options, older_than: str, *, as_stub: bool) -> int:
     with options.progress() as progress:
         findings = asyncio.run(_look(file, age, progress))
     for trouble in findings.troubles:
-        complain(f"rotator: {trouble.what}: {trouble.error}\n  do:  {cure_of(trouble.error)}")
+        tell_trouble(trouble.what, trouble.error)
     if as_stub:
         emit(stub.text_of(file, findings.providers, findings.now, lineages_known=findings.lineages_known))
     else:

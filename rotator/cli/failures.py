@@ -63,9 +63,20 @@ def of_vault(error: PortError, address: str) -> Failure:
     return Failure(what, why=str(error), cure=cure, status=status_of(error))
 
 
+def why_of(error: RotatorError) -> str:
+    """Return what went wrong, in one line and without what to do about it."""
+    if isinstance(error, PolicyError):
+        return "; ".join(f"{problem.file}: {problem.what}" for problem in error.problems)
+    return str(error)
+
+
 def cure_of(error: RotatorError) -> str:
     """Return what a person can do about an error that stopped a part of the work."""
     match error:
+        case PolicyError():
+            return (
+                "; ".join(problem.hint for problem in error.problems if problem.hint) or "mend what is named"
+            )
         case PortError(detail=detail) if _NO_PROVIDER_SAYS.fullmatch(detail):
             return (
                 "see that `base_url` leads to the provider, and that no proxy is in between: a proxy or another "
@@ -109,6 +120,11 @@ def tell(error: RotatorError) -> int:
     else:
         _complain(*_parts(error))
     return status_of(error)
+
+
+def tell_trouble(what: str, error: RotatorError) -> None:
+    """Tell of a part of the work that could not be done, while the rest goes on."""
+    _complain(f"{what} could not be looked at", why_of(error), cure_of(error))
 
 
 def _parts(error: RotatorError) -> tuple[str, str, str]:

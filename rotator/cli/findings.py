@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from rotator.cli import exits, words
-from rotator.cli.failures import cure_of, of_vault, status_of
+from rotator.cli.failures import cure_of, of_vault, status_of, why_of
 from rotator.cli.times import both
-from rotator.errors import Denied, PolicyError, PortError, Throttled, Unavailable
+from rotator.errors import Denied, PortError, Throttled, Unavailable
 from rotator.model.reason import HoldReason
 from rotator.plan.findings import Check, Finding, Grade
 from rotator.policy.duration import show_duration
@@ -105,9 +105,14 @@ SAID: Final[Mapping[Check, Said]] = {
         "the provider may refuse it, or give a weaker key: that is deleted again, and the lineage held",
         f"{_OWNERS}, or try with one first: `rotator once --limit 1`",
     ),
-    Check.OTHERS_MANAGE: Said(
-        "other keys can make and delete keys, too: {subjects}",
-        "each of them is as mighty as the one that rotator uses",
+    Check.ACCOUNT_SHARED: Said(
+        "{owner}, the account of the management key, has {keys} of its own besides",
+        "if it is a person's, every key that rotator made ends when that person leaves and the account is removed",
+        "make the management key with a service account, an owner's",
+    ),
+    Check.MANAGEMENT_DUPLICATE: Said(
+        'there are other management keys with the comment "{comment}": {subjects}',
+        "one that was replaced is as mighty as the one that rotator uses, and is easily forgotten",
         "delete those that nobody needs",
     ),
     Check.POLICY_FIT: Said("it covers {lineages}, adopt {adopt}"),
@@ -151,7 +156,7 @@ def said(finding: Finding, now: datetime) -> Said:
     terms = {name: _shown(name, value, now) for name, value in finding.terms.items()}
     terms |= {
         "subjects": _named(finding.subjects),
-        "error": _error(finding),
+        "error": "" if finding.error is None else why_of(finding.error),
         "cure": _cure(finding),
     }
     reason = finding.terms.get("reason")
@@ -175,17 +180,8 @@ def _status(finding: Finding) -> int:
     return status_of(error)
 
 
-def _error(finding: Finding) -> str:
-    error = finding.error
-    if isinstance(error, PolicyError):
-        return "; ".join(f"{problem.file}: {problem.what}" for problem in error.problems)
-    return str(error)
-
-
 def _cure(finding: Finding) -> str:
     error = finding.error
-    if isinstance(error, PolicyError):
-        return "; ".join(problem.hint for problem in error.problems if problem.hint) or "mend what is named"
     if finding.check is Check.VAULT_FAILED and isinstance(error, PortError):
         return of_vault(error, "").cure
     if isinstance(error, Denied) and not finding.about.startswith("provider "):

@@ -9,10 +9,10 @@ from datetime import datetime
 
 from rotator.bootstrap import Reached, reach
 from rotator.cli import documents, exits, secret_input, words
-from rotator.cli.failures import cure_of, status_of
+from rotator.cli.failures import status_of, tell_trouble
 from rotator.cli.options import Options
 from rotator.cli.progress import Progress
-from rotator.cli.text import complain, paragraph
+from rotator.cli.text import paragraph
 from rotator.cli.times import both, rfc3339
 from rotator.errors import PortError
 from rotator.inventory.fleet import Fleet
@@ -55,7 +55,7 @@ def identify(options: Options) -> int:
     with options.progress() as progress:
         answer = asyncio.run(_identify(file, secret, progress))
     for trouble in answer.troubles:
-        complain(f"rotator: {trouble.what}: {trouble.error}\n  do:  {cure_of(trouble.error)}")
+        tell_trouble(trouble.what, trouble.error)
     options.emit(_document(answer), "\n".join(_lines(answer)))
     if answer.accepted and answer.identity.provider is not None and answer.lineages_known:
         return exits.FINE

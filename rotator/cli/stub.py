@@ -65,7 +65,7 @@ def _policy(name: str, provider: str, keys: Mapping[str, Discovery], now: dateti
     endless = sum(one.key.expires_at is None for one in keys.values())
     if endless:
         some = "1 of these never expires" if endless == 1 else f"{endless} of these never expire"
-        yield f"    # max_age: 365d    # {some}, and without it is never due"
+        yield f"    # max_age: 365d    # {some}: never due without it"
     yield "    keys:"
     for path, one in sorted(keys.items()):
         yield f'      {path}: "{one.key.key_id}"    # {_described(one, now)}'

@@ -61,7 +61,8 @@ class Check(StrEnum):
     LIST_PARTIAL = "list_partial"
     NEW_OWNER = "new_owner"
     SCOPES_LACKING = "scopes_lacking"
-    OTHERS_MANAGE = "others_manage"
+    ACCOUNT_SHARED = "account_shared"
+    MANAGEMENT_DUPLICATE = "management_duplicate"
     POLICY_FIT = "policy_fit"
     NOTHING_SELECTED = "nothing_selected"
     NEVER_DUE = "never_due"
@@ -165,23 +166,35 @@ def of_own_key(provider: str, own: OwnKey, listing: Listing, *, rotated: bool) -
             about=about,
             terms={"owner": owner, "others": len(others), "keys": len(listing.keys)},
         )
-    yield from _others_that_manage(about, listing)
+    yield from _beside(about, own, listing)
 
 
-def _others_that_manage(about: str, listing: Listing) -> Iterator[Finding]:
-    found = tuple(
-        f'{key.key_id} "{key.operator_comment}"'
-        for key in listing.keys
-        if key.key_id != listing.management_key_id
-        and not key.expired(listing.at)
-        and manages_keys(key.scopes)
-    )
-    if found and listing.management_key_id is not None:
+def _beside(about: str, own: OwnKey, listing: Listing) -> Iterator[Finding]:
+    """Yield what the keys beside our own say: that its account is somebody's, that it was replaced before."""
+    beside = [one for one in listing.keys if one.key_id != listing.management_key_id and one.mark is None]
+    ours = [
+        one for one in beside if one.member_id is not None and one.member_id == listing.management_member_id
+    ]
+    if ours:
         yield Finding(
-            check=Check.OTHERS_MANAGE,
+            check=Check.ACCOUNT_SHARED,
             grade=Grade.WARNING,
             about=about,
-            subjects=found,
+            terms={"owner": own.owner or "its account", "keys": len(ours)},
+        )
+    comment = own.key.operator_comment if own.key else ""
+    twins = tuple(
+        one.key_id
+        for one in beside
+        if one.operator_comment == comment and manages_keys(one.scopes) and not one.expired(listing.at)
+    )
+    if comment and twins:
+        yield Finding(
+            check=Check.MANAGEMENT_DUPLICATE,
+            grade=Grade.WARNING,
+            about=about,
+            subjects=twins,
+            terms={"comment": comment},
         )
 
 

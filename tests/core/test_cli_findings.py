@@ -39,6 +39,7 @@ TERMS = {
     "owner": "ops@example.com",
     "role": frozenset({"admin"}),
     "adopt": "watch",
+    "comment": "rotator itself",
     "reason": HoldReason.MATCHED_TWICE,
 }
 FILE = PolicyError((Problem(file="{env: X}", line=0, column=0, path="", what="not set", hint="set it"),))

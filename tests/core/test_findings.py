@@ -22,10 +22,25 @@ from rotator.plan.findings import (
     of_token,
 )
 from rotator.policy.policy import Adopt, Lifetime, Policy, Share
-from tests.support.builders import DAY, HOUR, LINEAGE, MANAGEMENT, MEMBER, MINUTE, NOW, POLICY, TICK, key
+from tests.support.builders import (
+    CURRENT,
+    DAY,
+    HOUR,
+    LINEAGE,
+    MANAGEMENT,
+    MEMBER,
+    MINUTE,
+    NOW,
+    POLICY,
+    TICK,
+    key,
+)
 
 OWNER = replace(key(MANAGEMENT, comment="rotator itself", lifetime=None), scopes=frozenset({"owner"}))
 OTHERS = replace(key("key-others"), member_id="somebody")
+TWIN = replace(OWNER, key_id="key-twin", member_id="somebody")
+MADE = CURRENT
+"""A key that rotator made."""
 BEST = OwnKey(key=OWNER, owner="ops@example.com", scopes=OWNER.scopes, owner_scopes=frozenset({"owner"}))
 
 
@@ -64,7 +79,7 @@ def test_the_root_token_is_told() -> None:
 
 
 def test_of_the_best_management_key_only_the_owner_of_new_keys_is_told() -> None:
-    (found,) = of_own_key("asr", BEST, listing(OWNER, OTHERS, key()), rotated=False)
+    (found,) = of_own_key("asr", BEST, listing(OWNER, OTHERS, MADE), rotated=False)
 
     assert (found.check, found.grade) == (Check.NEW_OWNER, Grade.OK)
     assert found.terms == {"owner": "ops@example.com", "others": 1, "keys": 3}
@@ -78,8 +93,8 @@ def test_of_the_best_management_key_only_the_owner_of_new_keys_is_told() -> None
         (replace(BEST, owner_scopes=frozenset({"usage:write"})), (OTHERS,), Check.MANAGEMENT_WEAK),
         (replace(BEST, owner_scopes=frozenset({"admin"})), (OTHERS,), Check.OWNER_NOT_OWNER),
         (replace(BEST, key=replace(OWNER, expires_at=NOW + 900 * DAY)), (OTHERS,), Check.MANAGEMENT_EXPIRES),
-        (BEST, (OTHERS, replace(key("key-2"), scopes=frozenset({"keys:write"}))), Check.OTHERS_MANAGE),
-        (BEST, (OTHERS, replace(key("key-2"), scopes=frozenset({"owner"}))), Check.OTHERS_MANAGE),
+        (BEST, (OTHERS, TWIN), Check.MANAGEMENT_DUPLICATE),
+        (BEST, (OTHERS, key("key-2")), Check.ACCOUNT_SHARED),
     ],
 )
 def test_what_is_less_than_best_is_told(own: OwnKey, keys: tuple[Key, ...], told: Check) -> None:
@@ -92,13 +107,18 @@ def test_what_is_less_than_best_is_told(own: OwnKey, keys: tuple[Key, ...], told
         (replace(BEST, owner_scopes=None, scopes=None), (OTHERS,), Check.MANAGEMENT_WEAK),
         (replace(BEST, owner_scopes=None), (OTHERS,), Check.OWNER_NOT_OWNER),
         (replace(BEST, owner_scopes=frozenset({"admin"})), (OWNER,), Check.OWNER_NOT_OWNER),
-        (BEST, (OWNER, OTHERS), Check.OTHERS_MANAGE),
-        (BEST, (OTHERS, replace(key("key-2"), scopes=frozenset({"member"}))), Check.OTHERS_MANAGE),
+        (BEST, (OWNER, OTHERS, MADE), Check.MANAGEMENT_DUPLICATE),
+        (BEST, (OWNER, OTHERS, MADE), Check.ACCOUNT_SHARED),
+        (BEST, (replace(key("key-2"), member_id=None),), Check.ACCOUNT_SHARED),
+        (BEST, (OTHERS, replace(TWIN, comment="console")), Check.MANAGEMENT_DUPLICATE),
+        (BEST, (OTHERS, replace(TWIN, scopes=frozenset({"member"}))), Check.MANAGEMENT_DUPLICATE),
+        (BEST, (OTHERS, replace(TWIN, expires_at=NOW)), Check.MANAGEMENT_DUPLICATE),
         (
-            BEST,
-            (OTHERS, replace(key("key-2", age=100 * DAY), scopes=frozenset({"owner"}))),
-            Check.OTHERS_MANAGE,
+            replace(BEST, key=replace(OWNER, comment="")),
+            (replace(TWIN, comment=""),),
+            Check.MANAGEMENT_DUPLICATE,
         ),
+        (replace(BEST, key=None), (TWIN,), Check.MANAGEMENT_DUPLICATE),
     ],
 )
 def test_what_is_not_known_or_does_no_harm_is_not_told(
@@ -118,7 +138,6 @@ def test_a_provider_that_does_not_say_which_key_is_ours() -> None:
     found = checks(of_own_key("asr", own, listing(OTHERS, OWNER, names=None), rotated=False))
 
     assert Check.MANAGEMENT_UNNAMED in found
-    assert Check.OTHERS_MANAGE not in found
 
 
 def used(

@@ -31,17 +31,15 @@ def names(ran: Ran, *grades: str) -> set[str]:
     return {one["check"] for one in ran.document["findings"] if one["grade"] in grades}
 
 
-async def whole(desk: Desk) -> None:
-    """Let another account have a key, so that the list is seen to be whole."""
-    desk.world.add_key(
-        desk.project_id, member_id=desk.world.add_member(desk.project_id), comment="somebody's"
-    )
-    desk.write(POLICIES.replace('comment: "*"', "comment: voice*"))
+def of_another(desk: Desk) -> str:
+    """Let all keys but the management key be of another account; return the one that the management key is of."""
+    ours, desk.owner_id = desk.owner_id, desk.world.add_member(desk.project_id)
+    desk.key("voice")
+    return ours
 
 
 async def test_in_the_first_hour_all_is_fine_and_nothing_is_touched(desk: Desk) -> None:
-    await whole(desk)
-    desk.key("voice")
+    of_another(desk)
     before = desk.versions()
     ran, shown = await desk.json("check"), await desk.run("check")
 
@@ -326,27 +324,36 @@ async def test_a_management_key_that_will_not_do_for_ever(desk: Desk) -> None:
         "new keys will belong to ops@example.com, and end if that account is removed; 2 keys belong to other "
         "accounts now"
     )
-    assert "rotator itself" in of(ran, "others_manage")["what"]
+    assert "ops@example.com" in of(ran, "owner_not_owner")["what"]
+
+
+async def test_a_management_key_of_a_person_and_one_that_was_replaced(desk: Desk) -> None:
+    desk.owner_id = of_another(desk)
+    desk.key("of the same person")
+    left = desk.key("rotator itself", scopes=("owner",))
+    ran = await desk.json("check")
+
+    assert ran.status == 0
+    assert "has 2 keys of its own besides" in of(ran, "account_shared")["what"]
+    assert of(ran, "management_duplicate")["subjects"] == [left.key_id]
 
 
 async def test_a_list_that_shows_only_our_own_keys(desk: Desk) -> None:
-    await whole(desk)
-    desk.world.set_role(desk.owner_id, Role.MEMBER)
+    desk.world.set_role(of_another(desk), Role.MEMBER)
     ran = await desk.json("check")
 
     assert of(ran, "list_partial")["grade"] == "warning"
 
 
 async def test_an_account_that_is_no_owner_may_not_delete_keys_of_others(desk: Desk) -> None:
-    await whole(desk)
-    desk.world.set_role(desk.owner_id, Role.ADMIN)
+    desk.world.set_role(of_another(desk), Role.ADMIN)
     ran = await desk.json("check")
 
     assert of(ran, "owner_not_owner")["what"].endswith("is no owner there but admin")
 
 
 async def test_a_provider_that_does_not_say_which_key_is_ours(desk: Desk) -> None:
-    await whole(desk)
+    of_another(desk)
     desk.world.quirks = Quirks(self_check_says_id=False)
     ran = await desk.json("check")
 
