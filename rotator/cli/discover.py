@@ -132,12 +132,17 @@ def _counts(provider: str, found: Discovered) -> str:
 def _row(one: Discovery, findings: Findings) -> tuple[str, ...]:
     key, now = one.key, findings.now
     expires = "never" if key.expires_at is None else relative(key.expires_at, now)
-    notes = [f'"{key.operator_comment}"' if key.operator_comment else "(no comment)", *_notes(one, findings)]
-    return (key.key_id, relative(key.created_at, now), expires, "\n".join(notes))
+    comment = f'"{key.operator_comment}"' if key.operator_comment else "(no comment)"
+    return (
+        key.key_id,
+        relative(key.created_at, now),
+        expires,
+        f"{comment}\n{'; '.join(_notes(one, findings))}",
+    )
 
 
 def _notes(one: Discovery, findings: Findings) -> Iterator[str]:
-    """Yield what matters about a key, a line each."""
+    """Yield what matters about a key."""
     yield _standing(one, lineages_known=findings.lineages_known)
     if one.expired:
         return

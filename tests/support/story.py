@@ -103,9 +103,14 @@ class Story:
             yield from (key for key in project.keys if not kinds or key.made.kind in kinds)
 
     def mend(self, name: str) -> Minted:
-        """Give a project a management key as it should be, and return it."""
+        """Give a project a management key as it should be, an owning service account's, and return it."""
         project = self.projects[name]
-        project.management = _management_key(self.world, project.project_id, project.members["rotator"])
+        account = self.world.add_member(
+            project.project_id, role=Role.OWNER, email="rotator-service@example.com"
+        )
+        project.management = _management_key(
+            self.world, project.project_id, account, comment="rotator, of the service account"
+        )
         return project.management
 
 
@@ -156,6 +161,7 @@ def _management_key(
     project_id: str,
     member_id: str,
     *,
+    comment: str = "rotator itself",
     scopes: tuple[str, ...] = ("owner",),
     expires_in: timedelta | None = None,
 ) -> Minted:
@@ -163,7 +169,7 @@ def _management_key(
     return world.add_key(
         project_id,
         member_id=member_id,
-        comment="rotator itself",
+        comment=comment,
         scopes=scopes,
         created_at=now - DAY,
         expires_at=None if expires_in is None else now + expires_in,
