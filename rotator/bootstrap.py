@@ -38,6 +38,10 @@ CONTROL_LOOKS = 25
 """So often, after such a pause each, a control record that must be there is looked for: a standby lags behind."""
 
 
+VAULT = "Vault"
+JOURNAL = "the journal"
+"""What a trouble of `Reached` is about, besides `provider NAME`."""
+
 Progress = Callable[[str, int, int], None]
 """Is told of long work while it goes on: what it is, how much of it is done, and how much there is."""
 
@@ -180,7 +184,7 @@ async def reach(file: PolicyFile, *, progress: Progress = _untold) -> AsyncItera
             vault = _vault_ports(file, client, clock)
             journal_id = await _journal_id(vault.journal, file.instance, clock, found=False)
         except (PolicyError, PortError) as error:
-            troubles.append(Trouble(what="Vault" if vault is None else "the journal", error=error))
+            troubles.append(Trouble(what=VAULT if vault is None else JOURNAL, error=error))
         providers = {}
         for settings in file.providers:
             try:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import click
 
-from rotator.bootstrap import Reached, reach, vault_namespace
+from rotator.bootstrap import JOURNAL, Reached, reach, vault_namespace
 from rotator.cli import documents, exits, stub, words
 from rotator.cli.failures import status_of, tell_trouble
 from rotator.cli.options import Options
@@ -93,7 +93,7 @@ async def _records(reached: Reached, troubles: list[Trouble]) -> Records | None:
     try:
         records = await read_records(reached.vault.journal)
     except PortError as error:
-        troubles.append(Trouble(what="the journal", error=error))
+        troubles.append(Trouble(what=JOURNAL, error=error))
         return None
     troubles += records.troubles
     return records

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from rotator.bootstrap import Reached, reach
+from rotator.bootstrap import JOURNAL, Reached, reach
 from rotator.cli import documents, exits, secret_input, words
 from rotator.cli.failures import status_of, tell_trouble
 from rotator.cli.options import Options
@@ -89,7 +89,7 @@ async def _look(reached: Reached, troubles: list[Trouble]) -> tuple[Fleet | None
         try:
             fleet = await connection.survey()
         except PortError as error:
-            troubles.append(Trouble(what="the journal", error=error))
+            troubles.append(Trouble(what=JOURNAL, error=error))
         else:
             troubles += fleet.troubles
             return fleet, dict(fleet.listings)

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
-from rotator.bootstrap import Connected, Reached, VaultPorts, reach
+from rotator.bootstrap import JOURNAL, VAULT, Connected, Reached, VaultPorts, reach
 from rotator.cli.lines import Line
 from rotator.cli.look import lines_of
 from rotator.cli.progress import Progress
@@ -16,6 +16,7 @@ from rotator.inventory.fleet import Fleet
 from rotator.inventory.listings import list_all
 from rotator.inventory.preflight import failed
 from rotator.model.key import Listing
+from rotator.model.reason import HoldReason
 from rotator.plan.actions import Hold
 from rotator.plan.findings import Check, Finding, Grade
 from rotator.policy.settings import PolicyFile, VaultReference
@@ -54,7 +55,7 @@ async def _vault(reached: Reached) -> tuple[Mounts | None, list[Finding]]:
     file = reached.file
     if reached.vault is None:
         return None, [
-            failed(Check.VAULT_FAILED, one.what, one.error) for one in reached.troubles if one.what == "Vault"
+            failed(Check.VAULT_FAILED, one.what, one.error) for one in reached.troubles if one.what == VAULT
         ]
     access = reached.vault.access
     named = [file.vault.journal_mount, *(policy.destination.mount for policy in file.policies)]
@@ -62,39 +63,32 @@ async def _vault(reached: Reached) -> tuple[Mounts | None, list[Finding]]:
     mounts, found = await preflight.look_at_vault(access, named, reached.clock.now())
     if mounts is None or file.vault.journal_mount not in mounts:
         return mounts, list(found)
-    place = _journal(file)
-    journal = await preflight.look_at_journal(access, place, mounts[file.vault.journal_mount])
+    journal = await preflight.look_at_journal(access, _journal(file), mounts[file.vault.journal_mount])
     return mounts, [*found, *journal]
 
 
 async def _fleet(reached: Reached, mounts: Mounts | None, found: list[Finding]) -> Fleet | None:
     """Return all lineages, None when the journal can't say which there are, and tell of the journal."""
-    file, about = reached.file, f"journal {_journal(reached.file)}"
+    about = f"journal {_journal(reached.file)}"
+    refusals = [one.error for one in reached.troubles if one.what == JOURNAL]
     connection = reached.connected()
-    error: PortError | None = None
-    fleet = None
     if connection is not None:
         try:
             fleet = await connection.survey()
-        except PortError as refused:
-            error = refused
-    else:
-        error = next(
-            (
-                one.error
-                for one in reached.troubles
-                if isinstance(one.error, PortError) and "journal" in one.what
-            ),
-            None,
-        )
-    if fleet is not None:
-        check = Check.JOURNAL_OURS if reached.journal_id else Check.JOURNAL_NONE
-        terms = {"records": len(fleet.records)}
-        found.append(Finding(check=check, grade=Grade.OK, about=about, terms=terms))
-        return fleet
-    told = any(one.check is Check.JOURNAL_RIGHTS for one in found) and isinstance(error, Denied)
-    if error is not None and mounts is not None and file.vault.journal_mount in mounts and not told:
-        found.append(failed(Check.JOURNAL_FAILED, about, error))
+        except PortError as error:
+            refusals.append(error)
+        else:
+            check = Check.JOURNAL_OURS if reached.journal_id else Check.JOURNAL_NONE
+            terms = {"records": len(fleet.records)}
+            found.append(Finding(check=check, grade=Grade.OK, about=about, terms=terms))
+            return fleet
+    told = {one.check for one in found}
+    if mounts is not None and reached.file.vault.journal_mount in mounts and Check.JOURNAL_FAILED not in told:
+        found += [
+            failed(Check.JOURNAL_FAILED, about, error)
+            for error in refusals
+            if not (isinstance(error, Denied) and Check.JOURNAL_RIGHTS in told)
+        ]
     return None
 
 
@@ -136,23 +130,23 @@ async def _lineages(
 
 def _held(lines: Iterable[Line]) -> Iterator[Finding]:
     """Yield the holds, those of one reason together, and what could not be looked at."""
-    held: dict[Hold, list[str]] = {}
+    held: dict[HoldReason, list[str]] = {}
     missing = []
     for line in lines:
         if line.error is not None:
             yield failed(Check.NOT_LOOKED_AT, f"lineage {line.lineage}", line.error)
         elif isinstance(line.decision, Hold):
             detail = f" ({line.decision.detail})" if line.decision.detail else ""
-            held.setdefault(Hold(line.decision.reason), []).append(f"{line.lineage}{detail}")
+            held.setdefault(line.decision.reason, []).append(f"{line.lineage}{detail}")
         elif line.missing_key_id is not None:
             missing.append(f"{line.missing_key_id} for {line.lineage}")
-    for hold, names in held.items():
+    for reason, names in held.items():
         yield Finding(
             check=Check.HELD,
             grade=Grade.PROBLEM,
             about="lineages",
             subjects=tuple(names),
-            terms={"reason": hold.reason},
+            terms={"reason": reason},
         )
     if missing:
         yield Finding(check=Check.KEY_MISSING, grade=Grade.PROBLEM, about="lineages", subjects=tuple(missing))
