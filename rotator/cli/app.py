@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from rotator import __version__
-from rotator.cli import looking
+from rotator.cli import looking, ordering
 from rotator.cli.options import Options
+from rotator.cli.sections import Sectioned
 
 if TYPE_CHECKING:
     from rotator.log import Form, Level
@@ -32,6 +33,7 @@ _EXIT_CODE = click.option(
 
 
 @click.group(
+    cls=Sectioned,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit: 0 fine; 1 something failed; 2 usage; 3 a person is needed; 75 not reachable, try again; 78 bad "
     "policy file.",
@@ -167,144 +169,6 @@ def status(options: Options, *, globs: tuple[str, ...], exit_code: bool) -> int:
     return found if exit_code else 0
 
 
-_LONGEST_REASON = 300
-
-
-def _reason(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
-    if len(text) > _LONGEST_REASON or not text.isprintable():
-        message = f"one line of at most {_LONGEST_REASON} visible characters"
-        raise click.BadParameter(message)
-    return text
-
-
-_WHY = click.option(
-    "--reason", "why", metavar="TEXT", default="", callback=_reason, help="Why, for the record and the log."
-)
-_YES = click.option("--yes", is_flag=True, help="Do not ask.")
-_SOME = click.argument("globs", metavar="LINEAGE-GLOB...", nargs=-1, required=True)
-
-
-def _order(options: Options, globs: tuple[str, ...], kind: str, why: str, *, yes: bool = True) -> int:
-    from rotator.cli import orders as command  # noqa: PLC0415 (loaded when it is called)
-    from rotator.model.order import OrderKind  # noqa: PLC0415 (pydantic is slow to load)
-
-    return command.order(options, globs, OrderKind(kind), why, yes=yes)
-
-
-@rotator.command()
-@_SOME
-@_WHY
-@click.pass_obj
-def adopt(options: Options, *, globs: tuple[str, ...], why: str) -> int:
-    """Take keys in, although their policy only watches: they are rotated when they are due."""
-    return _order(options, globs, "adopt", why)
-
-
-@rotator.command()
-@_SOME
-@_WHY
-@_YES
-@click.pass_obj
-def release(options: Options, *, globs: tuple[str, ...], why: str, yes: bool) -> int:
-    """Let keys from before rotator be deleted: their consumers read Vault now.
-
-    Shows when each was last used, and asks. The next sweep deletes them, once their overlap is over.
-    """
-    return _order(options, globs, "release", why, yes=yes)
-
-
-@rotator.command()
-@click.argument("lineage")
-@_WHY
-@click.pass_obj
-def accept(options: Options, *, lineage: str, why: str) -> int:
-    """Accept the rights that a new key got instead of those of the old one.
-
-    Ends a hold for `parity`: exactly these scopes and tags are what is wanted from now on.
-    """
-    return _order(options, (lineage,), "accept", why)
-
-
-@rotator.command()
-@_SOME
-@_WHY
-@_YES
-@click.pass_obj
-def forget(options: Options, *, globs: tuple[str, ...], why: str, yes: bool) -> int:
-    """Leave lineages alone from now on. Shows what stays alive, and asks.
-
-    Nothing is deleted, neither keys nor entries; `rotator adopt` takes a lineage in again as it was.
-    """
-    return _order(options, globs, "forget", why, yes=yes)
-
-
-@rotator.command()
-@_SOME
-@click.option(
-    "--emergency",
-    is_flag=True,
-    help="Delete all earlier keys as soon as the new ones are published: no overlap, no release, no pause.",
-)
-@_WHY
-@_YES
-@click.pass_obj
-def rotate(options: Options, *, globs: tuple[str, ...], emergency: bool, why: str, yes: bool) -> int:
-    """Replace keys now, and wait for it.
-
-    An order stands until it is carried out: if this command is interrupted, the next `rotator once` goes on.
-    """
-    return _order(options, globs, "emergency" if emergency else "rotate", why, yes=yes)
-
-
-@rotator.command(name="import")
-@click.argument("lineage")
-@_WHY
-@click.pass_obj
-def import_(options: Options, *, lineage: str, why: str) -> int:
-    """Publish the secret of a lineage's key, given on standard input: `rotator import LINEAGE < secret`.
-
-    It is proven to be that very key's first. Consumers can then move to Vault before any rotation.
-    """
-    from rotator.cli import handed_over as command  # noqa: PLC0415 (loaded when it is called)
-
-    return command.hand_over(options, lineage, why)
-
-
-@rotator.command()
-@click.argument("globs", metavar="[LINEAGE-GLOB]...", nargs=-1)
-@_WHY
-@click.pass_obj
-def pause(options: Options, *, globs: tuple[str, ...], why: str) -> int:
-    """Act on nothing that matches, until `rotator resume`. All lineages without a glob.
-
-    It is kept in Vault, and so counts for every rotator of this instance. An emergency goes on all the same.
-    """
-    from rotator.cli import pauses as command  # noqa: PLC0415 (loaded when it is called)
-
-    return command.pause(options, globs, why)
-
-
-@rotator.command()
-@click.argument("globs", metavar="[LINEAGE-GLOB]...", nargs=-1)
-@_WHY
-@click.pass_obj
-def resume(options: Options, *, globs: tuple[str, ...], why: str) -> int:
-    """End pauses, by the globs that they were given with; all of them without any."""
-    from rotator.cli import pauses as command  # noqa: PLC0415 (loaded when it is called)
-
-    return command.resume(options, globs, why)
-
-
-@rotator.command()
-@click.argument("lineage")
-@click.pass_obj
-def history(options: Options, *, lineage: str) -> int:
-    """Show what the record of a lineage remembers: rotations with their evidence, deletions, orders."""
-    from rotator.cli import history as command  # noqa: PLC0415 (loaded when it is called)
-
-    return command.history(options, lineage)
-
-
 @rotator.command()
 def schema() -> int:
     """Print the JSON Schema of the policy file, for editors and for checks of your own."""
@@ -321,5 +185,5 @@ def demo() -> int:
     return command.demo()
 
 
-for _command in looking.COMMANDS:
+for _command in (*looking.COMMANDS, *ordering.COMMANDS):
     rotator.add_command(_command)

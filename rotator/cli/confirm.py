@@ -19,5 +19,9 @@ def confirmed(question: str) -> None:
             cure="look at what is shown above, then write --yes",
             status=exits.USAGE,
         )
-    if not click.confirm(question, err=True):
+    try:
+        said = click.confirm(question, err=True)
+    except click.Abort:
+        said = False
+    if not said:
         raise Failure("nothing was ordered", why="the answer was no", cure="nothing; all is as it was")

@@ -13,6 +13,7 @@ from rotator.cli.lines import Line, Report, Unserved, time_left
 from rotator.cli.times import rfc3339
 from rotator.errors import RotatorError
 from rotator.inventory.fleet import Stray
+from rotator.inventory.records import Trouble
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.reconcile import Left
 
@@ -36,8 +37,13 @@ def of_report(report: Report) -> dict[str, object]:
         "idle": list(report.idle),
         "unserved": [_unserved(one) for one in report.unserved],
         "strays": [_stray(stray) for stray in report.strays],
-        "troubles": [{"what": trouble.what, **of_error(trouble.error)} for trouble in report.troubles],
+        "troubles": of_troubles(report.troubles),
     }
+
+
+def of_troubles(troubles: tuple[Trouble, ...]) -> list[dict[str, object]]:
+    """Return what kept part of the fleet from being looked at, as documents show it."""
+    return [{"what": trouble.what, **of_error(trouble.error)} for trouble in troubles]
 
 
 def _line(line: Line) -> dict[str, object]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from rotator import credentials
-from rotator.cli import exits, secret_input
-from rotator.cli.look import connected, tell_unmatched
-from rotator.cli.once import tell
+from rotator.cli import secret_input
+from rotator.cli.look import connected, find_one
+from rotator.cli.once import Stop, tell
 from rotator.cli.options import Options
-from rotator.cli.orders import Outcome, document_of, said
+from rotator.cli.orders import Answer, Outcome, Result
 from rotator.errors import RotatorError
 from rotator.model.order import OrderKind
 from rotator.model.secret import Secret
@@ -23,22 +23,20 @@ def hand_over(options: Options, lineage: str, why: str) -> int:
     secret = secret_input.read()
     ordered = Ordered(kind=OrderKind.IMPORT, who=credentials.person(), why=why)
     outcome = asyncio.run(_hand_over(options, lineage, secret, ordered))
-    if outcome is None:
-        return exits.USAGE
-    document = {"order": ordered.kind.value, "lineage": outcome.lineage, **document_of(outcome.answer)}
-    options.emit(document, f"{outcome.lineage}: {said(ordered.kind, outcome.answer)}")
-    return outcome.status
+    result = Result(ordered=ordered, outcomes=(outcome,))
+    options.emit(result.document, result.shown(stopped=False))
+    return result.status
 
 
-async def _hand_over(options: Options, lineage: str, secret: Secret, ordered: Ordered) -> Outcome | None:
+async def _hand_over(options: Options, lineage: str, secret: Secret, ordered: Ordered) -> Outcome:
+    stop = Stop()
     async with connected(options.load(), found_journal=True) as connection:
-        fleet = await connection.survey()
-        found = next((one for one in fleet.found if one.assignment.lineage.name == lineage), None)
-        if found is None:
-            tell_unmatched([lineage], [])
-            return None
-        ports = connection.ports(found.assignment.lineage, stopping=lambda: False, tell=tell)
+        found = await find_one(connection, lineage)
+        stop.listen()
+        ports = connection.ports(found.assignment.lineage, stopping=lambda: stop.asked, tell=tell)
+        answer: Answer
         try:
-            return Outcome(lineage=lineage, answer=await publish(secret, ordered, found.assignment, ports))
+            answer = await publish(secret, ordered, found.assignment, ports)
         except RotatorError as error:
-            return Outcome(lineage=lineage, answer=error)
+            answer = error
+        return Outcome(lineage=lineage, answer=answer)

@@ -6,7 +6,7 @@ import asyncio
 from datetime import datetime
 
 from rotator.cli import exits, words
-from rotator.cli.look import connected, tell_unmatched
+from rotator.cli.look import connected, find_one
 from rotator.cli.options import Options
 from rotator.cli.text import table
 from rotator.cli.times import absolute, rfc3339
@@ -20,10 +20,7 @@ Event = Rotated | Retired | Order
 def history(options: Options, lineage: str) -> int:
     """Show all that the record remembers, the newest last."""
     options.start_logging()
-    found, record = asyncio.run(_read(options, lineage))
-    if not found:
-        tell_unmatched([lineage], [])
-        return exits.USAGE
+    record = asyncio.run(_read(options, lineage))
     events = _events(record)
     options.emit(
         {
@@ -39,13 +36,10 @@ def history(options: Options, lineage: str) -> int:
     return exits.FINE
 
 
-async def _read(options: Options, lineage: str) -> tuple[bool, Record | None]:
+async def _read(options: Options, lineage: str) -> Record | None:
     async with connected(options.load(), found_journal=False) as connection:
-        fleet = await connection.survey()
-        found = next((one for one in fleet.found if one.assignment.lineage.name == lineage), None)
-        if found is None:
-            return False, None
-        return True, found.record.record if found.record else None
+        found = await find_one(connection, lineage)
+        return found.record.record if found.record else None
 
 
 def _events(record: Record | None) -> list[Event]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 import itertools
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from rotator.bootstrap import Connected, connect, vault_address
-from rotator.cli import failures
+from rotator.cli import exits, failures
 from rotator.cli.lines import Line, Report, strays_of
 from rotator.cli.progress import Progress
 from rotator.cli.text import complain
@@ -17,10 +18,13 @@ from rotator.daemon.sweep import named
 from rotator.errors import PortError, RotatorError
 from rotator.inventory.fleet import Fleet, Found
 from rotator.inventory.observe import observe
+from rotator.inventory.records import Trouble
 from rotator.plan.actions import Hold
 from rotator.plan.decide import decide
 from rotator.policy.settings import PolicyFile
 from rotator.reconcile import violation_of
+
+_ALL_NAMES = "`rotator status` shows all names"
 
 _LOOKS = 3
 """How often a lineage is looked at again while another process is at work on it."""
@@ -67,11 +71,52 @@ async def lines_of(
     return tuple(await asyncio.gather(*(one(found) for found in chosen)))
 
 
-def tell_unmatched(globs: Iterable[str], names: list[str]) -> None:
-    """Tell of globs that name nothing: most likely a slip of the keyboard."""
-    for glob in globs:
-        if not fnmatch.filter(names, glob):
-            complain(f"rotator: no lineage is named {glob}; `rotator status` shows all names")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The lineages that globs name, and what kept part of the fleet from being looked at."""
+
+    chosen: tuple[Found, ...]
+    troubles: tuple[Trouble, ...]
+
+
+async def find(connection: Connected, globs: tuple[str, ...]) -> Chosen:
+    """Return the lineages that a glob names. Raise Failure when there is none, or when that can't be told now."""
+    fleet = await connection.survey()
+    chosen = named(fleet, globs)
+    if not chosen:
+        raise _none(globs, fleet)
+    return Chosen(chosen=chosen, troubles=fleet.troubles)
+
+
+async def find_one(connection: Connected, lineage: str) -> Found:
+    """Return the lineage of exactly that name. Raise Failure as `find`."""
+    fleet = await connection.survey()
+    found = next((one for one in fleet.found if one.assignment.lineage.name == lineage), None)
+    if found is None:
+        raise _none((lineage,), fleet)
+    return found
+
+
+def _none(globs: tuple[str, ...], fleet: Fleet) -> failures.Failure:
+    what = f"no lineage is named {' or '.join(globs)}"
+    if not fleet.troubles:
+        return failures.Failure(
+            what, why="no policy and no record leads to one", cure=_ALL_NAMES, status=exits.USAGE
+        )
+    return failures.Failure(
+        f"{what}, as far as could be seen",
+        why="; ".join(f"{trouble.what}: {trouble.error}" for trouble in fleet.troubles),
+        cure="; ".join(dict.fromkeys(failures.cure_of(trouble.error) for trouble in fleet.troubles)),
+        status=exits.gravest({failures.status_of(trouble.error) for trouble in fleet.troubles}),
+    )
+
+
+def tell_unmatched(globs: Iterable[str], names: list[str]) -> tuple[str, ...]:
+    """Tell of globs that name nothing, most likely a slip of the keyboard, and return them."""
+    unmatched = tuple(glob for glob in globs if not any(fnmatchcase(name, glob) for name in names))
+    for glob in unmatched:
+        complain(f"rotator: no lineage is named {glob}; {_ALL_NAMES}")
+    return unmatched
 
 
 def report_of(fleet: Fleet, lines: Iterable[Line], connection: Connected) -> Report:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rotator import credentials
 from rotator.bootstrap import Connected
 from rotator.cli import documents, exits, failures, previews, show, words
 from rotator.cli.confirm import confirmed
-from rotator.cli.lines import Report
-from rotator.cli.look import connected, tell_unmatched
+from rotator.cli.lines import Line, Report, strays_of
+from rotator.cli.look import connected, find, tell_unmatched
 from rotator.cli.once import Stop, swept, tell
 from rotator.cli.options import Options
+from rotator.cli.previews import Preview
 from rotator.cli.text import complain, table
-from rotator.daemon.sweep import named
-from rotator.errors import RotatorError
+from rotator.errors import Rejected, RotatorError
 from rotator.inventory.fleet import Found
+from rotator.inventory.records import Trouble
 from rotator.model.order import OrderKind
+from rotator.model.reason import WaitReason
 from rotator.model.record import Record
-from rotator.plan.actions import Hold
+from rotator.plan import facts
+from rotator.plan.actions import Hold, Wait
 from rotator.reconcile import violation_of
 from rotator.rotation.orders import Declined, Ordered, give
 
@@ -28,6 +31,12 @@ _ASKED_ABOUT = frozenset({OrderKind.RELEASE, OrderKind.FORGET, OrderKind.EMERGEN
 
 _CARRIED_OUT = frozenset({OrderKind.ROTATE, OrderKind.EMERGENCY})
 """Orders that this process carries out at once, and waits for."""
+
+_AS_WISHED = frozenset({Declined.DONE, Declined.NO_ORIGINAL, Declined.REPLACED})
+"""Nothing was changed, for what was wished for is so already."""
+
+_ENDS_BY_ITSELF = frozenset({WaitReason.CLAIMED, WaitReason.SERVED_UNPROVEN, WaitReason.KEY_UNREADABLE})
+"""What an order that is not carried out waits for, without anybody doing anything."""
 
 Answer = Record | Declined | Hold | RotatorError
 
@@ -43,62 +52,118 @@ class Outcome:
     def status(self) -> int:
         """The exit status that it alone would give."""
         match self.answer:
-            case Record() | Declined.DONE:
+            case Record():
                 return exits.FINE
-            case Hold():
+            case Hold() | Declined.PAUSED:
                 return exits.PERSON_NEEDED
             case RotatorError():
                 return failures.status_of(self.answer)
             case _:
-                return exits.FAILED
+                return exits.FINE if self.answer in _AS_WISHED else exits.FAILED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of an order. `report` is of the sweep that carried it out; `unmatched` are globs that name nothing."""
+
+    ordered: Ordered
+    outcomes: tuple[Outcome, ...]
+    troubles: tuple[Trouble, ...] = ()
+    unmatched: tuple[str, ...] = ()
+    preview: Preview | None = None
+    report: Report | None = None
+
+    @property
+    def status(self) -> int:
+        """The exit status that all of it gives."""
+        statuses = {one.status for one in self.outcomes}
+        statuses |= {failures.status_of(trouble.error) for trouble in self.troubles}
+        if self.report is not None:
+            statuses |= {self.report.status, *(_status_of_standing(line) for line in self.report.lines)}
+        return exits.gravest(statuses | {exits.FAILED} if self.unmatched else statuses)
+
+    @property
+    def document(self) -> dict[str, object]:
+        """It as a document."""
+        return {
+            "order": self.ordered.kind.value,
+            "who": self.ordered.who,
+            "why": self.ordered.why,
+            "outcomes": [_document(one) for one in self.outcomes],
+            "unmatched": list(self.unmatched),
+            "troubles": documents.of_troubles(self.troubles),
+            "keys": self.preview.document if self.preview else None,
+            "report": documents.of_report(self.report) if self.report else None,
+        }
+
+    def shown(self, *, stopped: bool) -> str:
+        """Return it for people."""
+        kind = self.ordered.kind
+        if self.report is None:
+            parts = [_table(kind, self.outcomes), show.troubles(self.troubles)]
+        else:
+            refused = [one for one in self.outcomes if not isinstance(one.answer, Record)]
+            parts = [_table(kind, refused), show.once(self.report, stopped=stopped)]
+        return "\n\n".join(part for part in parts if part)
 
 
 def order(options: Options, globs: tuple[str, ...], kind: OrderKind, why: str, *, yes: bool) -> int:
     """Give one order to every lineage that a glob names, carry it out if that is meant, and show what became of it."""
     options.start_logging()
-    ordered = Ordered(kind=kind, who=credentials.person(), why=why)
     stop = Stop()
-    outcomes, report = asyncio.run(_order(options, globs, ordered, stop, yes=yes))
-    if not outcomes:
-        return exits.USAGE
-    shown = (
-        [_table(kind, outcomes)]
-        if report is None
-        else [_refusals(kind, outcomes), show.once(report, stopped=stop.asked)]
-    )
-    options.emit(_document(ordered, outcomes, report), "\n\n".join(part for part in shown if part))
-    statuses = {one.status for one in outcomes}
-    return exits.gravest(statuses | ({report.status} if report else set()))
+    ordered = Ordered(kind=kind, who=credentials.person(), why=why)
+    # An emergency does not wait for what a program may like to know.
+    looked_at = kind in _ASKED_ABOUT and (not yes or (options.as_json and kind is not OrderKind.EMERGENCY))
+    result = asyncio.run(_order(options, globs, ordered, stop, looked_at=looked_at, asks=not yes))
+    options.emit(result.document, result.shown(stopped=stop.asked))
+    return result.status
 
 
 async def _order(
-    options: Options, globs: tuple[str, ...], ordered: Ordered, stop: Stop, *, yes: bool
-) -> tuple[list[Outcome], Report | None]:
-    """Return what became of the order, nothing when no lineage is named. Raise Failure when it is called off."""
+    options: Options, globs: tuple[str, ...], ordered: Ordered, stop: Stop, *, looked_at: bool, asks: bool
+) -> Result:
+    """Return what became of the order. Raise Failure when no lineage is named, or when it is called off."""
     async with connected(options.load(), found_journal=True) as connection:
-        fleet = await connection.survey()
-        chosen = named(fleet, globs)
-        tell_unmatched(globs, [one.assignment.lineage.name for one in chosen])
-        if not chosen:
-            return [], None
-        if ordered.kind in _ASKED_ABOUT and not yes:
-            complain(await previews.preview(ordered.kind, chosen, connection))
-            confirmed(words.QUESTION[ordered.kind])
+        found = await find(connection, globs)
+        unmatched = tell_unmatched(globs, [one.assignment.lineage.name for one in found.chosen])
+        preview = None
+        if looked_at:
+            preview = await previews.preview(ordered.kind, found.chosen, connection)
+        if preview is not None and asks:
+            complain(str(preview))
+            await asyncio.to_thread(confirmed, words.QUESTION[ordered.kind])
         stop.listen()
         turns = asyncio.Semaphore(connection.file.runtime.concurrency)
-        outcomes = await asyncio.gather(*(_give(ordered, one, connection, turns) for one in chosen))
+        outcomes = await asyncio.gather(
+            *(_give(ordered, one, connection, stop, turns) for one in found.chosen)
+        )
         given = tuple(one.lineage for one in outcomes if isinstance(one.answer, Record))
-        if ordered.kind not in _CARRIED_OUT or not given:
-            return outcomes, None
-        return outcomes, await swept(connection, given, stop, limit=None)
+        report = None
+        if ordered.kind in _CARRIED_OUT and given:
+            report = _of_these(await swept(connection, given, stop, limit=None))
+        return Result(
+            ordered=ordered,
+            outcomes=tuple(outcomes),
+            troubles=found.troubles if report is None else (),
+            unmatched=unmatched,
+            preview=preview,
+            report=report,
+        )
 
 
-async def _give(ordered: Ordered, found: Found, connection: Connected, turns: asyncio.Semaphore) -> Outcome:
+def _of_these(report: Report) -> Report:
+    """Return the report without what does not concern the lineages that were chosen."""
+    return replace(report, excluded={}, idle=(), strays=strays_of(report.lines))
+
+
+async def _give(
+    ordered: Ordered, found: Found, connection: Connected, stop: Stop, turns: asyncio.Semaphore
+) -> Outcome:
     lineage = found.assignment.lineage
     answer: Answer
     async with turns:
         try:
-            ports = connection.ports(lineage, stopping=lambda: False, tell=tell)
+            ports = connection.ports(lineage, stopping=lambda: stop.asked, tell=tell)
             answer = await give(ordered, found.assignment, ports)
         except RotatorError as error:
             answer = error
@@ -107,48 +172,51 @@ async def _give(ordered: Ordered, found: Found, connection: Connected, turns: as
     return Outcome(lineage=lineage.name, answer=answer)
 
 
+def _status_of_standing(line: Line) -> int:
+    """Return the status of an order that was given and is not carried out, or not to its end."""
+    record = line.record
+    if record is None or (record.standing is None and not facts.emergency(record)):
+        return exits.FINE
+    waits = line.decision.reason if isinstance(line.decision, Wait) else None
+    return exits.PERSON_NEEDED if waits not in {None, *_ENDS_BY_ITSELF} else exits.TRY_AGAIN
+
+
 def said(kind: OrderKind, answer: Answer) -> str:
     """Return what became of an order, and what to do when it was not taken."""
     match answer:
         case Record():
             return words.GIVEN[kind]
         case Hold():
-            return f"held: {words.HOLD[answer.reason]}. To do: {words.CURE[answer.reason]}"
+            detail = f" ({answer.detail})" if answer.detail else ""
+            return f"held: {words.HOLD[answer.reason]}{detail}. To do: {words.CURE[answer.reason]}"
+        case Rejected() if kind is OrderKind.IMPORT and answer.operation == "import secret of key":
+            return f"refused: {answer}. To do: give the secret of that very key"
         case RotatorError():
             return f"failed: {answer}. To do: {failures.cure_of(answer)}"
         case _:
             return words.DECLINED[answer]
 
 
-def _table(kind: OrderKind, outcomes: list[Outcome]) -> str:
-    return table(("LINEAGE", kind.value.upper()), [(one.lineage, said(kind, one.answer)) for one in outcomes])
+def _table(kind: OrderKind, outcomes: tuple[Outcome, ...] | list[Outcome]) -> str:
+    rows = [(one.lineage, said(kind, one.answer)) for one in outcomes]
+    return table(("LINEAGE", kind.value.upper()), rows) if rows else ""
 
 
-def _refusals(kind: OrderKind, outcomes: list[Outcome]) -> str:
-    refused = [one for one in outcomes if not isinstance(one.answer, Record)]
-    return _table(kind, refused) if refused else ""
-
-
-def document_of(answer: Answer) -> dict[str, object]:
-    """Return what became of an order to one lineage, as documents show it."""
-    document: dict[str, object] = {"given": False, "declined": None, "hold": None, "error": None}
-    match answer:
+def _document(outcome: Outcome) -> dict[str, object]:
+    document: dict[str, object] = {
+        "lineage": outcome.lineage,
+        "given": False,
+        "declined": None,
+        "hold": None,
+        "error": None,
+    }
+    match outcome.answer:
         case Record():
             document["given"] = True
-        case Hold():
-            document["hold"] = {"reason": answer.reason.value, "detail": answer.detail or None}
-        case RotatorError():
-            document["error"] = documents.of_error(answer)
-        case _:
-            document["declined"] = answer.value
+        case Hold() as hold:
+            document["hold"] = {"reason": hold.reason.value, "detail": hold.detail or None}
+        case RotatorError() as error:
+            document["error"] = documents.of_error(error)
+        case declined:
+            document["declined"] = declined.value
     return document
-
-
-def _document(ordered: Ordered, outcomes: list[Outcome], report: Report | None) -> dict[str, object]:
-    return {
-        "order": ordered.kind.value,
-        "who": ordered.who,
-        "why": ordered.why,
-        "outcomes": [{"lineage": one.lineage, **document_of(one.answer)} for one in outcomes],
-        "report": documents.of_report(report) if report else None,
-    }

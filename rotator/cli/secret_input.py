@@ -28,7 +28,7 @@ def _secret(content: bytes) -> Secret | None:
     """Return the secret. None and no error: a UnicodeDecodeError carries what it failed on."""
     try:
         text = content.decode()
-        return Secret(text.removesuffix("\n").removesuffix("\r"))
+        return Secret(text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n"))
     except ValueError:
         return None
 
@@ -37,6 +37,6 @@ def _unusable(why: str) -> Failure:
     return Failure(
         "there is no secret to read",
         why=why,
-        cure="give it from a file that only you can read: `... < secret-file`",
+        cure="give it from a file that only you can read: `... < FILE`",
         status=exits.USAGE,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from rotator.cli import colours, words
@@ -9,6 +10,7 @@ from rotator.cli.failures import cure_of
 from rotator.cli.lines import Line, Phase, Report, Unserved
 from rotator.cli.text import paragraph, table
 from rotator.cli.times import absolute, both, relative
+from rotator.inventory.records import Trouble
 from rotator.model.key import Key
 from rotator.model.record import KnownKey
 from rotator.plan.actions import Adopt, Hold, Revoke, Rotate
@@ -117,7 +119,7 @@ def _besides(line: Line) -> list[str]:
     if line.phase is Phase.PAUSED and line.snapshot:
         said.append(f"pause {line.snapshot.paused}")
     if line.record is not None and line.record.standing is not None:
-        order = line.record.standing.order
+        order = line.record.standing
         said.append(
             f"{order.kind} ordered by {order.who} {relative(order.at, line.now)}: {order.why}".rstrip(": ")
         )
@@ -156,17 +158,23 @@ def _asides(report: Report) -> list[str]:
         f"{one.key.key_id} at {one.provider}, made for {one.lineage}: " + _end_of(one)
         for one in report.unserved
     ]
-    troubles = [f"{t.what}: {t.error}. To do: {cure_of(t.error)}" for t in report.troubles]
     for title, items in (
         ("Held, a person is needed:", held),
         ("Named under `keys:`, but not there:", missing),
         ("Keys of ours that work and that nobody serves:", unserved),
         ("Strays, keys with our mark that no record leads to (never touched):", strays),
-        ("Not looked at:", troubles),
     ):
-        if items:
-            sections.append("\n".join([title, *(paragraph(item, indent="  ") for item in items)]))
-    return sections
+        sections.append(_section(title, items))
+    return [*sections, troubles(report.troubles)]
+
+
+def troubles(some: Sequence[Trouble]) -> str:
+    """Return what kept part of the fleet from being looked at, and what can be done about it."""
+    return _section("Not looked at:", [f"{t.what}: {t.error}. To do: {cure_of(t.error)}" for t in some])
+
+
+def _section(title: str, items: Sequence[str]) -> str:
+    return "\n".join([title, *(paragraph(item, indent="  ") for item in items)]) if items else ""
 
 
 def _excluded(report: Report) -> str:

@@ -155,14 +155,17 @@ GIVEN: Final[Mapping[OrderKind, str]] = {
 
 DECLINED: Final[Mapping[Declined, str]] = {
     Declined.DONE: "nothing to change: it is so already",
-    Declined.NO_RECORD: "nothing to change: it is not taken in yet; `rotator adopt` does that",
+    Declined.NO_RECORD: "refused: it is not taken in yet; `rotator adopt` does that",
+    Declined.NO_POLICY: "refused: no policy covers it, so that no terms are known; write one for it",
     Declined.NO_KEY: "refused: no key of the provider matches, or it is gone; look at `rotator status`",
     Declined.NO_ORIGINAL: "nothing to change: it has no key from before rotator",
     Declined.NOT_REPLACED: (
         "refused: the key from before rotator is still the one in use; `rotator rotate` replaces it first"
     ),
-    Declined.NOTHING_OFFERED: "nothing to change: it is not held for the rights of a new key",
+    Declined.NOTHING_OFFERED: "refused: it is not held for the rights of a new key, so there are none to accept",
     Declined.FORGOTTEN: "refused: it was forgotten by an order; `rotator adopt` takes it in again",
+    Declined.PAUSED: "refused: it is paused; `rotator resume` ends that",
+    Declined.REPLACED: "nothing to publish: that key was replaced, and Vault serves the one that replaced it",
 }
 """Why an order changes nothing, and what can be done."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 
 from rotator.errors import PortError, Rejected
 from rotator.inventory.assignment import Assignment
@@ -18,12 +17,12 @@ from rotator.inventory.listings import list_all
 from rotator.inventory.match import Project, Taken, covering, covers_moved, expected_lineage, taken_by
 from rotator.inventory.records import Records, Trouble, read_records
 from rotator.model.key import Key, Listing
-from rotator.model.order import Pause
+from rotator.model.order import Pause, pause_of
 from rotator.model.reason import HoldReason
 from rotator.model.record import Record
 from rotator.plan.facts import head
 from rotator.policy.match import Exclusion
-from rotator.policy.policy import Adopt, DestinationTemplate, Policy
+from rotator.policy.policy import NO_POLICY, Adopt, DestinationTemplate, Policy
 from rotator.policy.settings import PolicyFile
 from rotator.ports import Journal, Provider, RecordRead
 
@@ -278,8 +277,7 @@ def _without_clashes(found: list[Found]) -> list[Found]:
 
 def _paused(found: Found, pauses: tuple[Pause, ...]) -> Found:
     """Return the lineage with who paused it and why, if anybody did."""
-    name = found.assignment.lineage.name
-    said = next((f"{p.glob}, by {p.who}: {p.why}" for p in pauses if fnmatchcase(name, p.glob)), "")
+    said = pause_of(found.assignment.lineage.name, pauses)
     return replace(found, assignment=replace(found.assignment, paused=said)) if said else found
 
 
@@ -367,9 +365,9 @@ def _key_id(found: Found) -> str:
 def _uncovered(record: Record) -> Policy:
     """Return the policy of a lineage that no entry covers any more: it only watches, by the record's own terms."""
     return Policy(
-        name="(none)",
+        name=NO_POLICY,
         providers=(record.lineage.provider,),
         adopt=Adopt.WATCH,
         destination=DestinationTemplate(mount=record.lineage.mount, fields=record.fields),
-        fingerprint="(none)",
+        fingerprint=NO_POLICY,
     )

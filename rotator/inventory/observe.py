@@ -10,6 +10,7 @@ from rotator.errors import PortError, Rejected
 from rotator.inventory.assignment import Assignment
 from rotator.model.entry import Entry, Served, Verdict
 from rotator.model.key import ListedKey, Listing, is_rotation_id
+from rotator.model.order import pause_of
 from rotator.model.reason import HoldReason
 from rotator.model.secret import Secret
 from rotator.model.snapshot import Snapshot
@@ -33,12 +34,15 @@ async def observe(
     """Return one snapshot of the lineage, whole or not at all.
 
     `record` is given by a holder that has just written it, `listing` by a sweep that has just asked; else
-    both are read. The destination is read last but one and its secret tried last, so that a proof is as
+    both are read, and with the record what is paused. The destination is read last but one and its secret tried last, so that a proof is as
     fresh as `seen_at` says. Raise what the ports raise; only an unreadable record is an answer (a hold).
     """
     lineage, clock = assignment.lineage, ports.clock
     fleet_hold, fleet_hold_detail = assignment.fleet_hold, assignment.fleet_hold_detail
+    paused = assignment.paused
     if record is None:
+        control = await ports.journal.control()
+        paused = pause_of(lineage.name, control.pauses) if control else ""
         try:
             record = await ports.journal.read(lineage.record_name)
         except Rejected as error:
@@ -76,7 +80,7 @@ async def observe(
         currents_elsewhere=assignment.currents_elsewhere,
         fleet_hold=fleet_hold,
         fleet_hold_detail=fleet_hold_detail,
-        paused=assignment.paused,
+        paused=paused,
     )
 
 

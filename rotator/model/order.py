@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -49,6 +50,14 @@ class Pause:
     who: str
     why: str
     at: Instant
+
+
+def pause_of(lineage: str, pauses: tuple[Pause, ...]) -> str:
+    """Return which of `pauses` stops the lineage of that name, who gave it and why; "" when none does."""
+    found = next((one for one in pauses if fnmatchcase(lineage, one.glob)), None)
+    if found is None:
+        return ""
+    return f"{found.glob}, by {found.who}" + (f": {found.why}" if found.why else "")
 
 
 _PAUSES = TypeAdapter(tuple[Pause, ...])

@@ -109,7 +109,8 @@ class Previous:
     """A key that awaits revocation, with its terms as they were at the publish.
 
     `superseded_at` is the confirmed publish that began its overlap, on Vault's clock. `member_id` is the
-    account that owns the key: which lists prove that it is gone depends on it.
+    account that owns the key: which lists prove that it is gone depends on it. `at_once`: an emergency replaced it, so
+    that its overlap does not count.
     """
 
     key_id: str
@@ -117,6 +118,7 @@ class Previous:
     overlap: Span
     expires_at: Instant | None
     member_id: str | None = None
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,7 @@ class Original:
 
     `superseded_at` (Vault's clock) and `overlap` are None until our first publish. It is revoked when the
     overlap is over and, besides, `release_after` has passed since then, or somebody released it, or it has
-    expired; never otherwise.
+    expired; never otherwise. `at_once`: an emergency replaced it, so that none of this counts.
     """
 
     key: KnownKey
@@ -133,6 +135,7 @@ class Original:
     overlap: Span | None = None
     release_after: Span | None = None
     released_at: Instant | None = None
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,25 +210,14 @@ class Retired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """An order to rotate that is not carried out yet. It outlives the process that took it.
-
-    `published_at` (Vault's clock) is when an emergency's replacement was published. What remains of it then is that
-    all earlier keys go.
-    """
-
-    order: Order
-    published_at: Instant | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """All that is remembered of one lineage. Rotating and deleting fail, and are tried again, each on its own.
 
     `first_key_id` is the key that the lineage began with: policies name lineages, and paths are made, by it.
     `adopted_at` (the provider's clock) is when it was taken in, `by_order` whether a person did, so that a policy that
-    only watches does not count. `accepted` are the rights that a person accepted for the next key. `forgotten`: a
-    person told us to leave it alone; what was remembered is kept, and nothing is done by it.
+    only watches does not count. `accepted` are the rights that a person accepted for the next key. `standing` is an
+    order to rotate whose new key is not published yet; it outlives the process that took it. `forgotten`: a person told
+    us to leave it alone; what was remembered is kept, and nothing is done by it.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -246,7 +238,7 @@ class Record:
     by_order: bool = False
     forgotten: bool = False
     accepted: Rights | None = None
-    standing: Standing | None = None
+    standing: Order | None = None
     history: tuple[Rotated, ...] = ()
     retired: tuple[Retired, ...] = ()
     orders: tuple[Order, ...] = ()

@@ -12,6 +12,10 @@ from rotator.model.record import Rotated
 class Step(StrEnum):
     """What has just happened to a lineage."""
 
+    ORDERED = "ordered"
+    """A person's order is in the journal."""
+    WAITING = "waiting"
+    """An order waits until another process has ended its work."""
     ADOPTED = "adopted"
     INTENT = "intent"
     """The intent is in the journal; nothing was created yet."""

@@ -14,9 +14,10 @@ from datetime import datetime, timedelta
 from rotator.model.entry import EntryState, Verdict
 from rotator.model.key import Key, Unreadable
 from rotator.model.order import OrderKind
-from rotator.model.record import Attempt, KnownKey, Original, Previous, Record
+from rotator.model.reason import RotateReason
+from rotator.model.record import Attempt, KnownKey, Record
 from rotator.model.snapshot import Snapshot
-from rotator.policy.policy import Adopt, Policy
+from rotator.policy.policy import NO_POLICY, Adopt, Policy
 from rotator.policy.schedule import MADE_WITHIN
 
 CREATED_BEFORE_INTENT = timedelta(minutes=1)
@@ -112,33 +113,35 @@ def head(record: Record) -> KnownKey | None:
     return record.originals[-1].key if record.originals else None
 
 
+def ordered(record: Record) -> RotateReason | None:
+    """Return why a person wants a new key now, None when nobody does."""
+    if record.standing is None:
+        return None
+    return RotateReason.EMERGENCY if record.standing.kind is OrderKind.EMERGENCY else RotateReason.ORDERED
+
+
 def emergency(record: Record | None) -> bool:
-    """Return whether a person ordered an emergency that is not over."""
-    return (
-        record is not None
-        and record.standing is not None
-        and record.standing.order.kind is OrderKind.EMERGENCY
-    )
+    """Return whether a person ordered an emergency that is not over: no new key yet, or an old one is left."""
+    if record is None:
+        return False
+    left = any(p.at_once for p in record.previous) or any(o.at_once for o in record.originals)
+    return left or ordered(record) is RotateReason.EMERGENCY
 
 
-def ends_at_once(record: Record | None, terms: Previous | Original) -> bool:
-    """Return whether a key is one of those that an emergency replaced: no overlap and no gate counts for it."""
-    published_at = (
-        record.standing.published_at if record is not None and record.standing is not None else None
-    )
-    return (
-        published_at is not None and terms.superseded_at is not None and terms.superseded_at <= published_at
-    )
+def replaced_before(record: Record) -> bool:
+    """Return whether we ever replaced a key of this lineage. An import replaces none."""
+    return any(rotated.reason is not RotateReason.IMPORTED for rotated in record.history)
 
 
 def first_pass(record: Record) -> datetime | None:
     """Return when the key in use was taken in, on the provider's clock, None once it was replaced."""
-    return None if record.history else record.adopted_at
+    return None if replaced_before(record) else record.adopted_at
 
 
 def watched(policy: Policy, record: Record | None) -> bool:
-    """Return whether the policy only watches, and no person ordered otherwise."""
-    return policy.adopt is Adopt.WATCH and not (record is not None and record.by_order)
+    """Return whether the policy only watches, and no person ordered otherwise while there was a policy."""
+    taken_in = record is not None and record.by_order and policy.name != NO_POLICY
+    return policy.adopt is Adopt.WATCH and not taken_in
 
 
 def serves_current(snapshot: Snapshot) -> bool:

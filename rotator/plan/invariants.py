@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from rotator.model.record import Original, Previous
 from rotator.model.snapshot import Snapshot
-from rotator.plan import facts
 from rotator.plan.facts import clocks_agree, serves_current
 
 PROOF_LASTS = timedelta(seconds=5)
@@ -73,7 +72,7 @@ def _not_proven(snapshot: Snapshot, now: datetime) -> Obstacle | None:
 
 def _not_yet(terms: Previous | Original, snapshot: Snapshot, now: datetime) -> Obstacle | None:
     """Return which of its own terms the key has not met."""
-    if facts.ends_at_once(snapshot.record, terms):
+    if terms.at_once:
         return None
     ends = overlap_ends(terms)
     if ends is None or snapshot.on_vault_clock(now) < ends:

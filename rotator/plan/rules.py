@@ -64,7 +64,7 @@ def forgotten(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | N
 
 
 def paused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
-    """Act on nothing that a person paused, save in an emergency."""
+    """Act on nothing that a person paused, save to bring an emergency to its end."""
     del policy, now
     stops = snapshot.paused and not facts.emergency(snapshot.record)
     return Wait(WaitReason.PAUSED, None) if stops else None
@@ -221,12 +221,14 @@ def served_refused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisio
     replaced = facts.head(record)
     if snapshot.served.verdict is not Verdict.REFUSED or replaced is None:
         return None
-    if facts.watched(policy, record):
+    reason = facts.ordered(record) or RotateReason.SERVED_KEY_REFUSED
+    if facts.watched(policy, record) and reason is RotateReason.SERVED_KEY_REFUSED:
         return Hold(HoldReason.SERVED_REFUSED)
+    if _paused_for(reason, snapshot):
+        return Wait(WaitReason.PAUSED, None)
     minting = _minting_hold(policy, snapshot, now)
     if minting is not None:
         return minting
-    reason = _ordered(record) or RotateReason.SERVED_KEY_REFUSED
     failure = _standing(policy, record.rotate_failure)
     if failure is not None and failure.tried is reason and failure.next_try_at > now:
         return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
@@ -268,14 +270,14 @@ def revoke(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
     found = [
         Revoke(key_id, _revoke_reason(terms, snapshot, now))
         for key_id, terms in ends
-        if may_revoke(snapshot, key_id, now) is None
+        if may_revoke(snapshot, key_id, now) is None and (terms.at_once or not snapshot.paused)
     ]
     failures = 0 if failure is None else failure.count
     return found[failures % len(found)] if found else None
 
 
 def _revoke_reason(terms: Previous | Original, snapshot: Snapshot, now: datetime) -> RevokeReason:
-    if facts.ends_at_once(snapshot.record, terms):
+    if terms.at_once:
         return RevokeReason.EMERGENCY
     if isinstance(terms, Previous):
         return RevokeReason.OVERLAP_ENDED
@@ -306,11 +308,11 @@ def rotate_when_due(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisi
     """Replace the key in use when it is due, unless the last try failed a moment ago."""
     record = _record(snapshot)
     key = facts.head(record)
-    ordered = _ordered(record)
+    ordered = facts.ordered(record)
     if key is None or (facts.watched(policy, record) and ordered is None):
         return None
     reason = ordered or _due_reason(policy, snapshot, now)
-    if reason is None:
+    if reason is None or _paused_for(reason, snapshot):
         return None
     minting = _minting_hold(policy, snapshot, now)
     if minting is not None:
@@ -334,6 +336,11 @@ def wait(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision:
     stopped = _stopped(snapshot, now)
     if stopped is not None:
         return Wait(stopped, now + LOOK_AGAIN)
+    failure = _standing(policy, record.revoke_failure)
+    if failure is not None and facts.emergency(record):
+        return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
+    if snapshot.paused:
+        return Wait(WaitReason.PAUSED, None)
     next_due = _next_due(policy, snapshot)
     if record.previous:
         ends = [end for p in record.previous if (end := overlap_ends(p)) is not None]
@@ -380,13 +387,6 @@ def _standing(policy: Policy, failure: Failure | None) -> Failure | None:
     return failure if failure and failure.policy_fingerprint == policy.fingerprint else None
 
 
-def _ordered(record: Record) -> RotateReason | None:
-    """Return why a person wants a new key now, None when nobody does or it was published already."""
-    if record.standing is None or record.standing.published_at is not None:
-        return None
-    return RotateReason.EMERGENCY if facts.emergency(record) else RotateReason.ORDERED
-
-
 def _unreadable(snapshot: Snapshot, key_id: str | None) -> bool:
     """Return whether a key is listed and can't be read."""
     return any(key.key_id == key_id for key in snapshot.unreadable)
@@ -413,6 +413,11 @@ def _recorded_hold(policy: Policy, snapshot: Snapshot) -> Hold | None:
     if hold is None or hold.policy_fingerprint != policy.fingerprint:
         return None
     return Hold(hold.reason, hold.detail)
+
+
+def _paused_for(reason: RotateReason, snapshot: Snapshot) -> bool:
+    """Return whether a pause stops what would be minted for this reason."""
+    return bool(snapshot.paused) and reason is not RotateReason.EMERGENCY
 
 
 def _minting_hold(policy: Policy, snapshot: Snapshot, now: datetime) -> Hold | None:
@@ -443,7 +448,7 @@ def _due_reason(policy: Policy, snapshot: Snapshot, now: datetime) -> RotateReas
     key = facts.head(record)
     if key is None:
         return None
-    if policy.adopt is AdoptMode.NOW and not record.history:
+    if policy.adopt is AdoptMode.NOW and not facts.replaced_before(record):
         return RotateReason.ADOPT_NOW
     next_due = _next_due(policy, snapshot)
     first = due(policy, snapshot.lineage.lineage_id, key, taken_in_at=facts.first_pass(record))

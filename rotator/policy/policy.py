@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from rotator.model.entry import FieldNames
 
+NO_POLICY = "(none)"
+"""The name of what stands in for the policy of a lineage that no entry covers any more. No entry can have it."""
+
 
 class Adopt(StrEnum):
     """What happens to a key that the policy matches and no record names yet."""

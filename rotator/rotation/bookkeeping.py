@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rotator.errors import InvariantViolation
 from rotator.model.key import Key
-from rotator.model.order import OrderKind
+from rotator.model.order import Order, OrderKind
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason
 from rotator.model.record import (
     HISTORY_KEPT,
@@ -22,10 +22,9 @@ from rotator.model.record import (
     Retired,
     Rights,
     Rotated,
-    Standing,
 )
 from rotator.model.snapshot import Snapshot
-from rotator.plan.facts import ends_at_once, head
+from rotator.plan.facts import head
 from rotator.policy.policy import OriginalTerms, Policy
 from rotator.policy.schedule import MADE_WITHIN, latest_safe_start, next_try
 
@@ -87,7 +86,8 @@ def published(
     """Return the record after a confirmed publish: `key` is current, and what it replaces awaits its end.
 
     `version` and `at` are the destination's, on Vault's clock; `proven_at` is when the provider accepted its secret, on
-    ours. The terms of what is replaced are copied, so that they outlive the policy entry.
+    ours. The terms of what is replaced are copied, so that they outlive the policy entry. In an emergency every earlier
+    key loses its terms.
     """
     replaced = record.current
     previous = record.previous
@@ -102,6 +102,11 @@ def published(
                 member_id=replaced.key.member_id,
             ),
         )
+    others = (o for o in record.originals if o.key.key_id != key.key_id)
+    originals = tuple(_superseded(original, at, attempt, policy) for original in others)
+    if attempt.reason is RotateReason.EMERGENCY:
+        previous = tuple(replace(one, at_once=True) for one in previous)
+        originals = tuple(replace(one, at_once=True) for one in originals)
     finished = Rotated(
         rotation_id=attempt.rotation_id,
         key_id=key.key_id,
@@ -115,51 +120,52 @@ def published(
         holder=holder,
         policy_fingerprint=policy.fingerprint,
     )
-    superseded = (o for o in record.originals if o.key.key_id != key.key_id)
-    return _without_done_emergency(
-        replace(
-            record,
-            current=Current(
-                key=KnownKey.seen(key, asked_scopes=attempt.asked_scopes),
-                rotation_id=attempt.rotation_id,
-                version=version,
-                published_at=at,
-            ),
-            previous=previous,
-            originals=tuple(_superseded(original, at, attempt, policy) for original in superseded),
-            rotate_failure=None,
-            hold=None,
-            accepted=None,
-            standing=_after_publish(record.standing, attempt, at),
-            history=(*record.history, finished)[-HISTORY_KEPT:],
-        )
+    has = Rights(scopes=key.scopes, tags=key.tags)
+    return replace(
+        record,
+        current=Current(
+            key=KnownKey.seen(key, asked_scopes=attempt.asked_scopes),
+            rotation_id=attempt.rotation_id,
+            version=version,
+            published_at=at,
+        ),
+        previous=previous,
+        originals=originals,
+        rotate_failure=None,
+        hold=None,
+        accepted=None if record.accepted == has else record.accepted,
+        standing=_still_standing(record.standing, attempt.reason),
+        history=(*record.history, finished)[-HISTORY_KEPT:],
     )
 
 
-def inherited(record: Record, key: Key, overlap: timedelta) -> Record:
-    """Return the record with an orphan among the previous keys; its overlap runs from the last publish."""
+def inherited(record: Record, key: Key, attempt: Attempt) -> Record:
+    """Return the record with an orphan among the previous keys; its overlap runs from the last publish.
+
+    It has none where that publish was an emergency's and the orphan is of an earlier attempt.
+    """
     if record.current is None:
         raise InvariantViolation("an orphan is inherited from a publish")
+    last = record.history[-1].reason if record.history else None
     orphan = Previous(
         key_id=key.key_id,
         superseded_at=record.current.published_at,
-        overlap=overlap,
+        overlap=attempt.overlap,
         expires_at=key.expires_at,
         member_id=key.member_id,
+        at_once=last is RotateReason.EMERGENCY and record.closed(attempt),
     )
     return replace(record, previous=(*record.previous, orphan))
 
 
 def gone(record: Record, retired: Retired) -> Record:
     """Return the record without a key that is gone from the provider, and with the evidence of its end."""
-    return _without_done_emergency(
-        replace(
-            record,
-            previous=tuple(p for p in record.previous if p.key_id != retired.key_id),
-            originals=tuple(o for o in record.originals if o.key.key_id != retired.key_id),
-            revoke_failure=None,
-            retired=(*record.retired, retired)[-HISTORY_KEPT:],
-        )
+    return replace(
+        record,
+        previous=tuple(p for p in record.previous if p.key_id != retired.key_id),
+        originals=tuple(o for o in record.originals if o.key.key_id != retired.key_id),
+        revoke_failure=None,
+        retired=(*record.retired, retired)[-HISTORY_KEPT:],
     )
 
 
@@ -174,7 +180,8 @@ def failed(
 ) -> Record:
     """Return the record after one more failure, with when to try next, at `not_before` or later.
 
-    Failures to rotate count together while they have one reason; failures to delete always do.
+    Failures to rotate count together while they have one reason; failures to delete always do. In an emergency the
+    time between tries does not grow.
     """
     deleting = isinstance(tried, RevokeReason)
     last = record.revoke_failure if deleting else record.rotate_failure
@@ -186,7 +193,7 @@ def failed(
     next_at = next_try(
         policy,
         record.lineage.lineage_id,
-        failures=count,
+        failures=1 if tried in (RotateReason.EMERGENCY, RevokeReason.EMERGENCY) else count,
         now=now,
         safe_until=latest_safe_start(policy, in_use.expires_at if in_use else None),
     )
@@ -237,21 +244,12 @@ def pruned(record: Record, provider_now: datetime, still_seen: frozenset[str]) -
     return replace(record, attempts=tuple(a for a in kept if a.rotation_id not in dropped))
 
 
-def _after_publish(standing: Standing | None, attempt: Attempt, at: datetime) -> Standing | None:
-    """Return what is left of an order to rotate: nothing but, in an emergency, that all earlier keys go."""
-    ordered = attempt.reason in (RotateReason.ORDERED, RotateReason.EMERGENCY)
-    if standing is None or not ordered:
-        return standing
-    return replace(standing, published_at=at) if standing.order.kind is OrderKind.EMERGENCY else None
-
-
-def _without_done_emergency(record: Record) -> Record:
-    """Return the record without an emergency that is over: the last earlier key is gone."""
-    if record.standing is None or record.standing.published_at is None:
-        return record
-    previous = any(ends_at_once(record, one) for one in record.previous)
-    originals = any(ends_at_once(record, one) for one in record.originals)
-    return record if previous or originals else replace(record, standing=None)
+def _still_standing(standing: Order | None, published: RotateReason) -> Order | None:
+    """Return the order to rotate that a publish for this reason leaves: an emergency needs a key of its own."""
+    if published is RotateReason.EMERGENCY:
+        return None
+    ordinary = standing is not None and standing.kind is OrderKind.ROTATE
+    return None if ordinary and published is RotateReason.ORDERED else standing
 
 
 def _superseded(original: Original, at: datetime, attempt: Attempt, policy: Policy) -> Original:

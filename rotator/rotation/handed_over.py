@@ -7,28 +7,39 @@ that rotates meanwhile wins or loses as always.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import suppress
+from datetime import datetime
 
-from rotator.errors import Ambiguous, Conflict, PortError, Rejected
+from rotator.errors import Ambiguous, Conflict, PortError, Rejected, Unavailable
 from rotator.inventory.assignment import Assignment
+from rotator.model.entry import Served, Verdict
 from rotator.model.key import Key
-from rotator.model.order import Order, OrderKind
+from rotator.model.order import Order
 from rotator.model.reason import HoldReason, RotateReason
 from rotator.model.record import Attempt, KnownKey, Record
 from rotator.model.secret import Secret
 from rotator.model.snapshot import Snapshot
 from rotator.plan import facts
-from rotator.plan.actions import Adopt, Finish, Hold
+from rotator.plan.actions import Adopt, Decision, Finish, Hold
 from rotator.plan.decide import decide
 from rotator.policy.schedule import remembered_until
 from rotator.ports import Ports
 from rotator.rotation import bookkeeping
 from rotator.rotation.claim import ClaimedRecord
 from rotator.rotation.mint import Candidate
-from rotator.rotation.orders import Declined, Ordered, free, noted, taken_in
+from rotator.rotation.orders import (
+    ASK_AGAIN_AFTER,
+    TRIES,
+    Declined,
+    Ordered,
+    free,
+    noted,
+    taken_in,
+    told_of,
+)
 from rotator.rotation.perform import perform
 from rotator.rotation.publish import publish
-from rotator.rotation.rotate import evidence_of
+from rotator.rotation.rotate import record_publish
 
 
 async def hand_over(
@@ -36,11 +47,26 @@ async def hand_over(
 ) -> Record | Declined | Hold:
     """Prove that `secret` is that of the lineage's key, publish it, and record that.
 
-    Return the record, or why there is nothing to publish: the destination holds this secret already (DONE), the key
-    was replaced already (so its successor is published), the lineage is held or forgotten. Raise Rejected when the
-    secret is not that of the key in use, else what the ports raise; after Ambiguous, the next look finishes it.
+    Return the record, or why there is nothing to publish. It waits until no other process works on the lineage, and
+    looks again when no clear answer came. Raise Rejected when the secret is not that of the key in use, else what the
+    ports raise.
     """
-    snapshot = await free(assignment, ports)
+    order: Order | None = None
+    error: Ambiguous | Conflict | None = None
+    for _ in range(TRIES):
+        snapshot = await free(assignment, ports)
+        order = order or ordered.at(snapshot)
+        try:
+            return await _hand_over(secret, order, assignment, snapshot, ports)
+        except (Ambiguous, Conflict) as unclear:
+            error = unclear
+            await ports.clock.sleep(ASK_AGAIN_AFTER)
+    raise error or Conflict("import into", assignment.lineage.name)
+
+
+async def _hand_over(
+    secret: Secret, order: Order, assignment: Assignment, snapshot: Snapshot, ports: Ports
+) -> Record | Declined | Hold:
     started = _started(assignment, snapshot)
     if not isinstance(started, Record):
         return started
@@ -48,96 +74,87 @@ async def hand_over(
     key = snapshot.key(known.key_id) if known else None
     if known is None or key is None:
         return Declined.NO_KEY
-    await _check(secret, key, ports)
+    proven_at = await _proven(secret, key, started, ports)
+    if proven_at is None:
+        return Declined.REPLACED
     if snapshot.entry.has_secret:
-        return await _already_there(assignment, snapshot, ports)
+        return await _already_there(order, key, started, assignment, snapshot, ports)
     if started.current is not None:
         return Hold(HoldReason.ENTRY_CHANGED, f"version {snapshot.entry.version}")
-    order = Order(
-        kind=OrderKind.IMPORT,
-        who=ordered.who,
-        why=ordered.why,
-        at=snapshot.on_vault_clock(snapshot.seen_at),
-    )
-    return await _publish(secret, known, key, noted(started, order), snapshot, assignment, ports)
+    fields = started.fields
+    await ports.destinations.check_writable(snapshot.lineage, fields)
+    attempt = _attempt(known, assignment, snapshot, ports)
+    claimed = ClaimedRecord(ports, snapshot)
+    await claimed.write(bookkeeping.intended(noted(started, order), attempt))
+    ports.tell(told_of(order, assignment))
+    candidate = Candidate(attempt=attempt, key=key, secret=secret, proven_at=proven_at)
+    try:
+        confirmed = await publish(candidate, snapshot.lineage, fields, None, ports)
+    except PortError:
+        # The attempt stays: what was sent may yet be written, and is finished then.
+        with suppress(PortError):
+            await claimed.give_back(claimed.record)
+        raise
+    hold = await record_publish(candidate, confirmed, assignment.policy, claimed, ports)
+    return hold or claimed.record
 
 
 def _started(assignment: Assignment, snapshot: Snapshot) -> Record | Declined | Hold:
     """Return the record to begin from, or what stands in the way."""
     record = snapshot.record
+    if record is not None and record.forgotten:
+        return Declined.FORGOTTEN
+    if snapshot.paused:
+        return Declined.PAUSED
     if record is None:
         return taken_in(assignment, snapshot)
-    if record.forgotten:
-        return Declined.FORGOTTEN
-    decision = decide(assignment.policy, replace(snapshot, paused=""), snapshot.seen_at)
-    if isinstance(decision, Hold):
-        return decision
-    return record
+    decision = _decision(assignment, snapshot)
+    return decision if isinstance(decision, Hold) else record
 
 
-async def _check(secret: Secret, key: Key, ports: Ports) -> None:
-    """Raise Rejected unless the provider says that `secret` is the secret of `key`."""
+async def _proven(secret: Secret, key: Key, record: Record, ports: Ports) -> datetime | None:
+    """Return when the provider said that `secret` is the secret of `key`, None if it is that of one that `key` replaced.
+
+    Raise Rejected when it is anything else.
+    """
     proof = await ports.provider.prove(secret)
+    if proof.accepted and proof.key_id == key.key_id:
+        return ports.clock.now()
     if not proof.accepted:
-        raise Rejected(
-            "import secret of key", key.key_id, "the provider does not accept what was handed over"
-        )
-    if proof.key_id is None:
-        raise Rejected("import secret of key", key.key_id, "the provider does not say whose secret it is")
-    if proof.key_id != key.key_id:
-        raise Rejected(
-            "import secret of key", key.key_id, f"what was handed over is the secret of key {proof.key_id}"
-        )
+        why = "the provider does not accept what was handed over"
+    elif proof.key_id is None:
+        why = "the provider does not say whose secret was handed over"
+    elif record.current is not None and proof.key_id in record.known_key_ids():
+        return None
+    else:
+        why = f"what was handed over is the secret of key {proof.key_id}"
+    raise Rejected("import secret of key", key.key_id, why)
 
 
 async def _already_there(
-    assignment: Assignment, snapshot: Snapshot, ports: Ports
+    order: Order, key: Key, record: Record, assignment: Assignment, snapshot: Snapshot, ports: Ports
 ) -> Record | Declined | Hold:
-    """Take note of a secret that the destination holds: it is this very key's, or else nothing is touched."""
-    decision = decide(assignment.policy, replace(snapshot, paused=""), snapshot.seen_at)
+    """Take note of a secret that the destination holds already; it is never written over."""
+    decision = _decision(assignment, snapshot)
+    if isinstance(decision, Hold):
+        return decision
     if isinstance(decision, Adopt | Finish):
-        await perform(decision, assignment, snapshot, ports)
-    return decision if isinstance(decision, Hold) else Declined.DONE
+        held = await perform(decision, assignment, snapshot, ports)
+        if held is not None:
+            return held
+    if snapshot.served == Served(Verdict.ACCEPTED, key.key_id):
+        # By this very order, if its own publish was not answered.
+        return record if isinstance(decision, Finish) and order in record.orders else Declined.DONE
+    if isinstance(decision, Finish):
+        return Declined.REPLACED
+    raise Unavailable("import into", snapshot.lineage.name, "whose secret is there could not be learnt")
 
 
-async def _publish(
-    secret: Secret,
-    known: KnownKey,
-    key: Key,
-    record: Record,
-    snapshot: Snapshot,
-    assignment: Assignment,
-    ports: Ports,
-) -> Record:
-    fields, policy = record.fields, assignment.policy
-    await ports.destinations.check_writable(snapshot.lineage, fields)
-    attempt = _attempt(known, snapshot, assignment, ports)
-    claimed = ClaimedRecord(ports, snapshot)
-    await claimed.write(bookkeeping.intended(record, attempt))
-    candidate = Candidate(attempt=attempt, key=key, secret=secret, proven_at=ports.clock.now())
-    try:
-        confirmed = await publish(candidate, snapshot.lineage, fields, None, ports)
-    except (Ambiguous, Conflict):
-        raise
-    except PortError:
-        await claimed.give_back(bookkeeping.withdrawn(claimed.record, attempt.rotation_id))
-        raise
-    published = bookkeeping.published(
-        claimed.record,
-        attempt,
-        key,
-        policy,
-        version=confirmed.version,
-        at=confirmed.at,
-        proven_at=candidate.proven_at,
-        holder=ports.holder,
-    )
-    await claimed.give_back(published)
-    ports.tell(evidence_of(published))
-    return published
+def _decision(assignment: Assignment, snapshot: Snapshot) -> Decision:
+    return decide(assignment.policy, snapshot, snapshot.seen_at)
 
 
-def _attempt(known: KnownKey, snapshot: Snapshot, assignment: Assignment, ports: Ports) -> Attempt:
+def _attempt(known: KnownKey, assignment: Assignment, snapshot: Snapshot, ports: Ports) -> Attempt:
     intent_at = snapshot.on_provider_clock(ports.clock.now())
     return Attempt(
         rotation_id=ports.rotation_ids.new(),

@@ -6,22 +6,25 @@ that wrote it: the next look at the lineage acts by it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import assert_never
 
-from rotator.errors import Ambiguous, Conflict, Unavailable
+from rotator.errors import Ambiguous, Conflict, PortError, Unavailable
 from rotator.inventory.assignment import Assignment
 from rotator.inventory.observe import observe
 from rotator.model.order import Order, OrderKind
-from rotator.model.reason import HoldReason
-from rotator.model.record import HISTORY_KEPT, Record, Standing
+from rotator.model.reason import HoldReason, WaitReason
+from rotator.model.record import HISTORY_KEPT, Record
 from rotator.model.snapshot import Snapshot
+from rotator.model.told import Step, Told
 from rotator.plan import facts
-from rotator.plan.actions import Adopt, Hold
+from rotator.plan.actions import Adopt, Hold, Wait
 from rotator.plan.decide import decide
 from rotator.plan.rules import HOLDS_OF_MINTING
+from rotator.policy.policy import NO_POLICY
 from rotator.policy.policy import Adopt as AdoptMode
 from rotator.ports import Ports
 from rotator.rotation import bookkeeping
@@ -30,10 +33,14 @@ TRIES = 5
 """How often an order is decided anew because somebody else wrote meanwhile, or no answer came."""
 
 ASK_AGAIN_AFTER = timedelta(seconds=1)
-"""How long to wait before looking again whether another process has come to the end of its work."""
+"""How long to wait before looking again at what another process does."""
 
 PATIENCE = timedelta(minutes=5)
 """How long to wait at most until a lineage is free: a rotation takes less."""
+
+SHOWN_AFTER = timedelta(milliseconds=200)
+LOOKS = 25
+"""So often, after such a pause each, an order that was written is looked for: a standby lags behind."""
 
 
 class Declined(StrEnum):
@@ -43,6 +50,8 @@ class Declined(StrEnum):
     """It is so already."""
     NO_RECORD = "no_record"
     """The lineage is not taken in."""
+    NO_POLICY = "no_policy"
+    """No policy says by which terms it is to be rotated."""
     NO_KEY = "no_key"
     """No key of the provider matches, or the one that did is gone."""
     NO_ORIGINAL = "no_original"
@@ -53,6 +62,10 @@ class Declined(StrEnum):
     """The lineage is not held for the rights of a new key."""
     FORGOTTEN = "forgotten"
     """The lineage is to be left alone."""
+    PAUSED = "paused"
+    """The lineage is not to be acted on for now."""
+    REPLACED = "replaced"
+    """The key whose secret was handed over is not in use any more: Vault serves the one that replaced it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,64 +76,108 @@ class Ordered:
     who: str
     why: str
 
+    def at(self, snapshot: Snapshot) -> Order:
+        """Return the order as it is kept, given when `snapshot` was taken."""
+        return Order(kind=self.kind, who=self.who, why=self.why, at=snapshot.on_vault_clock(snapshot.seen_at))
+
 
 async def give(ordered: Ordered, assignment: Assignment, ports: Ports) -> Record | Declined | Hold:
     """Write an order into the record of one lineage; return the record, or why it changes nothing.
 
     It waits until no other process works on the lineage; an emergency does not: it takes the claim over. Raise what
-    the ports raise; Unavailable when the lineage does not come free.
+    the ports raise; Unavailable when the lineage does not come free, or when what is there can't be learnt now.
     """
     order: Order | None = None
     error: Ambiguous | Conflict | None = None
     for _ in range(TRIES):
         snapshot = await free(assignment, ports, at_once=ordered.kind is OrderKind.EMERGENCY)
-        if order is None:
-            at = snapshot.on_vault_clock(snapshot.seen_at)
-            order = Order(kind=ordered.kind, who=ordered.who, why=ordered.why, at=at)
+        order = order or ordered.at(snapshot)
         if snapshot.record is not None and order in snapshot.record.orders:
+            ports.tell(told_of(order, assignment))
             return snapshot.record
         changed = _changed(order, assignment, snapshot)
         if not isinstance(changed, Record):
             return changed
+        record = noted(changed, order)
         try:
-            await ports.journal.write(noted(changed, order), base=snapshot.record_version)
+            version = await ports.journal.write(record, base=snapshot.record_version)
         except (Ambiguous, Conflict) as unclear:
             error = unclear
+            await ports.clock.sleep(ASK_AGAIN_AFTER)
             continue
-        return changed
+        ports.tell(told_of(order, assignment))
+        await _shown(version, assignment, ports)
+        return record
     raise error or Conflict("order", assignment.lineage.name)
 
 
 async def free(assignment: Assignment, ports: Ports, *, at_once: bool = False) -> Snapshot:
-    """Return a look at the lineage while no other process works on it. `at_once`: even if one does."""
+    """Return a look at the lineage while no other process works on it. `at_once`: even if one does.
+
+    Raise Unavailable when it does not come free, or when this process is asked to stop meanwhile.
+    """
     gives_up_at = ports.clock.monotonic() + PATIENCE.total_seconds()
+    lineage, told = assignment.lineage.name, False
     while True:
         snapshot = await observe(assignment, ports)
         claimed_until = facts.claimed_until(snapshot)
         claimed = claimed_until is not None and claimed_until > snapshot.on_vault_clock(ports.clock.now())
         if at_once or not claimed:
             return snapshot
-        if ports.clock.monotonic() >= gives_up_at:
-            raise Unavailable("order", assignment.lineage.name, "another process works on it all the time")
+        if ports.stopping() or ports.clock.monotonic() >= gives_up_at:
+            raise Unavailable("order", lineage, "another process works on it")
+        if not told:
+            ports.tell(Told(step=Step.WAITING, lineage=lineage, reason=WaitReason.CLAIMED.value))
+            told = True
         await ports.clock.sleep(ASK_AGAIN_AFTER)
 
 
 def noted(record: Record, order: Order) -> Record:
-    """Return the record with an order among those that it remembers, and without any claim."""
-    return replace(record, orders=(*record.orders, order)[-HISTORY_KEPT:], claim=None)
+    """Return the record with an order among those that it remembers, once, and without any claim."""
+    others = tuple(one for one in record.orders if one != order)
+    return replace(record, orders=(*others, order)[-HISTORY_KEPT:], claim=None)
+
+
+def told_of(order: Order, assignment: Assignment) -> Told:
+    """Return what is told of an order that was written."""
+    detail = f"by {order.who}" + (f": {order.why}" if order.why else "")
+    return Told(step=Step.ORDERED, lineage=assignment.lineage.name, reason=order.kind.value, detail=detail)
 
 
 def taken_in(assignment: Assignment, snapshot: Snapshot) -> Record | Declined | Hold:
-    """Return the record of a lineage that had none, as adopting its key makes it; or why that can't be."""
+    """Return the record of a lineage that had none, as adopting its key makes it; or why that can't be.
+
+    Raise Unavailable when what is there could not be learnt just now.
+    """
     policy = assignment.policy
     wanted = replace(policy, adopt=AdoptMode.WHEN_DUE)
     decision = decide(wanted, replace(snapshot, paused=""), snapshot.seen_at)
-    if isinstance(decision, Hold):
-        return decision
-    key = snapshot.key(decision.key_id) if isinstance(decision, Adopt) else None
-    if not isinstance(decision, Adopt) or key is None:
-        return Declined.NO_KEY
-    return bookkeeping.adopted(snapshot, policy, key, original=decision.original)
+    match decision:
+        case Adopt():
+            key = snapshot.key(decision.key_id)
+            return (
+                Declined.NO_KEY
+                if key is None
+                else bookkeeping.adopted(snapshot, policy, key, original=decision.original)
+            )
+        case Hold():
+            return decision
+        case Wait(reason=WaitReason.NOT_FOUND):
+            return Declined.NO_KEY
+        case _:
+            raise Unavailable(
+                "order", assignment.lineage.name, "its key or entry can't be looked at just now"
+            )
+
+
+async def _shown(version: int, assignment: Assignment, ports: Ports) -> None:
+    """Wait until the journal shows what was written, so that whoever looks next acts by it."""
+    with suppress(PortError):
+        for _ in range(LOOKS):
+            read = await ports.journal.read(assignment.lineage.record_name)
+            if read.version >= version:
+                return
+            await ports.clock.sleep(SHOWN_AFTER)
 
 
 def _changed(order: Order, assignment: Assignment, snapshot: Snapshot) -> Record | Declined | Hold:
@@ -131,9 +188,12 @@ def _changed(order: Order, assignment: Assignment, snapshot: Snapshot) -> Record
         case OrderKind.ROTATE | OrderKind.EMERGENCY:
             return _rotate(order, assignment, snapshot)
         case OrderKind.RELEASE | OrderKind.ACCEPT | OrderKind.FORGET:
-            if snapshot.record is None:
-                return Declined.NO_RECORD
-            return _CHANGES[order.kind](order, snapshot.record)
+            record, hold = snapshot.record, snapshot.fleet_hold
+            if record is None:
+                return Declined.NO_RECORD if hold is None else Hold(hold, snapshot.fleet_hold_detail)
+            if record.forgotten:
+                return Declined.DONE if order.kind is OrderKind.FORGET else Declined.FORGOTTEN
+            return _CHANGES[order.kind](order, record)
         case OrderKind.IMPORT:
             raise TypeError("an import needs a secret: see rotation.handed_over")
         case _:
@@ -141,19 +201,27 @@ def _changed(order: Order, assignment: Assignment, snapshot: Snapshot) -> Record
 
 
 def _adopt(assignment: Assignment, snapshot: Snapshot) -> Record | Declined | Hold:
-    record, only_watched = snapshot.record, assignment.policy.adopt is AdoptMode.WATCH
+    record, policy = snapshot.record, assignment.policy
+    only_watched = policy.adopt is AdoptMode.WATCH
+    if policy.name == NO_POLICY:
+        return Declined.NO_POLICY
     if record is None:
         made = taken_in(assignment, snapshot)
         return replace(made, by_order=only_watched) if isinstance(made, Record) else made
     if record.forgotten:
-        return replace(record, forgotten=False, by_order=only_watched)
-    if facts.watched(assignment.policy, record):
+        return replace(
+            record, forgotten=False, by_order=only_watched, rotate_failure=None, revoke_failure=None
+        )
+    if facts.watched(policy, record):
         return replace(record, by_order=True)
     return Declined.DONE
 
 
 def _rotate(order: Order, assignment: Assignment, snapshot: Snapshot) -> Record | Declined | Hold:
-    """Let the key in use be replaced now. What failed, or was held, while minting is tried once more."""
+    """Let the key in use be replaced now. What failed, or was held, while minting is tried once more.
+
+    An emergency that stands already is more than an ordinary order, and stays.
+    """
     record = snapshot.record or taken_in(assignment, snapshot)
     if not isinstance(record, Record):
         return record
@@ -162,9 +230,10 @@ def _rotate(order: Order, assignment: Assignment, snapshot: Snapshot) -> Record 
     if facts.head(record) is None:
         return Declined.NO_KEY
     tried_again = record.hold is not None and record.hold.reason in HOLDS_OF_MINTING
+    stands = record.standing is not None and record.standing.kind is OrderKind.EMERGENCY
     return replace(
         record,
-        standing=Standing(order=order),
+        standing=record.standing if stands else order,
         rotate_failure=None,
         revoke_failure=None,
         hold=None if tried_again else record.hold,
@@ -192,7 +261,7 @@ def _accept(_order: Order, record: Record) -> Record | Declined:
 
 
 def _forget(_order: Order, record: Record) -> Record | Declined:
-    return Declined.DONE if record.forgotten else replace(record, forgotten=True, standing=None)
+    return replace(record, forgotten=True, standing=None)
 
 
 _CHANGES = {OrderKind.RELEASE: _release, OrderKind.ACCEPT: _accept, OrderKind.FORGET: _forget}

@@ -72,7 +72,7 @@ async def _inherit(action: Inherit, snapshot: Snapshot, claimed: ClaimedRecord, 
     if found is None:
         raise Conflict("inherit key", action.key_id, "not an orphan any more")
     key, attempt = found
-    await claimed.give_back(bookkeeping.inherited(claimed.record, key, attempt.overlap))
+    await claimed.give_back(bookkeeping.inherited(claimed.record, key, attempt))
     ports.tell(Told(step=Step.INHERITED, lineage=snapshot.lineage.name, key_id=key.key_id))
 
 

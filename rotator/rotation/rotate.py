@@ -64,7 +64,17 @@ async def rotate(
     if isinstance(confirmed, Hold):
         await claimed.hold(confirmed, policy)
         return confirmed
-    return await _record(found, confirmed, policy, claimed, ports)
+    hold = await record_publish(found, confirmed, policy, claimed, ports)
+    previous = claimed.record.previous
+    ports.tell(
+        Told(
+            step=Step.OVERLAP,
+            lineage=snapshot.lineage.name,
+            key_id=previous[-1].key_id if previous else None,
+            until=confirmed.at + attempt.overlap,
+        )
+    )
+    return hold
 
 
 async def _create(
@@ -108,16 +118,18 @@ async def _unfit(
     return hold
 
 
-async def _record(
+async def record_publish(
     candidate: Candidate, confirmed: Confirmed, policy: Policy, claimed: ClaimedRecord, ports: Ports
 ) -> Hold | None:
-    """Write the confirmed publish down and give the claim back."""
+    """Write a confirmed publish down, give the claim back, and tell of it with its evidence.
+
+    Return a hold when Vault will delete the secret before its time. Raise as `ports.Journal.write`.
+    """
     attempt, key = candidate.attempt, candidate.key
-    lineage = claimed.record.lineage.name
     ports.tell(
         Told(
             step=Step.PUBLISHED,
-            lineage=lineage,
+            lineage=claimed.record.lineage.name,
             key_id=key.key_id,
             rotation_id=attempt.rotation_id,
             version=confirmed.version,
@@ -138,14 +150,6 @@ async def _record(
         record = bookkeeping.held(record, policy, hold.reason, hold.detail, ports.clock.now())
     await claimed.give_back(record)
     ports.tell(evidence_of(record))
-    ports.tell(
-        Told(
-            step=Step.OVERLAP,
-            lineage=lineage,
-            key_id=record.previous[-1].key_id if record.previous else None,
-            until=confirmed.at + attempt.overlap,
-        )
-    )
     return hold
 
 

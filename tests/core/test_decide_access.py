@@ -79,7 +79,7 @@ CLAIMED = [
 ]
 
 DUE = a.snapshot(a.record(serves=a.current(a.key("key-current", age=89 * a.DAY), age=70 * a.DAY)))
-EMERGENCY = a.with_record(SETTLED, standing=a.standing(OrderKind.EMERGENCY))
+EMERGENCY = a.with_record(SETTLED, standing=a.order(OrderKind.EMERGENCY))
 STOPPED_BY_A_PERSON = [
     Case(
         "a person paused it", Wait(WaitReason.PAUSED, None), replace(DUE, paused="*, by ann@desk: a change")
@@ -87,7 +87,7 @@ STOPPED_BY_A_PERSON = [
     Case(
         "a person paused it, and ordered it to be rotated",
         Wait(WaitReason.PAUSED, None),
-        replace(a.with_record(SETTLED, standing=a.standing()), paused="*, by ann@desk: a change"),
+        replace(a.with_record(SETTLED, standing=a.order()), paused="*, by ann@desk: a change"),
     ),
     Case(
         "a person paused it, and there is an emergency",

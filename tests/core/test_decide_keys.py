@@ -252,55 +252,75 @@ ROTATE = [
 ]
 
 CURRENT_KEY = a.current().key
-LEAKED = a.with_record(
-    a.snapshot(a.record(previous=[a.previous(superseded=HOUR)], originals=[a.original(superseded=2 * HOUR)])),
-    standing=a.standing(OrderKind.EMERGENCY, published=HOUR),
+EMERGENCY = a.order(OrderKind.EMERGENCY)
+LEAKED = a.snapshot(
+    a.record(
+        previous=[a.previous(superseded=HOUR, at_once=True)],
+        originals=[a.original(superseded=2 * HOUR, at_once=True)],
+    )
 )
 """An emergency whose replacement was published an hour ago: two earlier keys are left."""
+PAUSED = replace(LEAKED, paused="*, by ann@desk: a change")
 
 ORDERED = [
     Case(
         "a person ordered a rotation",
         Rotate(RotateReason.ORDERED, CURRENT_KEY),
-        a.with_record(SETTLED, standing=a.standing()),
+        a.with_record(SETTLED, standing=a.order()),
     ),
     Case(
         "a person ordered a rotation under watch",
         Rotate(RotateReason.ORDERED, CURRENT_KEY),
-        a.with_record(SETTLED, standing=a.standing()),
+        a.with_record(SETTLED, standing=a.order()),
         WATCH,
     ),
     Case(
         "a person ordered a rotation, a minute after the last one",
         Rotate(RotateReason.ORDERED, CURRENT_KEY),
-        a.with_record(SETTLED, current=a.current(age=MINUTE), standing=a.standing()),
+        a.with_record(SETTLED, current=a.current(age=MINUTE), standing=a.order()),
     ),
     Case(
         "a person ordered a rotation, and it failed a moment ago",
         Wait(WaitReason.BACKING_OFF, NOW + MINUTE),
-        a.with_record(SETTLED, standing=a.standing(), rotate_failure=a.failure(RotateReason.ORDERED)),
+        a.with_record(SETTLED, standing=a.order(), rotate_failure=a.failure(RotateReason.ORDERED)),
     ),
     Case(
         "a person ordered a rotation, and it is held",
         Hold(HoldReason.PARITY, a.hold(HoldReason.PARITY).detail),
-        a.with_record(SETTLED, standing=a.standing(), hold=a.hold(HoldReason.PARITY)),
+        a.with_record(SETTLED, standing=a.order(), hold=a.hold(HoldReason.PARITY)),
     ),
     Case(
         "an emergency",
         Rotate(RotateReason.EMERGENCY, CURRENT_KEY),
-        a.with_record(SETTLED, standing=a.standing(OrderKind.EMERGENCY)),
+        a.with_record(SETTLED, standing=a.order(OrderKind.EMERGENCY)),
     ),
     Case(
         "an emergency, and the served secret is refused",
         Rotate(RotateReason.EMERGENCY, CURRENT_KEY),
         replace(
-            a.with_record(SETTLED, standing=a.standing(OrderKind.EMERGENCY)), served=Served(Verdict.REFUSED)
+            a.with_record(SETTLED, standing=a.order(OrderKind.EMERGENCY)), served=Served(Verdict.REFUSED)
         ),
     ),
     Case(
         "an emergency that is not published leaves the overlap of earlier keys",
         Rotate(RotateReason.EMERGENCY, CURRENT_KEY),
-        a.with_record(LEAKED, standing=a.standing(OrderKind.EMERGENCY)),
+        a.with_record(SETTLED, previous=(a.previous(superseded=HOUR),), standing=EMERGENCY),
+    ),
+    Case(
+        "an emergency that is not published leaves the release of originals",
+        Rotate(RotateReason.EMERGENCY, CURRENT_KEY),
+        a.with_record(SETTLED, originals=(a.original(),), standing=EMERGENCY),
+    ),
+    Case(
+        "a person ordered a rotation of a refused secret under watch",
+        Rotate(RotateReason.ORDERED, CURRENT_KEY),
+        replace(a.with_record(SETTLED, standing=a.order()), served=Served(Verdict.REFUSED)),
+        WATCH,
+    ),
+    Case(
+        "the second emergency comes before the end of the first",
+        Revoke("key-old", RevokeReason.EMERGENCY),
+        a.with_record(LEAKED, standing=EMERGENCY),
     ),
     Case("after an emergency there is no overlap", Revoke("key-old", RevokeReason.EMERGENCY), LEAKED),
     Case(
@@ -312,6 +332,31 @@ ORDERED = [
         "an emergency ends no key that was replaced after it",
         Wait(WaitReason.OVERLAP, NOW + 23 * HOUR + MINUTE),
         a.with_record(LEAKED, previous=(a.previous(superseded=HOUR - MINUTE),), originals=()),
+    ),
+    Case(
+        "after an emergency a deletion that failed is told and tried again",
+        Wait(WaitReason.BACKING_OFF, NOW + MINUTE),
+        a.with_record(LEAKED, revoke_failure=a.failure(RevokeReason.EMERGENCY)),
+    ),
+    Case("a pause does not keep what an emergency left", Revoke("key-old", RevokeReason.EMERGENCY), PAUSED),
+    Case(
+        "a pause keeps all but what an emergency left",
+        Revoke("key-original", RevokeReason.EMERGENCY),
+        a.with_record(PAUSED, previous=(a.previous(superseded=10 * DAY),)),
+    ),
+    Case(
+        "a pause stops what is due while an emergency is not over",
+        Wait(WaitReason.RETIRING_STOPPED, LOOK_AGAIN),
+        replace(
+            a.with_record(PAUSED, current=DUE.record.current, previous=()),  # type: ignore[union-attr]
+            keys=a.known(DUE.record),  # type: ignore[arg-type]
+            currents_elsewhere=frozenset({"key-original"}),
+        ),
+    ),
+    Case(
+        "a pause stops the replacement of a refused secret while an emergency is not over",
+        Wait(WaitReason.PAUSED, None),
+        replace(PAUSED, served=Served(Verdict.REFUSED)),
     ),
     Case(
         "after an emergency the served secret must be proven all the same",

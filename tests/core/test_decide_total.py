@@ -21,12 +21,12 @@ from rotator.model.record import (
     Original,
     Previous,
     Record,
-    Standing,
     decode,
     encode,
 )
 from rotator.model.snapshot import Snapshot
-from rotator.plan.actions import Finish, Hold, Inherit, Revoke, Rotate, Wait
+from rotator.plan import facts
+from rotator.plan.actions import Action, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.decide import decide
 from rotator.policy.policy import Adopt as AdoptMode
 from rotator.policy.policy import Policy
@@ -82,7 +82,10 @@ currents = st.builds(
     st.integers(1, 5),
     spans,
 )
-previous = st.builds(lambda key_id, ago: a.previous(key_id, superseded=ago), ids, spans)
+hurried = st.sampled_from([False, False, True])
+previous = st.builds(
+    lambda key_id, ago, at_once: a.previous(key_id, superseded=ago, at_once=at_once), ids, spans, hurried
+)
 originals = st.builds(
     Original,
     key=known_keys,
@@ -90,6 +93,7 @@ originals = st.builds(
     overlap=st.none() | spans,
     release_after=st.none() | spans,
     released_at=st.none() | instants,
+    at_once=hurried,
 )
 failures = st.builds(
     lambda tried, tries_in: a.failure(tried, tries_in=tries_in),
@@ -117,13 +121,7 @@ records = st.builds(
     forgotten=st.sampled_from([False] * 9 + [True]),
     standing=st.none()
     | st.none()
-    | st.builds(
-        lambda kind, at: Standing(
-            order=a.order(kind), published_at=at if kind is OrderKind.EMERGENCY else None
-        ),
-        st.sampled_from([OrderKind.ROTATE, OrderKind.EMERGENCY]),
-        st.none() | instants,
-    ),
+    | st.sampled_from([a.order(OrderKind.ROTATE), a.order(OrderKind.EMERGENCY)]),
 )
 
 
@@ -198,14 +196,11 @@ def why_not_revoke(seen: Snapshot, key_id: str, now: datetime) -> str | None:
     clocks = [timedelta(0), seen.vault_skew, seen.provider_skew]
     if any(abs(one - other) > timedelta(seconds=30) for one in clocks for other in clocks):
         return "the clocks differ"
-    emergency = record.standing.published_at if record.standing else None
-    return _why_too_early(terms[0], emergency, now + seen.vault_skew, now + seen.provider_skew)
+    return _why_too_early(terms[0], now + seen.vault_skew, now + seen.provider_skew)
 
 
-def _why_too_early(
-    terms: Previous | Original, emergency: datetime | None, vault_now: datetime, provider_now: datetime
-) -> str | None:
-    if emergency is not None and terms.superseded_at is not None and terms.superseded_at <= emergency:
+def _why_too_early(terms: Previous | Original, vault_now: datetime, provider_now: datetime) -> str | None:
+    if terms.at_once:
         return None
     if (
         terms.superseded_at is None
@@ -235,13 +230,14 @@ def test_there_is_always_a_decision_and_a_revocation_only_when_the_promises_allo
     if isinstance(decision, Rotate):
         assert seen.fleet_hold is None
         assert seen.record is not None
-        ordered = seen.record.standing is not None and seen.record.standing.published_at is None
-        assert policy.adopt is not AdoptMode.WATCH or seen.record.by_order or ordered
+        assert policy.adopt is not AdoptMode.WATCH or seen.record.by_order or seen.record.standing
     if isinstance(decision, Rotate | Finish | Inherit | Revoke):
         assert seen.record is not None
         assert not seen.record.forgotten
-        standing = seen.record.standing
-        assert not seen.paused or (standing and standing.order.kind is OrderKind.EMERGENCY)
+    if seen.paused and seen.record is not None:
+        assert facts.emergency(seen.record) or not isinstance(decision, Action)
+    if seen.paused and isinstance(decision, Rotate | Revoke):
+        assert decision.reason in (RotateReason.EMERGENCY, RevokeReason.EMERGENCY)
 
 
 @given(policies, snapshots())

@@ -480,7 +480,7 @@ async def test_a_hold_is_believed_only_when_the_record_stood_still_during_the_lo
     world.before("read_entry", another_publishes)
     done = await run(world, POLICY)
 
-    look = ["read_record", "list_keys", "read_entry", "prove", "read_record"]
+    look = ["control", "read_record", "list_keys", "read_entry", "prove", "read_record"]
     assert world.calls == [*look, *look]
     assert done.last is not None
     assert isinstance(done.last.stands, Hold)

@@ -30,7 +30,6 @@ from rotator.model.record import (
     Retired,
     Rights,
     Rotated,
-    Standing,
     decode,
     encode,
 )
@@ -147,7 +146,7 @@ records = st.builds(
     by_order=st.booleans(),
     forgotten=st.booleans(),
     accepted=st.none() | rights,
-    standing=st.none() | st.builds(Standing, order=orders, published_at=st.none() | instants),
+    standing=st.none() | orders,
     retired=st.lists(
         st.builds(
             Retired,
@@ -172,7 +171,7 @@ FULL = replace(
     by_order=True,
     forgotten=True,
     accepted=Rights(scopes=SCOPES, tags=a.TAGS),
-    standing=a.standing(),
+    standing=a.order(),
     retired=(a.retired(),),
     orders=(a.order(),),
 )
@@ -294,7 +293,7 @@ def test_a_text_that_is_no_record_is_refused_without_showing_it(name: str) -> No
         ("history", 0, "proven_at"),
         ("retired", 0, "revoked_at"),
         ("orders", 0, "at"),
-        ("standing", "order", "at"),
+        ("standing", "at"),
     ],
     ids=lambda place: ".".join(map(str, place)),
 )

@@ -54,6 +54,7 @@ async def test_the_claim_comes_first_then_everything_is_looked_at_afresh_then_th
 
     look = ["list_keys", "read_entry", "prove"]
     assert world.calls == [
+        "control",
         "read_record",
         *look,
         "write_record",

@@ -122,7 +122,7 @@ class Records:
     reads: list[str] = field(default_factory=list)
 
     async def control(self) -> Control | None:
-        raise NotImplementedError
+        return None
 
     async def write_control(self, control: Control) -> None:
         raise NotImplementedError

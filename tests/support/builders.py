@@ -25,7 +25,6 @@ from rotator.model.record import (
     RecordedHold,
     Retired,
     Rotated,
-    Standing,
 )
 from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Decision, Wait
@@ -130,13 +129,14 @@ def current(of: Key = CURRENT, *, version: int = 3, age: timedelta = 10 * DAY) -
     return Current(key=KnownKey.seen(of), rotation_id=ISSUED, version=version, published_at=NOW - age)
 
 
-def previous(key_id: str = "key-old", *, superseded: timedelta = 10 * DAY) -> Previous:
-    """Return a previous key that was superseded so long ago, with one day of overlap."""
+def previous(key_id: str = "key-old", *, superseded: timedelta = 10 * DAY, at_once: bool = False) -> Previous:
+    """Return a previous key that was superseded so long ago, with one day of overlap; `at_once`: in an emergency."""
     return Previous(
         key_id=key_id,
         superseded_at=NOW - superseded,
         overlap=DAY,
         expires_at=None,
+        at_once=at_once,
     )
 
 
@@ -146,14 +146,16 @@ def original(
     superseded: timedelta | None = 10 * DAY,
     released: bool = False,
     release_after: timedelta | None = None,
+    at_once: bool = False,
 ) -> Original:
-    """Return an original, superseded so long ago (None: nothing was published yet)."""
+    """Return an original, superseded so long ago (None: nothing was published yet; `at_once`: in an emergency)."""
     return Original(
         key=KnownKey.seen(of or key("key-original", age=100 * DAY, lifetime=None)),
         superseded_at=None if superseded is None else NOW - superseded,
         overlap=None if superseded is None else DAY,
         release_after=release_after,
         released_at=NOW - HOUR if released else None,
+        at_once=at_once,
     )
 
 
@@ -213,11 +215,6 @@ def retired(key_id: str = "key-old") -> Retired:
 def order(kind: OrderKind = OrderKind.ROTATE, *, age: timedelta = HOUR) -> Order:
     """Return an order that was given `age` ago."""
     return Order(kind=kind, who="ann@desk", why="a leak", at=NOW - age)
-
-
-def standing(kind: OrderKind = OrderKind.ROTATE, *, published: timedelta | None = None) -> Standing:
-    """Return an order to rotate that is not carried out, or not to its end: the new key was published so long ago."""
-    return Standing(order=order(kind), published_at=None if published is None else NOW - published)
 
 
 def record(

@@ -39,12 +39,11 @@ class Seed:
         return self.edits[0].file
 
 
-PUBLISH, MINT, PERFORM = (
+PUBLISH, MINT, ROTATE = (
     "rotator/rotation/publish.py",
     "rotator/rotation/mint.py",
-    "rotator/rotation/perform.py",
+    "rotator/rotation/rotate.py",
 )
-ROTATE = "rotator/rotation/rotate.py"
 RETIRE, BOOKKEEPING = "rotator/rotation/retire.py", "rotator/rotation/bookkeeping.py"
 CLAIM, RECONCILE = "rotator/rotation/claim.py", "rotator/reconcile.py"
 RULES, FACTS, INVARIANTS = "rotator/plan/rules.py", "rotator/plan/facts.py", "rotator/plan/invariants.py"
@@ -244,9 +243,9 @@ NOTHING_EARLY = (
         edits=(
             Edit(RULES, "if record.closed(attempt) or attempt.key_id == key.key_id:", "if attempt:"),
             Edit(
-                PERFORM,
-                "bookkeeping.inherited(claimed.record, key, attempt.overlap)",
-                "bookkeeping.inherited(claimed.record, key, attempt.overlap * 0)",
+                BOOKKEEPING,
+                "        overlap=attempt.overlap,\n        expires_at=key.expires_at,\n",
+                "        overlap=attempt.overlap * 0,\n        expires_at=key.expires_at,\n",
             ),
         ),
         bounds=Bounds(ticks=2, deaths=1),
