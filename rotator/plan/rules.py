@@ -256,6 +256,14 @@ def inherit(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | Non
     return None
 
 
+def rotate_when_ordered(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Replace the key in use when a person wants that, before any old key: a deletion that fails must not hold it up."""
+    if facts.ordered(_record(snapshot)) is None:
+        return None
+    decision = nothing_to_copy(policy, snapshot, now) or rotate_when_due(policy, snapshot, now)
+    return decision if isinstance(decision, Rotate) else None
+
+
 def revoke(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
     """Delete a previous key or original that nothing stands in the way of.
 
@@ -367,6 +375,7 @@ RULES: tuple[Rule, ...] = (
     written_again,
     served_refused,
     inherit,
+    rotate_when_ordered,
     revoke,
     nothing_to_copy,
     rotate_when_due,

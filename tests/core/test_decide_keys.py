@@ -285,6 +285,21 @@ ORDERED = [
         a.with_record(SETTLED, standing=a.order(), rotate_failure=a.failure(RotateReason.ORDERED)),
     ),
     Case(
+        "a person ordered a rotation, and an old key may go",
+        Rotate(RotateReason.ORDERED, CURRENT_KEY),
+        a.with_record(SETTLED, standing=a.order(), previous=(a.previous(),)),
+    ),
+    Case(
+        "a person ordered a rotation that failed a moment ago, and an old key may go",
+        Revoke("key-old", RevokeReason.OVERLAP_ENDED),
+        a.with_record(
+            SETTLED,
+            standing=a.order(),
+            previous=(a.previous(),),
+            rotate_failure=a.failure(RotateReason.ORDERED),
+        ),
+    ),
+    Case(
         "a person ordered a rotation, and it is held",
         Hold(HoldReason.PARITY, a.hold(HoldReason.PARITY).detail),
         a.with_record(SETTLED, standing=a.order(), hold=a.hold(HoldReason.PARITY)),
@@ -318,8 +333,8 @@ ORDERED = [
         WATCH,
     ),
     Case(
-        "the second emergency comes before the end of the first",
-        Revoke("key-old", RevokeReason.EMERGENCY),
+        "a new key comes before the old ones that an emergency left",
+        Rotate(RotateReason.EMERGENCY, CURRENT_KEY),
         a.with_record(LEAKED, standing=EMERGENCY),
     ),
     Case("after an emergency there is no overlap", Revoke("key-old", RevokeReason.EMERGENCY), LEAKED),

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from rotator.model.entry import Entry, EntryState, FieldNames, Served, Verdict
 from rotator.model.key import Key, Mark, Unreadable
 from rotator.model.lineage import Lineage
-from rotator.model.order import Order, OrderKind
+from rotator.model.order import Order, OrderKind, Pause
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import (
     Attempt,
@@ -33,7 +33,12 @@ from rotator.policy.schedule import due
 from tests.support.virtual_clock import START
 
 NOW = START
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+SECOND, MINUTE, HOUR, DAY = (
+    timedelta(seconds=1),
+    timedelta(minutes=1),
+    timedelta(hours=1),
+    timedelta(days=1),
+)
 TICK = timedelta(microseconds=1)
 """The smallest step of time: one side of a boundary or the other."""
 
@@ -210,6 +215,11 @@ def retired(key_id: str = "key-old") -> Retired:
         served_version=3,
         holder=OBSERVER,
     )
+
+
+def paused(glob: str = "*", *, who: str = "ann@desk", why: str = "a change") -> Pause:
+    """Return a pause that was given an hour ago."""
+    return Pause(glob=glob, who=who, why=why, at=NOW - HOUR)
 
 
 def order(kind: OrderKind = OrderKind.ROTATE, *, age: timedelta = HOUR) -> Order:

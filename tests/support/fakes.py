@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -17,6 +17,7 @@ from rotator.inventory.assignment import Assignment
 from rotator.model.entry import ROTATION_ID_FIELD, Entry, EntryState, FieldNames, Publication
 from rotator.model.key import Key, KeyRequest, Listing
 from rotator.model.lineage import Lineage
+from rotator.model.order import Pause
 from rotator.model.record import Record, decode, encode
 from rotator.model.secret import Secret
 from rotator.model.told import Step, Told
@@ -42,6 +43,10 @@ OTHERS = "key-others"
 """A key of another member: a list that shows it is whole."""
 
 T = TypeVar("T")
+
+
+class Died(BaseException):
+    """The process that made the call is no more."""
 
 
 @dataclass(slots=True)
@@ -76,11 +81,15 @@ class World:
         self.used: dict[str, datetime] = {}
         self.versions: list[Version] = []
         self.records: list[tuple[str, datetime]] = []
+        self.control: Control | None = Control(journal_id=a.JOURNAL, instance="test", version=1)
         self.stopping = False
+        self.dies_at: int | None = None
+        self.dies_done = False
         self.says_id = True
         self.works_after = timedelta(0)
         self.grant: Callable[[Key], Key] = lambda key: key
         self.stale_reads = 0
+        self.lagging_reads = 0
         self.deletion_at: datetime | None = None
         self.vault_skew = self.provider_skew = timedelta(0)
         self.requests: list[KeyRequest] = []
@@ -132,6 +141,12 @@ class World:
             values[ROTATION_ID_FIELD] = rotation_id
         self.versions += [Version(values, self.vault_now())] * versions
 
+    def pause(self, *pauses: Pause) -> None:
+        """Let a person pause."""
+        if self.control is None:
+            raise AssertionError("there is no journal")
+        self.control = replace(self.control, pauses=pauses, version=self.control.version + 1)
+
     def land_publish(self) -> None:
         """Carry out, late, the first publish that was sent."""
         if self.sent_publish is None:
@@ -165,11 +180,18 @@ class World:
 
     async def call(self, name: str, act: Callable[[], T]) -> T:
         """Carry out one call, as the faults of its name say."""
+        if len(self.calls) == self.dies_at:
+            self.dies_at = None
+            if self.dies_done:
+                act()
+            raise Died
         self.calls.append(name)
         waiting = self.faults.get(name)
         fault = waiting.popleft() if waiting else Fault()
         if fault.first is not None:
-            fault.first()
+            happens = fault.first()
+            if isinstance(happens, Awaitable):
+                await happens
         if fault.error is None:
             return act()
         if fault.done:
@@ -343,10 +365,10 @@ class FakeJournal:
         self._world = world
 
     async def control(self) -> Control | None:
-        return await self._world.call("control", lambda: Control(journal_id=a.JOURNAL, instance="test"))
+        return await self._world.call("control", lambda: self._world.control)
 
     async def write_control(self, control: Control) -> None:
-        raise Conflict("write control record", control.instance)
+        await self._world.call("write_control", lambda: self._write_control(control))
 
     async def names(self) -> tuple[str, ...]:
         return await self._world.call("names", lambda: (a.LINEAGE.record_name,))
@@ -360,10 +382,20 @@ class FakeJournal:
 
     def _read(self) -> RecordRead:
         world = self._world
-        if not world.records:
+        shown = world.records
+        if world.lagging_reads and len(shown) > 1:
+            world.lagging_reads -= 1
+            shown = shown[:-1]
+        if not shown:
             return RecordRead(None, 0, None, world.vault_now())
-        text, written_at = world.records[-1]
-        return RecordRead(decode(text), len(world.records), written_at, world.vault_now())
+        text, written_at = shown[-1]
+        return RecordRead(decode(text), len(shown), written_at, world.vault_now())
+
+    def _write_control(self, control: Control) -> None:
+        there = self._world.control
+        if control.version != (there.version if there else 0):
+            raise Conflict("write control record", control.instance)
+        self._world.control = replace(control, version=control.version + 1)
 
     def _write(self, record: Record, base: int) -> int:
         if len(self._world.records) != base:
