@@ -15,7 +15,7 @@ from rotator.inventory.assignment import Assignment
 from rotator.model.entry import Served, Verdict
 from rotator.model.key import Key
 from rotator.model.order import Order
-from rotator.model.reason import HoldReason, RotateReason
+from rotator.model.reason import RotateReason
 from rotator.model.record import Attempt, KnownKey, Record
 from rotator.model.secret import Secret
 from rotator.model.snapshot import Snapshot
@@ -78,9 +78,7 @@ async def _hand_over(
     if proven_at is None:
         return Declined.REPLACED
     if snapshot.entry.has_secret:
-        return await _already_there(order, key, started, assignment, snapshot, ports)
-    if started.current is not None:
-        return Hold(HoldReason.ENTRY_CHANGED, f"version {snapshot.entry.version}")
+        return await _already_there(key, started, assignment, snapshot, ports)
     fields = started.fields
     await ports.destinations.check_writable(snapshot.lineage, fields)
     attempt = _attempt(known, assignment, snapshot, ports)
@@ -132,19 +130,17 @@ async def _proven(secret: Secret, key: Key, record: Record, ports: Ports) -> dat
 
 
 async def _already_there(
-    order: Order, key: Key, record: Record, assignment: Assignment, snapshot: Snapshot, ports: Ports
+    key: Key, record: Record, assignment: Assignment, snapshot: Snapshot, ports: Ports
 ) -> Record | Declined | Hold:
     """Take note of a secret that the destination holds already; it is never written over."""
     decision = _decision(assignment, snapshot)
     if isinstance(decision, Hold):
         return decision
     if isinstance(decision, Adopt | Finish):
-        held = await perform(decision, assignment, snapshot, ports)
-        if held is not None:
-            return held
+        await perform(decision, assignment, snapshot, ports)
     if snapshot.served == Served(Verdict.ACCEPTED, key.key_id):
-        # By this very order, if its own publish was not answered.
-        return record if isinstance(decision, Finish) and order in record.orders else Declined.DONE
+        # A publish that was to be finished is one of an import, and most likely ours that was not answered.
+        return record if isinstance(decision, Finish) else Declined.DONE
     if isinstance(decision, Finish):
         return Declined.REPLACED
     raise Unavailable("import into", snapshot.lineage.name, "whose secret is there could not be learnt")

@@ -11,6 +11,7 @@ from rotator.errors import Denied, PortError, Rejected, Throttled, Unavailable
 from rotator.inventory.fleet import Fleet, Found, survey
 from rotator.model.key import Key, KeyRequest, Listing, Mark, Unreadable
 from rotator.model.lineage import Lineage
+from rotator.model.order import Pause
 from rotator.model.reason import HoldReason
 from rotator.model.record import KnownKey, Record
 from rotator.model.secret import Secret
@@ -34,6 +35,7 @@ from tests.support.builders import (
     NOW,
     current,
     key,
+    paused,
     previous,
     record,
     unreadable,
@@ -166,6 +168,7 @@ async def seen(
     policies: tuple[Policy, ...] = (policy(),),
     others: dict[str, FakeProvider] | None = None,
     unread: tuple[Key, ...] = (),
+    pauses: tuple[Pause, ...] = (),
 ) -> Fleet:
     """Survey a fleet whose provider `asr` lists `keys`, and `unread` without their details."""
     asr = FakeProvider(keys, unreadable=tuple(unreadable(key) for key in unread))
@@ -174,7 +177,9 @@ async def seen(
         {r.lineage.record_name: r for r in records if isinstance(r, Record)}
         | {r[0]: r[1] for r in records if isinstance(r, tuple)}
     )
-    return await survey(file(policies, *providers), providers, journal, journal_id=JOURNAL, namespace="")
+    return await survey(
+        file(policies, *providers), providers, journal, journal_id=JOURNAL, namespace="", pauses=pauses
+    )
 
 
 def by_path(fleet: Fleet) -> dict[str, Found]:
@@ -309,6 +314,38 @@ async def test_when_most_keys_vanish_at_once_nothing_is_believed(
     fleet = await seen(*(serving(f"c{n}", k) for n, k in enumerate(keys)), keys=tuple(keys[absent:]))
 
     assert set(holds(fleet).values()) == {HoldReason.MANY_ABSENT if held else None}
+
+
+@pytest.mark.promise("P4")
+async def test_keys_of_forgotten_lineages_may_vanish_and_while_they_are_there_nobody_takes_them_in() -> None:
+    keys = [key(f"key-{n}", comment=f"c{n}") for n in range(5)]
+    records = [serving(f"c{n}", k) for n, k in enumerate(keys)]
+    forgotten = [replace(one, forgotten=True) for one in records[:3]]
+    fleet = await seen(*forgotten, *records[3:], keys=tuple(keys[3:]))
+    assert set(holds(fleet).values()) == {None}
+
+    alive = await seen(*forgotten, *records[3:], keys=tuple(keys))
+    assert set(by_path(alive)) == {f"c{n}" for n in range(5)}
+    assert alive.excluded["asr"] == {Exclusion.NAMED_BY_RECORD: 5}
+
+
+@pytest.mark.promise("P1", "P4")
+async def test_a_key_that_a_forgotten_lineage_serves_is_in_nobody_elses_way_to_be_deleted() -> None:
+    shared = key("key-shared", comment="one")
+    forgotten = replace(serving("one", shared), forgotten=True)
+    fleet = await seen(
+        forgotten, serving("two", key("key-2", comment="two"), old="key-shared"), keys=(shared,)
+    )
+
+    assert by_path(fleet)["two"].assignment.currents_elsewhere == frozenset({"key-shared"})
+
+
+async def test_lineages_that_a_pause_names_are_paused_and_say_by_whom() -> None:
+    keys = (key("key-1", comment="one"), key("key-2", comment="two"))
+    fleet = await seen(serving("one", keys[0]), keys=keys, pauses=(paused("secret/t*"), paused("else")))
+
+    said = {path: one.assignment.paused for path, one in by_path(fleet).items()}
+    assert said == {"one": "", "two": "secret/t*, by ann@desk: a change"}
 
 
 @pytest.mark.promise("P1")

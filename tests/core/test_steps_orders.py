@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 
 from rotator.errors import Ambiguous, Conflict, PortError, Unavailable
 from rotator.model.order import Order, OrderKind
-from rotator.model.reason import HoldReason, RevokeReason, RotateReason
+from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import HISTORY_KEPT, Claim, KnownKey, Record, RecordedHold, Rights
 from rotator.model.told import Step
-from rotator.plan.actions import Hold
+from rotator.plan.actions import Hold, Rotate, Wait
 from rotator.policy.policy import NO_POLICY, Policy
 from rotator.policy.policy import Adopt as AdoptMode
+from rotator.reconcile import Reconciled, reconcile
 from rotator.rotation.orders import PATIENCE, TRIES, Declined, Ordered, give
 from tests.support import builders as a
-from tests.support.builders import DAY, HOUR, MINUTE, POLICY
+from tests.support.builders import DAY, HOUR, MINUTE, POLICY, SECOND
 from tests.support.fakes import CLAIM_TTL, World, before_first, settled
 
 WATCH = replace(POLICY, adopt=AdoptMode.WATCH)
@@ -473,6 +475,18 @@ async def test_an_order_is_decided_anew_when_somebody_else_wrote_first() -> None
     assert world.record.standing is not None
 
 
+@pytest.mark.parametrize("error", [Conflict("write record", "voice"), Ambiguous("write record", "voice")])
+async def test_an_order_is_not_tried_again_in_the_same_instant_for_a_standby_may_lag_behind(
+    error: PortError,
+) -> None:
+    world = settled()
+    world.fails("write_record", error)
+
+    await tell(world, OrderKind.ROTATE)
+
+    assert world.clock.now() - a.NOW == SECOND
+
+
 async def test_an_order_gives_up_when_others_always_write_first() -> None:
     world = settled()
     for _ in range(TRIES):
@@ -538,6 +552,107 @@ async def test_what_is_adopted_by_an_order_is_what_a_sweep_would_adopt(entry: st
     assert (record.current is None) == (entry is None)
     taken = record.current.key if record.current else record.originals[0].key
     assert taken == KnownKey.seen(KEY)
+
+
+async def test_a_paused_key_is_taken_in_all_the_same_for_that_changes_nothing_but_the_record() -> None:
+    world = fresh()
+    world.pause(a.paused())
+
+    assert isinstance(await tell(world, OrderKind.ADOPT), Record)
+
+
+async def carry_on(world: World, policy: Policy = POLICY) -> Reconciled:
+    return await reconcile(world.assignment(policy), world.ports())
+
+
+@pytest.mark.promise("P5")
+async def test_accepted_rights_are_compared_with_once_and_carried_by_the_key_from_then_on() -> None:
+    world = settled()
+    world.grant = lambda key: replace(key, scopes=OFFERED.scopes, tags=OFFERED.tags)
+    await tell(world, OrderKind.ROTATE)
+    held = await carry_on(world)
+    assert held.last is not None
+    assert held.last.held is not None
+    assert held.last.held.reason is HoldReason.PARITY
+    assert world.record.hold is not None
+    assert world.record.hold.offered == OFFERED
+    assert world.served == a.CURRENT.key_id
+
+    await tell(world, OrderKind.ACCEPT)
+    await carry_on(world)
+
+    current = world.record.current
+    assert current is not None
+    assert (current.key.scopes, current.key.tags) == (OFFERED.scopes, OFFERED.tags)
+    assert current.key.asked_scopes == a.SCOPES
+    assert world.record.accepted is None
+    world.clock.advance(SECOND)
+    await tell(world, OrderKind.ROTATE)
+    again = await carry_on(world)
+    assert again.error is None
+    assert world.record.current is not None
+    assert world.record.current.key.key_id != current.key.key_id
+
+
+@pytest.mark.promise("P5")
+async def test_rights_that_differ_from_those_accepted_are_held_again() -> None:
+    world = settled(replace(a.record(), accepted=OFFERED, standing=a.order()))
+
+    held = await carry_on(world)
+
+    assert held.last is not None
+    assert held.last.held is not None
+    assert held.last.held.reason is HoldReason.PARITY
+    assert world.record.accepted == OFFERED
+    assert world.served == a.CURRENT.key_id
+
+
+@pytest.mark.promise("P4")
+async def test_a_forgotten_lineage_is_not_acted_on_whatever_stands_there() -> None:
+    orphaned = a.attempt(a.LATER, base=2, age=2 * HOUR)
+    world = settled(
+        replace(
+            a.record(
+                serves=a.current(a.key("key-current", age=89 * DAY)),
+                previous=[a.previous()],
+                originals=[a.original(released=True)],
+                attempts=[orphaned],
+            ),
+            forgotten=True,
+        )
+    )
+    world.add_key(a.made(orphaned, "key-orphan"))
+    for version in (world.versions[-1], replace(world.versions[-1], values=None)):
+        world.versions[-1] = version
+        ended = await carry_on(world)
+        assert ended.last is not None
+        assert ended.last.decision == Wait(WaitReason.FORGOTTEN, None)
+
+    assert not {"create_key", "write_record", "publish"} & set(world.calls)
+    assert not [call for call in world.calls if call.startswith("revoke_key")]
+
+
+async def test_an_order_to_adopt_does_not_outlive_the_policy_that_it_was_given_under() -> None:
+    world = changed(by_order=True, current=a.current(a.key("key-current", age=89 * DAY)))
+    rotated = await carry_on(world, WATCH)
+    assert any(isinstance(action, Rotate) for action in rotated.done)
+
+    world = changed(by_order=True, current=a.current(a.key("key-current", age=89 * DAY)))
+    uncovered = await carry_on(world, UNCOVERED)
+    assert uncovered.done == ()
+
+
+@pytest.mark.promise("P3")
+@pytest.mark.parametrize(("superseded", "goes"), [(HOUR, False), (2 * DAY, True)])
+async def test_a_released_original_goes_when_its_overlap_is_over(
+    superseded: timedelta, *, goes: bool
+) -> None:
+    world = settled(a.record(originals=[a.original(superseded=superseded)]))
+    await tell(world, OrderKind.RELEASE)
+
+    await carry_on(world)
+
+    assert ("key-original" not in world.keys) == goes
 
 
 def test_an_order_is_kept_by_vaults_clock() -> None:

@@ -103,6 +103,16 @@ async def test_a_pause_of_somebody_else_meanwhile_is_kept() -> None:
     assert await pause(world, VOICE) == (OTHER, VOICE) == standing(world)
 
 
+@pytest.mark.parametrize("error", [Conflict("write", "x"), Ambiguous("write", "x")])
+async def test_a_change_is_not_tried_again_in_the_same_instant(error: PortError) -> None:
+    world = paused()
+    world.fails("write_control", error)
+
+    await pause(world, VOICE)
+
+    assert world.clock.now() - a.NOW == SECOND
+
+
 async def test_a_change_gives_up_when_others_always_write_first() -> None:
     world = paused()
     for _ in range(TRIES):

@@ -16,6 +16,7 @@ from rotator.model.order import Order, OrderKind, Pause
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import (
     Attempt,
+    Claim,
     Current,
     Failure,
     KnownKey,
@@ -215,6 +216,11 @@ def retired(key_id: str = "key-old") -> Retired:
         served_version=3,
         holder=OBSERVER,
     )
+
+
+def claim(holder: str = "replica-b", ttl: timedelta = 10 * MINUTE) -> Claim:
+    """Return a claim, by default of another process."""
+    return Claim(holder, ttl)
 
 
 def paused(glob: str = "*", *, who: str = "ann@desk", why: str = "a change") -> Pause:
