@@ -14,6 +14,7 @@ from rotator.cli.times import rfc3339
 from rotator.errors import RotatorError
 from rotator.inventory.fleet import Stray
 from rotator.inventory.records import Trouble
+from rotator.model.order import Order
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.reconcile import Left
 
@@ -48,6 +49,7 @@ def of_troubles(troubles: tuple[Trouble, ...]) -> list[dict[str, object]]:
 
 def _line(line: Line) -> dict[str, object]:
     current = line.record.current if line.record else None
+    standing = line.record.standing if line.record else None
     return {
         "lineage": line.lineage,
         "provider": line.provider,
@@ -61,6 +63,8 @@ def _line(line: Line) -> dict[str, object]:
         "expires_at": _instant(line.expires_at),
         "expires_in": _seconds(time_left(line.expires_at, line.now)),
         "latest_safe_start": _instant(line.latest_safe_start),
+        "paused": (line.snapshot.paused if line.snapshot else "") or None,
+        "standing": of_order(standing) if standing else None,
         "decision": _decision(line.decision) if line.decision else None,
         "done": [_decision(action) for action in line.done],
         "left": _left(line.left_because) if line.left_because else None,
@@ -142,6 +146,11 @@ def _stray(stray: Stray) -> dict[str, object]:
         "created_at": rfc3339(stray.key.created_at),
         "expires_at": _instant(stray.key.expires_at),
     }
+
+
+def of_order(order: Order) -> dict[str, object]:
+    """Return an order, as documents show it."""
+    return {"kind": order.kind.value, "who": order.who, "why": order.why, "at": rfc3339(order.at)}
 
 
 def of_error(error: RotatorError) -> dict[str, object]:

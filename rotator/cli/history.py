@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from rotator.cli import exits, words
+from rotator.cli import documents, exits, words
 from rotator.cli.look import connected, find_one
 from rotator.cli.options import Options
 from rotator.cli.text import table
@@ -27,7 +27,7 @@ def history(options: Options, lineage: str) -> int:
             "lineage": lineage,
             "rotations": [_rotated(one) for one in record.history] if record else [],
             "deletions": [_retired(one) for one in record.retired] if record else [],
-            "orders": [_order(one) for one in record.orders] if record else [],
+            "orders": [documents.of_order(one) for one in record.orders] if record else [],
         },
         table(("WHEN", "WHAT", "EVIDENCE"), [_row(one) for one in events])
         if events
@@ -110,7 +110,3 @@ def _retired(one: Retired) -> dict[str, object]:
         "served_version": one.served_version,
         "holder": one.holder,
     }
-
-
-def _order(one: Order) -> dict[str, object]:
-    return {"kind": one.kind.value, "who": one.who, "why": one.why, "at": rfc3339(one.at)}

@@ -71,7 +71,7 @@ class Unserved:
     """A key of ours that works and that nobody serves. Its publish may be under way; the next publish ends it.
 
     `ends`: a rotation is to come that will end it. `needs_person`: none is, and nobody can be at work on it any
-    more.
+    more. `forgotten`: none is, for a person told us to leave its lineage alone.
     """
 
     lineage: str
@@ -79,6 +79,7 @@ class Unserved:
     key: Key
     ends: bool
     needs_person: bool
+    forgotten: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +152,8 @@ class Line:
             return ()
         in_use = self.key if isinstance(self.key, KnownKey) else None
         comes = in_use is not None and due(self.policy, self.snapshot.lineage.lineage_id, in_use) is not None
-        held = isinstance(self.decision, Hold)
+        forgotten = self._waits_for(WaitReason.FORGOTTEN)
+        held = forgotten or isinstance(self.decision, Hold)
         ends = (comes and not held and not facts.watched(self.policy, self.record)) or isinstance(
             self.decision, Action
         )
@@ -162,7 +164,8 @@ class Line:
                 provider=self.provider,
                 key=key,
                 ends=ends,
-                needs_person=not ends and not self.claimed and key.created_at <= settled,
+                needs_person=not (ends or forgotten or self.claimed) and key.created_at <= settled,
+                forgotten=forgotten,
             )
             for key in facts.unserved(self.snapshot, self.now)
         )
@@ -225,7 +228,13 @@ class Line:
         if self.phase is Phase.FAILING:
             return exits.FAILED
         stuck = any(one.needs_person for one in self.unserved)
-        needed = self.phase is Phase.HELD or self._waits_for(WaitReason.NOT_FOUND) or stuck
+        late = self.latest_safe_start is not None and self.latest_safe_start <= self.now
+        needed = (
+            self.phase is Phase.HELD
+            or self._waits_for(WaitReason.NOT_FOUND)
+            or stuck
+            or (self.phase is Phase.PAUSED and late)
+        )
         return exits.PERSON_NEEDED if needed else exits.FINE
 
     def _waits_for(self, reason: WaitReason) -> bool:

@@ -117,7 +117,9 @@ def _besides(line: Line) -> list[str]:
     """Return what went wrong last, and why old keys whose time is over are still there."""
     said = []
     if line.phase is Phase.PAUSED and line.snapshot:
-        said.append(f"pause {line.snapshot.paused}")
+        said.append(f"pause of {line.snapshot.paused}")
+        if line.latest_safe_start is not None and line.latest_safe_start <= line.now:
+            said.append("the pause lasts too long: its latest safe start is over")
     if line.record is not None and line.record.standing is not None:
         order = line.record.standing
         said.append(
@@ -241,6 +243,8 @@ def _end_of(one: Unserved) -> str:
     """Say how a key of ours that nobody serves comes to its end."""
     if one.ends:
         return "leaves after the next publish"
+    if one.forgotten:
+        return "its lineage was forgotten, and nothing ends it"
     if one.needs_person:
         return "no rotation is to come that would end it. To do: see that nobody uses it, and delete it at the provider"
     return "no rotation is to come that would end it, though a process may still be at work on it"

@@ -55,6 +55,7 @@ from tests.support.builders import (
     known,
     lying_about,
     made,
+    order,
     original,
     previous,
     record,
@@ -207,6 +208,45 @@ def test_a_key_that_may_still_be_published_needs_nobody() -> None:
         assert "a process may still be at work on it" in show.plan(report(line(seen, WATCHING)))
 
 
+def test_a_forgotten_lineage_promises_no_end_to_a_key_that_nobody_serves_and_needs_nobody() -> None:
+    forgotten = line(with_record(LYING, forgotten=True))
+    (one,) = forgotten.unserved
+    assert (one.ends, one.needs_person, one.forgotten) == (False, False, True)
+    assert forgotten.status == exits.FINE
+    assert "its lineage was forgotten, and nothing ends it" in show.status(report(forgotten))
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize(("age", "status"), [(80 * DAY, exits.FINE), (89 * DAY, exits.PERSON_NEEDED)])
+def test_a_pause_that_lasts_too_long_needs_a_person(age: timedelta, status: int) -> None:
+    key_in_use = current(key("key-current", age=age), age=age)
+    paused = line(replace(snapshot(record(serves=key_in_use)), paused="secret/*, by ann@desk: a change"))
+
+    assert (paused.phase, paused.status) == (Phase.PAUSED, status)
+    shown = " ".join(show.status(report(paused)).split())
+    assert "pause of secret/*, by ann@desk: a change" in shown
+    assert ("the pause lasts too long" in shown) == (status == exits.PERSON_NEEDED)
+
+
+def test_an_order_that_stands_is_shown_with_who_gave_it() -> None:
+    paused = line(replace(with_record(SETTLED, standing=order()), paused="*, by ann@desk"))
+
+    assert "rotate ordered by ann@desk 1h ago: a leak" in " ".join(show.status(report(paused)).split())
+
+
+def test_a_document_says_what_is_paused_and_what_was_ordered() -> None:
+    paused = line(replace(with_record(SETTLED, standing=order()), paused="*, by ann@desk"))
+    (only,) = json.loads(documents.text_of(documents.of_report(report(paused))))["lineages"]
+
+    assert only["paused"] == "*, by ann@desk"
+    assert only["standing"] == {
+        "kind": "rotate",
+        "who": "ann@desk",
+        "why": "a leak",
+        "at": "2026-01-05T11:00:00Z",
+    }
+
+
 def test_a_held_lineage_promises_no_end_to_a_key_that_nobody_serves() -> None:
     (one,) = line(with_record(LYING, hold=hold(HoldReason.PARITY))).unserved
     assert not one.ends
@@ -300,6 +340,7 @@ def test_the_document_is_json_whatever_is_in_it() -> None:
         {"what": "provider tts", "error": "Unavailable", "text": "list keys p: 503"}
     ]
     held, failing, new, gone, _ = document["lineages"]
+    assert (held["paused"], held["standing"]) == (None, None)
     assert held["decision"] == {
         "action": "hold",
         "reason": "matched_twice",
