@@ -9,7 +9,7 @@ from rotator.cli import documents, exits, words
 from rotator.cli.look import connected, find_one
 from rotator.cli.options import Options
 from rotator.cli.text import table
-from rotator.cli.times import absolute, rfc3339
+from rotator.cli.times import exact, rfc3339
 from rotator.model.order import Order
 from rotator.model.reason import RotateReason
 from rotator.model.record import Record, Retired, Rotated
@@ -60,13 +60,13 @@ def _at(event: Event) -> datetime:
 
 
 def _row(event: Event) -> tuple[str, str, str]:
-    when = absolute(_at(event))
+    when = exact(_at(event))
     match event:
         case Rotated():
             replaced = f"replaces key {event.replaced_key_id}; " if event.replaced_key_id else ""
             evidence = (
-                f"key {event.key_id}, version {event.version}; {replaced}intent {absolute(event.intent_at)}, created "
-                f"{absolute(event.created_at)}, proven {absolute(event.proven_at)}; rotation {event.rotation_id}, "
+                f"key {event.key_id}, version {event.version}; {replaced}intent {exact(event.intent_at)}, created "
+                f"{exact(event.created_at)}, proven {exact(event.proven_at)}; rotation {event.rotation_id}, "
                 f"by {event.holder}, policy {event.policy_fingerprint}"
             )
             verb = "imported" if event.reason is RotateReason.IMPORTED else "rotated"

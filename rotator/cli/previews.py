@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rotator.bootstrap import Connected
-from rotator.cli.text import table
+from rotator.cli.text import short, table
 from rotator.cli.times import absolute, both, relative, rfc3339
 from rotator.errors import Denied, PortError
 from rotator.inventory.fleet import Found
@@ -185,7 +185,7 @@ _ROLES = {
 
 def _row(key: Concerned, now: datetime) -> tuple[str, ...]:
     expires = "never" if key.expires_at is None else relative(key.expires_at, now)
-    return (key.lineage, key.key_id, _ROLES[key.role], expires, _used(key, now), key.follows)
+    return (key.lineage, short(key.key_id), _ROLES[key.role], expires, _used(key, now), key.follows)
 
 
 def _used(key: Concerned, now: datetime) -> str:

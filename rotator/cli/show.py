@@ -8,7 +8,7 @@ from datetime import datetime
 from rotator.cli import colours, words
 from rotator.cli.failures import cure_of
 from rotator.cli.lines import Line, Phase, Report, Unserved
-from rotator.cli.text import paragraph, table
+from rotator.cli.text import paragraph, short, table
 from rotator.cli.times import absolute, both, relative
 from rotator.inventory.records import Trouble
 from rotator.model.key import Key
@@ -17,9 +17,6 @@ from rotator.plan.actions import Adopt, Hold, Revoke, Rotate
 from rotator.plan.invariants import Obstacle
 from rotator.policy import policy as policies
 from rotator.policy.schedule import due
-
-_SHORT_ID = 8
-_LONGEST_ID_SHOWN_WHOLE = 12
 
 
 def plan(report: Report) -> str:
@@ -211,6 +208,7 @@ def _summary(report: Report, *, stopped: bool) -> str:
         (sum(isinstance(action, Rotate) for action in done), "rotated"),
         (sum(isinstance(action, Revoke) for action in done), "old keys deleted"),
         (sum(line.claimed for line in lines), "skipped, at work elsewhere"),
+        (sum(line.phase is Phase.PAUSED for line in lines), "paused"),
         (sum(line.left for line in lines), "left for later"),
         (sum(isinstance(line.decision, Hold) for line in lines), "held"),
         (sum(line.phase is Phase.FAILING or line.error is not None for line in lines), "failed"),
@@ -225,9 +223,7 @@ def _sections(*sections: str) -> str:
 
 
 def _short(key: Key | KnownKey | None) -> str:
-    if key is None:
-        return "-"
-    return key.key_id if len(key.key_id) <= _LONGEST_ID_SHOWN_WHOLE else f"{key.key_id[:_SHORT_ID]}..."
+    return "-" if key is None else short(key.key_id)
 
 
 def _version(line: Line) -> str:

@@ -26,6 +26,9 @@ _MOST_OTHER = 32
 
 _GAP = "  "
 
+_SHORT_ID = 8
+_LONGEST_ID_SHOWN_WHOLE = 12
+
 
 class Unwritten(RotatorError):
     """Standard output does not take a result, and somebody may be waiting for it."""
@@ -80,6 +83,11 @@ def wrapped(text: str, within: int) -> list[str]:
     for line in text.split("\n"):
         lines += textwrap.wrap(plain(line), within, break_on_hyphens=False) or [""]
     return lines
+
+
+def short(key_id: str) -> str:
+    """Return the beginning of an id: enough to tell keys apart, and to find one in the provider's console."""
+    return key_id if len(key_id) <= _LONGEST_ID_SHOWN_WHOLE else f"{key_id[:_SHORT_ID]}..."
 
 
 def paragraph(text: str, *, indent: str = "") -> str:

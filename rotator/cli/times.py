@@ -33,6 +33,11 @@ def absolute(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")
 
 
+def exact(at: datetime) -> str:
+    """Return an instant to the second, in UTC (`Z`)."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
 def both(at: datetime, now: datetime) -> str:
     """Return an instant in both ways, in one line."""
     return f"{relative(at, now)} ({absolute(at)})"

@@ -180,7 +180,7 @@ class Rotated:
     """The evidence of one finished rotation, for people to look back at.
 
     `intent_at` and `created_at` are the provider's clock, `published_at` is Vault's. `proven_at`, on ours, is when the
-    provider last accepted the new secret. `holder` is the process that recorded it, `policy_fingerprint` the policy
+    provider last accepted the new secret. `replaced_key_id` is None after an import. `holder` is the process that recorded it, `policy_fingerprint` the policy
     entry that it worked by.
     """
 

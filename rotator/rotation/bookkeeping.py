@@ -107,10 +107,11 @@ def published(
     if attempt.reason is RotateReason.EMERGENCY:
         previous = tuple(replace(one, at_once=True) for one in previous)
         originals = tuple(replace(one, at_once=True) for one in originals)
+    before = head(record)
     finished = Rotated(
         rotation_id=attempt.rotation_id,
         key_id=key.key_id,
-        replaced_key_id=replaced.key.key_id if replaced else None,
+        replaced_key_id=before.key_id if before and before.key_id != key.key_id else None,
         reason=attempt.reason,
         intent_at=attempt.intent_at,
         created_at=key.created_at,

@@ -9,7 +9,7 @@ from rotator.errors import (
     Rejected,
     Unavailable,
 )
-from rotator.model.reason import HoldReason
+from rotator.model.reason import HoldReason, RotateReason
 from rotator.model.record import Attempt, Record
 from rotator.model.snapshot import Snapshot
 from rotator.model.told import Step, Told
@@ -65,15 +65,15 @@ async def rotate(
         await claimed.hold(confirmed, policy)
         return confirmed
     hold = await record_publish(found, confirmed, policy, claimed, ports)
-    previous = claimed.record.previous
-    ports.tell(
-        Told(
-            step=Step.OVERLAP,
-            lineage=snapshot.lineage.name,
-            key_id=previous[-1].key_id if previous else None,
-            until=confirmed.at + attempt.overlap,
+    if action.reason is not RotateReason.EMERGENCY:
+        ports.tell(
+            Told(
+                step=Step.OVERLAP,
+                lineage=snapshot.lineage.name,
+                key_id=action.replaces.key_id,
+                until=confirmed.at + attempt.overlap,
+            )
         )
-    )
     return hold
 
 

@@ -74,6 +74,7 @@ async def test_every_earlier_key_goes_as_soon_as_the_new_one_is_published_and_th
     assert isinstance(ended.last and ended.last.decision, Wait)
     revoked = [told.key_id for told in world.told if told.step is Step.REVOKED]
     assert set(revoked) == EARLIER
+    assert Step.OVERLAP not in world.steps
     assert world.steps.index(Step.RECORDED) < world.steps.index(Step.REVOKED)
 
 

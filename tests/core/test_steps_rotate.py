@@ -71,7 +71,7 @@ async def test_the_first_rotation_tells_each_step_and_leaves_the_original_alive(
     assert "key-original" in world.keys
     assert (record.claim, record.failure, record.hold) == (None, None, None)
     assert [(one.base, one.reason) for one in record.attempts] == [(0, RotateReason.ADOPT_NOW)]
-    assert [(one.key_id, one.replaced_key_id) for one in record.history] == [("key-made-1", None)]
+    assert [(one.key_id, one.replaced_key_id) for one in record.history] == [("key-made-1", "key-original")]
 
 
 @pytest.mark.promise("P1", "P3")
