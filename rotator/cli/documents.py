@@ -109,6 +109,7 @@ def _alive(line: Line) -> list[dict[str, object]]:
             "original": key.original,
             "ends_at": _instant(key.ends_at),
             "obstacle": key.obstacle.value if key.obstacle else None,
+            "at_once": key.at_once,
         }
         for key in line.alive
     ]

@@ -57,13 +57,14 @@ class Phase(StrEnum):
 class Alive:
     """A key that still works besides the one in use: until when at least, and what stands in the way of its end.
 
-    `ends_at` is on Vault's clock; None: an original that no instant releases.
+    `ends_at` is on Vault's clock; None: an original that no instant releases. `at_once`: an emergency replaced it.
     """
 
     key_id: str
     original: bool
     ends_at: datetime | None
     obstacle: Obstacle | None
+    at_once: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,16 +134,17 @@ class Line:
         """The keys that await their end."""
         if self.snapshot is None or self.record is None or self.record.current is None:
             return ()
-        found = [(p.key_id, False, overlap_ends(p)) for p in self.record.previous]
-        found += [(o.key.key_id, True, release_ends(o)) for o in self.record.originals]
+        found = [(p.key_id, False, overlap_ends(p), p.at_once) for p in self.record.previous]
+        found += [(o.key.key_id, True, release_ends(o), o.at_once) for o in self.record.originals]
         return tuple(
             Alive(
                 key_id=key_id,
                 original=original,
                 ends_at=ends_at,
                 obstacle=may_revoke(self.snapshot, key_id, self.snapshot.seen_at),
+                at_once=at_once,
             )
-            for key_id, original, ends_at in found
+            for key_id, original, ends_at, at_once in found
         )
 
     @property

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rotator import credentials
 from rotator.bootstrap import Connected
 from rotator.cli import documents, exits, failures, previews, show, words
+from rotator.cli.carrying_out import carry_out, status_of_standing
 from rotator.cli.confirm import confirmed
-from rotator.cli.lines import Line, Report, strays_of
+from rotator.cli.lines import Report
 from rotator.cli.look import connected, find, tell_unmatched
-from rotator.cli.once import Stop, swept, tell
+from rotator.cli.once import Stop, tell
 from rotator.cli.options import Options
 from rotator.cli.previews import Preview
 from rotator.cli.text import complain, table
@@ -19,10 +20,8 @@ from rotator.errors import Rejected, RotatorError
 from rotator.inventory.fleet import Found
 from rotator.inventory.records import Trouble
 from rotator.model.order import OrderKind
-from rotator.model.reason import WaitReason
 from rotator.model.record import Record
-from rotator.plan import facts
-from rotator.plan.actions import Hold, Wait
+from rotator.plan.actions import Hold
 from rotator.reconcile import violation_of
 from rotator.rotation.orders import Declined, Ordered, give
 
@@ -34,9 +33,6 @@ _CARRIED_OUT = frozenset({OrderKind.ROTATE, OrderKind.EMERGENCY})
 
 _AS_WISHED = frozenset({Declined.DONE, Declined.NO_ORIGINAL, Declined.REPLACED})
 """Nothing was changed, for what was wished for is so already."""
-
-_ENDS_BY_ITSELF = frozenset({WaitReason.CLAIMED, WaitReason.SERVED_UNPROVEN, WaitReason.KEY_UNREADABLE})
-"""What an order that is not carried out waits for, without anybody doing anything."""
 
 Answer = Record | Declined | Hold | RotatorError
 
@@ -79,7 +75,7 @@ class Result:
         statuses = {one.status for one in self.outcomes}
         statuses |= {failures.status_of(trouble.error) for trouble in self.troubles}
         if self.report is not None:
-            statuses |= {self.report.status, *(_status_of_standing(line) for line in self.report.lines)}
+            statuses |= {self.report.status, *(status_of_standing(line) for line in self.report.lines)}
         return exits.gravest(statuses | {exits.FAILED} if self.unmatched else statuses)
 
     @property
@@ -140,7 +136,7 @@ async def _order(
         given = tuple(one.lineage for one in outcomes if isinstance(one.answer, Record))
         report = None
         if ordered.kind in _CARRIED_OUT and given:
-            report = _of_these(await swept(connection, given, stop, limit=None))
+            report = await carry_out(ordered.kind, given, connection, stop)
         return Result(
             ordered=ordered,
             outcomes=tuple(outcomes),
@@ -149,11 +145,6 @@ async def _order(
             preview=preview,
             report=report,
         )
-
-
-def _of_these(report: Report) -> Report:
-    """Return the report without what does not concern the lineages that were chosen."""
-    return replace(report, excluded={}, idle=(), strays=strays_of(report.lines))
 
 
 async def _give(
@@ -170,15 +161,6 @@ async def _give(
         except Exception as bug:  # noqa: BLE001 (a bug in one lineage must not stop the others)
             answer = violation_of(bug)
     return Outcome(lineage=lineage.name, answer=answer)
-
-
-def _status_of_standing(line: Line) -> int:
-    """Return the status of an order that was given and is not carried out, or not to its end."""
-    record = line.record
-    if record is None or (record.standing is None and not facts.emergency(record)):
-        return exits.FINE
-    waits = line.decision.reason if isinstance(line.decision, Wait) else None
-    return exits.PERSON_NEEDED if waits not in {None, *_ENDS_BY_ITSELF} else exits.TRY_AGAIN
 
 
 def said(kind: OrderKind, answer: Answer) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -94,7 +95,7 @@ def _after_adoption(line: Line) -> str:
 
 def _stands(line: Line) -> str:
     if line.error is not None:
-        return f"failed: {line.error}"
+        return "\n".join([f"failed: {line.error}", *_left_by_emergency(line)])
     if line.decision is None:
         return "not looked at: asked to stop"
     if line.claimed:
@@ -107,7 +108,10 @@ def _stands(line: Line) -> str:
 
 
 def _done(line: Line) -> str:
-    return "\n".join(words.done(action) for action in line.done) or "-"
+    counts = Counter(words.done(action) for action in line.done)
+    return (
+        "\n".join(f"{said} ({count} times)" if count > 1 else said for said, count in counts.items()) or "-"
+    )
 
 
 def _besides(line: Line) -> list[str]:
@@ -131,7 +135,13 @@ def _besides(line: Line) -> list[str]:
         for key in line.alive
         if key.obstacle not in (None, Obstacle.OVERLAP, Obstacle.NOT_RELEASED)
     ]
-    return said
+    return said + _left_by_emergency(line)
+
+
+def _left_by_emergency(line: Line) -> list[str]:
+    """Return which keys an emergency ordered to go that are still there."""
+    keys = [key.key_id for key in line.alive if key.at_once]
+    return [f"STILL ALIVE after the emergency, until the next try: {', '.join(keys)}"] if keys else []
 
 
 def _asides(report: Report) -> list[str]:

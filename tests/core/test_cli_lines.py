@@ -276,6 +276,17 @@ def test_an_old_key_that_stays_too_long_says_why() -> None:
     assert "old key key-old is kept: our clock" in show.status(report(line(seen)))
 
 
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize("error", [None, Unavailable("revoke key", "key-old", "500")])
+def test_a_key_that_an_emergency_left_alive_is_named(error: PortError | None) -> None:
+    left = snapshot(record(previous=[previous(superseded=HOUR, at_once=True)]))
+    failing = with_record(left, revoke_failure=failure(RevokeReason.EMERGENCY))
+
+    shown = show.once(report(line(failing, error=error)), stopped=False)
+
+    assert "STILL ALIVE after the emergency, until the next try: key-old" in " ".join(shown.split())
+
+
 def test_a_hold_comes_with_its_cure_and_a_stray_with_its_comment_escaped() -> None:
     hostile = key("key-stray", comment="\x1b[2J\u202e")
     shown = show.plan(report(line(HELD), strays=(Stray(provider="asr", key=hostile),)))
@@ -351,7 +362,13 @@ def test_the_document_is_json_whatever_is_in_it() -> None:
     assert held["key_id"] == CURRENT.key_id
     assert held["expires_in"] == pytest.approx(80 * 86_400, abs=2)
     assert failing["alive"] == [
-        {"key_id": "key-old", "original": False, "ends_at": "2026-01-06T11:00:00Z", "obstacle": "overlap"}
+        {
+            "key_id": "key-old",
+            "original": False,
+            "ends_at": "2026-01-06T11:00:00Z",
+            "obstacle": "overlap",
+            "at_once": False,
+        }
     ]
     assert failing["last_failure"]["tried"] == "overlap_ended"
     assert (new["phase"], new["version"], new["decision"]["action"]) == ("unadopted", None, "adopt")

@@ -1,0 +1,88 @@
+"""Carry out orders to rotate in this process: one sweep of the lineages concerned; in an emergency, more of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from rotator.bootstrap import Connected
+from rotator.cli import exits
+from rotator.cli.lines import Line, Phase, Report, strays_of
+from rotator.cli.once import Stop, swept
+from rotator.cli.text import complain
+from rotator.cli.times import relative
+from rotator.clock import Clock
+from rotator.errors import PortError
+from rotator.model.order import OrderKind
+from rotator.model.reason import WaitReason
+from rotator.plan import facts
+from rotator.plan.actions import Wait
+
+PATIENCE = timedelta(minutes=5)
+"""How long what fails in an emergency is tried again before it is left to the next sweep."""
+
+_AT_LEAST = timedelta(seconds=5)
+"""How long to wait at least between two sweeps."""
+
+_LOOK_AGAIN_AFTER = timedelta(milliseconds=500)
+
+_ENDS_BY_ITSELF = frozenset({WaitReason.CLAIMED, WaitReason.SERVED_UNPROVEN, WaitReason.KEY_UNREADABLE})
+"""What an order that is not carried out waits for, without anybody doing anything."""
+
+
+async def carry_out(kind: OrderKind, lineages: tuple[str, ...], connection: Connected, stop: Stop) -> Report:
+    """Sweep the lineages that an order was given to, and return what became of each.
+
+    What an emergency could not do at once is tried again for a while. Raise what `once.swept` raises the first time.
+    """
+    report = await swept(connection, lineages, stop, limit=None)
+    lines = {line.lineage: line for line in report.lines}
+    clock = connection.clock
+    gives_up_at = clock.now() + PATIENCE
+    while kind is OrderKind.EMERGENCY:
+        left = [line for line in lines.values() if _failed_in_emergency(line)]
+        next_try_at = max((_next_try_at(line) for line in left), default=gives_up_at)
+        if next_try_at >= gives_up_at or not await _waited(next_try_at, len(left), clock, stop):
+            break
+        try:
+            report = await swept(connection, tuple(line.lineage for line in left), stop, limit=None)
+        except PortError as error:
+            complain(f"rotator: {error}")
+            continue
+        for line in report.lines:
+            lines[line.lineage] = replace(line, done=(*lines[line.lineage].done, *line.done))
+    shown = tuple(sorted(lines.values(), key=lambda line: line.urgency))
+    # What does not concern these lineages is left out.
+    return replace(report, lines=shown, excluded={}, idle=(), strays=strays_of(shown))
+
+
+def status_of_standing(line: Line) -> int:
+    """Return the exit status of an order that was given and is not carried out, or not to its end."""
+    record = line.record
+    if record is None or (record.standing is None and not facts.emergency(record)):
+        return exits.FINE
+    waits = line.decision.reason if isinstance(line.decision, Wait) else None
+    return exits.TRY_AGAIN if waits is None or waits in _ENDS_BY_ITSELF else exits.PERSON_NEEDED
+
+
+def _failed_in_emergency(line: Line) -> bool:
+    """Return whether something failed that an emergency has still to do."""
+    failed = line.error is not None or line.phase is Phase.FAILING
+    return failed and facts.emergency(line.record)
+
+
+def _next_try_at(line: Line) -> datetime:
+    until = line.decision.until if isinstance(line.decision, Wait) and line.error is None else None
+    return max(until or line.now, line.now + _AT_LEAST)
+
+
+async def _waited(until: datetime, count: int, clock: Clock, stop: Stop) -> bool:
+    """Wait until the next try of what an emergency left to be done. Return False when asked to stop before."""
+    lineages = "1 lineage" if count == 1 else f"{count} lineages"
+    complain(
+        f"rotator: the emergency of {lineages} is not over; the next try is {relative(until, clock.now())} (an "
+        "interrupt leaves it to the next sweep)"
+    )
+    while not stop.asked and clock.now() < until:
+        await clock.sleep(_LOOK_AGAIN_AFTER)
+    return not stop.asked
