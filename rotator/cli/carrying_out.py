@@ -41,7 +41,7 @@ async def carry_out(kind: OrderKind, lineages: tuple[str, ...], connection: Conn
     gives_up_at = clock.now() + PATIENCE
     while kind is OrderKind.EMERGENCY:
         left = [line for line in lines.values() if _failed_in_emergency(line)]
-        next_try_at = max((_next_try_at(line) for line in left), default=gives_up_at)
+        next_try_at = max((_next_try_at(line, clock.now()) for line in left), default=gives_up_at)
         if next_try_at >= gives_up_at or not await _waited(next_try_at, len(left), clock, stop):
             break
         try:
@@ -71,9 +71,9 @@ def _failed_in_emergency(line: Line) -> bool:
     return failed and facts.emergency(line.record)
 
 
-def _next_try_at(line: Line) -> datetime:
+def _next_try_at(line: Line, now: datetime) -> datetime:
     until = line.decision.until if isinstance(line.decision, Wait) and line.error is None else None
-    return max(until or line.now, line.now + _AT_LEAST)
+    return max(until or now, now + _AT_LEAST)
 
 
 async def _waited(until: datetime, count: int, clock: Clock, stop: Stop) -> bool:
