@@ -13,7 +13,7 @@ from rotator.daemon.breaker import State
 from rotator.errors import Denied, Unavailable
 from rotator.model.order import Order, OrderKind
 from rotator.model.reason import LeftReason
-from rotator.model.record import Claim, Standing
+from rotator.model.record import Claim
 from rotator.plan.actions import Adopt, Revoke, Rotate, Wait
 from rotator.policy.policy import Adopt as AdoptMode
 from rotator.reconcile import Left, Reconciled
@@ -248,7 +248,7 @@ async def test_an_emergency_goes_first_and_waits_for_nothing() -> None:
     order = Order(kind=OrderKind.EMERGENCY, who="ann", why="leaked", at=NOW)
     for path in ("leaked", "leaked too"):
         crowd.add(
-            path, expires=80 * DAY, record=lambda record: replace(record, standing=Standing(order=order))
+            path, expires=80 * DAY, record=lambda record: replace(record, standing=order)
         ).latency = SECOND
     ended = await crowd.sweep(starts_per_hour=0)
 
@@ -265,7 +265,7 @@ async def test_an_emergency_is_started_though_the_breaker_is_open() -> None:
     crowd.parts[paths[0]].fails("create_key", Unavailable("create key", "project-1", "500"))
     await crowd.sweep()
     order = Order(kind=OrderKind.EMERGENCY, who="ann", why="leaked", at=NOW)
-    crowd.add("leaked", record=lambda record: replace(record, standing=Standing(order=order)))
+    crowd.add("leaked", record=lambda record: replace(record, standing=order))
 
     assert crowd.breakers["asr"].state is State.OPEN
     assert "leaked" in rotated(await crowd.sweep())
