@@ -51,13 +51,15 @@ PROMISES: Final = (
         "Nothing early",
         "A key is revoked only when, looked at afresh just before, Vault serves the working secret of another key "
         "of the same lineage, the overlap since the confirmed publish has run out, every gate says yes, and an "
-        "original has been released.",
+        "original has been released. An emergency that a person ordered waives the last three, for the keys from "
+        "before its own.",
     ),
     Promise(
         "P4",
         "Nothing foreign",
         "A key is revoked only if this lineage's record names it, the management key in use never, and a secret in "
-        "Vault that was not written by the daemon is not overwritten unless it is proven to be this lineage's key.",
+        "Vault that was not written by the daemon is not overwritten unless it is proven to be this lineage's key. A "
+        "lineage that a person paused or told the daemon to forget is not acted on.",
     ),
     Promise(
         "P5",

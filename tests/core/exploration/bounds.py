@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How many ticks pass, calls go wrong, acts a person does, processes die, turns are interrupted.
+    """How many ticks pass, calls go wrong, acts a person does, processes die, turns are interrupted, orders are given.
 
     `world` is the kind of world that it begins with (`world.first_world`). A turn is interrupted when
     anything else happens between two of its calls.
@@ -18,11 +18,12 @@ class Bounds:
     acts: int = 0
     deaths: int = 0
     switches: int = 0
+    orders: int = 0
     processes: int = 1
     world: str = "empty"
 
     def __str__(self) -> str:
-        counts = ("processes", "ticks", "faults", "acts", "deaths", "switches")
+        counts = ("processes", "ticks", "faults", "acts", "deaths", "switches", "orders")
         return f"{self.world} " + " ".join(f"{name}={getattr(self, name)}" for name in counts)
 
 
@@ -39,6 +40,12 @@ QUICK: tuple[Bounds, ...] = (
     Bounds(ticks=1, faults=1, switches=1, processes=2),
     Bounds(ticks=3, switches=1, processes=2, world="imported"),
     Bounds(ticks=2, switches=2, processes=2),
+    Bounds(ticks=1, orders=2),
+    Bounds(ticks=0, faults=1, orders=2),
+    Bounds(ticks=0, acts=1, orders=1),
+    Bounds(ticks=1, deaths=1, orders=1),
+    Bounds(ticks=2, switches=1, orders=1, world="imported"),
+    Bounds(ticks=0, switches=2, orders=1, processes=2),
 )
 """What every run of the tests searches: each kind of trouble, and each two kinds together, a short way."""
 
@@ -55,5 +62,11 @@ DEEP: tuple[Bounds, ...] = (
     Bounds(ticks=2, faults=1, switches=1, processes=2),
     Bounds(ticks=2, acts=1, switches=1, processes=2),
     Bounds(ticks=3, deaths=1, switches=2, processes=2, world="imported"),
+    Bounds(ticks=2, orders=3),
+    Bounds(ticks=1, faults=1, orders=2),
+    Bounds(ticks=2, deaths=1, orders=2),
+    Bounds(ticks=1, acts=1, switches=1, orders=1),
+    Bounds(ticks=3, switches=1, orders=2, world="imported"),
+    Bounds(ticks=1, switches=2, orders=1, processes=2),
 )
 """What `--deep` searches: the same, further."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from rotator.model.reason import RotateReason
 from tests.core.exploration.seat import Answer, Effect
 from tests.core.exploration.texts import Texts
 from tests.core.exploration.world import (
+    ADOPTED,
     NOBODY,
     OUR_MEMBER,
     RIGHTS,
@@ -248,16 +250,24 @@ def _written(world: World, texts: Texts, base: int, text: int) -> World | None:
         return None
     noted = {intent.rotation_id for intent in world.intents}
     new = tuple(
-        Intent(attempt.rotation_id, attempt.base, tick_of(attempt.intent_at))
+        Intent(
+            attempt.rotation_id,
+            attempt.base,
+            tick_of(attempt.intent_at),
+            emergency=attempt.reason is RotateReason.EMERGENCY,
+        )
         for attempt in texts.record(text).attempts
         if attempt.rotation_id not in noted
     )
-    return file(_used(world, texts, text)._replace(intents=(*world.intents, *new)), text)
+    forgotten = (world.forgotten or base + 1) if texts.record(text).forgotten else 0
+    return file(_used(world, texts, text)._replace(intents=(*world.intents, *new), forgotten=forgotten), text)
 
 
 def _published(world: World, base: int, n: int, rotation_id: str) -> World | None:
     if base != (world.served.number if world.served else 0):
         return None
     note = Publish(base + 1, n, rotation_id, world.tick)
-    world = world._replace(publishes=(*world.publishes, note))
+    # A key whose own secret Vault has served needs no release.
+    released = world.released or n == ADOPTED
+    world = world._replace(publishes=(*world.publishes, note), released=released)
     return append(world, Version(base + 1, n, rotation_id, n, world.tick, US))

@@ -16,6 +16,7 @@ from rotator import errors
 from rotator.inventory.assignment import Assignment
 from rotator.policy.policy import Adopt, Policy
 from rotator.reconcile import Turn, turn
+from tests.core.exploration import orders
 from tests.core.exploration.seat import LINEAGE, Answer, Effect, Seat, refusal
 from tests.core.exploration.texts import Texts
 from tests.core.exploration.world import ADOPTED, NOBODY, TICK
@@ -40,12 +41,17 @@ CALM = replace(POLICY, max_age=DUE_TICKS * TICK)
 
 
 class Start(NamedTuple):
-    """How a turn begins: whose it is, when, how many rotation ids it has used, and under which policy."""
+    """How a turn begins: whose it is, when, how many rotation ids it has used, and under which policy.
+
+    `order`: it is no turn but carries this order out. `paused`: that is what stands in the control record.
+    """
 
     name: str
     tick: int
     issued: int
     calm: bool = False
+    order: str = ""
+    paused: bool = False
 
 
 class Ended(NamedTuple):
@@ -59,7 +65,8 @@ class Learnt(NamedTuple):
     """What a process has done and seen within its turn: for the judges, the program does not see it.
 
     `accepted` is the key that it last saw accepted, `minted` the one it got from its create, `sent` whether
-    it has sent a publish; `read` is when it last read the destination, `asked` when it made its last decision.
+    it has sent a publish; `read` is when it last read the destination, `asked` when it made its last decision;
+    `knew` is the version of the record that it last read or wrote, `paused` whether it read that the lineage is.
     """
 
     accepted: int = NOBODY
@@ -67,12 +74,14 @@ class Learnt(NamedTuple):
     sent: bool = False
     read: int = NOBODY
     asked: int = NOBODY
+    knew: int = 0
+    paused: bool = False
 
 
 class _Running(NamedTuple):
-    """A turn that stands at a call."""
+    """A turn, or an order, that stands at a call."""
 
-    coroutine: Coroutine[Effect, Answer, Turn]
+    coroutine: Coroutine[Effect, Answer, object]
     seat: Seat
 
 
@@ -95,7 +104,7 @@ class Processes:
     def start(self, start: Start) -> int:
         """Return the node of a process that begins a turn."""
         if start not in self._starts:
-            self._starts[start] = self._add(start, (), Learnt(asked=start.tick))
+            self._starts[start] = self._add(start, (), Learnt(asked=start.tick, paused=start.paused))
         return self._starts[start]
 
     def answered(self, node: int, tick: int, answer: Answer) -> int:
@@ -132,10 +141,15 @@ class Processes:
 
     def _run(self, start: Start, history: tuple[tuple[int, Answer], ...]) -> tuple[_Running, Effect | Ended]:
         """Run the real code from its beginning with these answers."""
-        seat = Seat(start.name, start.tick, start.issued, self.texts)
+        seat = Seat(start.name, start.tick, start.issued, self.texts, paused=start.paused)
         policy = CALM if start.calm else POLICY
         assignment = Assignment(lineage=LINEAGE, policy=policy, matched_key_id=f"k{ADOPTED}")
-        running = _Running(turn(assignment, seat.ports()), seat)
+        if start.order:
+            # Its clock stands still, so it must not wait for another process.
+            ports = replace(seat.ports(), stopping=lambda: True)
+            running = _Running(orders.program(start.order, assignment, ports), seat)
+        else:
+            running = _Running(turn(assignment, seat.ports()), seat)
         asked = _send(running, start.tick, None)
         for tick, answer in history:
             asked = _send(running, tick, answer)
@@ -151,7 +165,7 @@ def _send(running: _Running, tick: int, answer: Answer | None) -> Effect | Ended
         sent: Any = answer
         return running.coroutine.send(sent)
     except StopIteration as stop:
-        stands = stop.value.stands
+        stands = stop.value.stands if isinstance(stop.value, Turn) else stop.value
         return Ended(f"{type(stands).__name__} {getattr(stands, 'reason', '')}")
     except errors.PortError as error:
         return Ended(f"{type(error).__name__}: {error}")
@@ -170,5 +184,9 @@ def _noted(learnt: Learnt, effect: Effect | Ended, answer: Answer, tick: int) ->
             return learnt._replace(sent=True)
         case ("read_entry", _, "entry", *_):
             return learnt._replace(read=tick)
+        case ("read_record", *_) if answer[0] == "record":
+            return learnt._replace(knew=answer[1])
+        case ("write", *_) if answer[0] == "version":
+            return learnt._replace(knew=answer[1])
         case _:
             return learnt

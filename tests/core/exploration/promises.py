@@ -12,7 +12,18 @@ from rotator.model.key import Mark, mark_of
 from tests.core.exploration.process import OVERLAP_TICKS, Learnt
 from tests.core.exploration.seat import JOURNAL_ID, LINEAGE, Effect
 from tests.core.exploration.texts import Texts
-from tests.core.exploration.world import ADOPTED, NOBODY, OUR_MEMBER, PERSON, RIGHTS, US, Key, Late, World
+from tests.core.exploration.world import (
+    ADOPTED,
+    NOBODY,
+    OUR_MEMBER,
+    PERSON,
+    RIGHTS,
+    US,
+    Key,
+    Late,
+    Publish,
+    World,
+)
 
 LINEAGE_ID = LINEAGE.lineage_id
 
@@ -43,14 +54,19 @@ def judge_call(
             undisturbed = before.touched == touched
             named = _named(before, texts) | {learnt.minted}
             return (
-                _judge_whose(before, key, named)
+                _judge_orders(before, learnt, emergency=in_emergency(before, key) or learnt.minted == n)
+                or _judge_whose(before, key, named)
                 or (_judge_served(before, key) if undisturbed else None)
                 or (_judge_time(before, key, learnt) if undisturbed else None)
             )
-        case ("publish", _, int() as n, _):
+        case ("create", str() as comment, _):
+            return _judge_orders(before, learnt, emergency=_for_emergency(before, _mark(comment)))
+        case ("publish", _, int() as n, str() as rotation_id):
             if learnt.accepted != n:
                 return Broken("P1", f"k{n} was sent to Vault without a proof that it works")
-            return judge_publish(before, after)
+            intent = before.intent(rotation_id)
+            emergency = intent is not None and intent.emergency
+            return _judge_orders(before, learnt, emergency=emergency) or judge_publish(before, after)
         case _:
             return None
 
@@ -78,6 +94,8 @@ def judge_publish(before: World, after: World) -> Broken | None:
         return Broken("P1", f"k{note.n} was published although it was revoked by us")
     if over is not None and not _of_this_lineage(before, over.n):
         return Broken("P4", f"k{note.n} was published over a secret that is none of ours")
+    if not _of_this_lineage(after, note.n):
+        return Broken("P4", f"k{note.n} was published and is none of this lineage's")
     if key.rights != RIGHTS:
         return Broken("P5", f"k{note.n} was published with '{key.rights}'")
     intent = after.intent(note.rotation_id)
@@ -87,6 +105,8 @@ def judge_publish(before: World, after: World) -> Broken | None:
         return Broken(
             "P6", f"k{note.n} was published at version {note.version - 1}, its base is {intent.base}"
         )
+    if sum(emergency_of(after, publish) for publish in after.publishes) > after.emergencies:
+        return Broken("P3", f"k{note.n} was published in an emergency that nobody ordered")
     return None
 
 
@@ -115,6 +135,34 @@ def passes_for_ours(world: World, key: Key) -> bool:
     )
 
 
+def _judge_orders(before: World, learnt: Learnt, *, emergency: bool) -> Broken | None:
+    """Judge that nothing is done for a lineage that is known to be forgotten, or paused save in an emergency."""
+    if 0 < before.forgotten <= learnt.knew:
+        return Broken("P4", "a lineage was acted on that was known to be forgotten")
+    if learnt.paused and not emergency:
+        return Broken("P4", "a lineage was acted on that was known to be paused")
+    return None
+
+
+def _for_emergency(world: World, mark: Mark | None) -> bool:
+    intent = world.intent(mark.rotation_id) if mark is not None else None
+    return intent is not None and intent.emergency
+
+
+def emergency_of(world: World, publish: Publish) -> bool:
+    intent = world.intent(publish.rotation_id)
+    return intent is not None and intent.emergency
+
+
+def in_emergency(world: World, key: Key) -> bool:
+    """Return whether an emergency's key was published after `key`, and after it could be published for the last time."""
+    mark = _mark(key.comment)
+    intent = world.intent(mark.rotation_id) if mark is not None else None
+    base = intent.base if intent is not None else 0
+    last = max((p.version for p in world.publishes if p.n == key.n), default=base)
+    return any(emergency_of(world, p) and p.version > last for p in world.publishes)
+
+
 def _judge_whose(before: World, key: Key, named: frozenset[int]) -> Broken | None:
     if key.n == before.management:
         return Broken("P4", f"k{key.n} is the management key in use")
@@ -139,12 +187,13 @@ def _judge_time(before: World, key: Key, learnt: Learnt) -> Broken | None:
         return Broken("P1", f"k{key.n} was revoked after its publish was sent") if sent else None
     if learnt.asked != learnt.read:
         return Broken("P3", f"k{key.n} was revoked on a proof {learnt.asked - learnt.read} ticks old")
-    if key.n == ADOPTED and not before.released:
+    emergency = in_emergency(before, key)
+    if key.n == ADOPTED and not (before.released or emergency):
         return Broken("P3", f"original k{key.n} was revoked without a release")
     successor = before.key(before.served.n) if before.served is not None else None
     if successor is None or not successor.alive:
         return Broken("P3", f"k{key.n} was revoked while Vault serves no living key")
-    if key.n in before.given_up:
+    if emergency or key.n in before.given_up:
         return None
     mark = _mark(key.comment)
     intent = before.intent(mark.rotation_id) if mark is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rotator.model.order import OrderKind
 from tests.core.exploration import effects, promises
 from tests.core.exploration.process import DUE_TICKS, OVERLAP_TICKS, Ended, Processes, Start
 from tests.core.exploration.promises import Broken
@@ -34,10 +35,10 @@ class Rest:
         """Return the promise that is broken when nothing disturbs `world` any more, by anything or at its end.
 
         A process that never ran before takes turns alone. What is late never lands (that it does is another
-        world, which is judged as well). The key in use falls due once, because only a later publish makes
+        world, which is judged as well). A pause has ended. The key in use falls due once, because only a later publish makes
         it certain that an orphan's own can't come any more.
         """
-        world = world._replace(faults=0, acts=0, deaths=0, late=())
+        world = world._replace(faults=0, acts=0, deaths=0, orders=0, late=(), paused=False)
         passed: list[World] = []
         ended, broken = Ended(""), None
         for waited, ticks in enumerate(WAITS):
@@ -62,6 +63,19 @@ class Rest:
                 return None
         return broken
 
+    def _emergency_over(self, world: World, how: str) -> Broken | None:
+        """Judge that an emergency which the record remembers was carried out, if it was not forgotten after that."""
+        given = [order.kind for order in self._processes.texts.record(world.record[-1].text).orders]
+        last = next((k for k in reversed(given) if k in (OrderKind.EMERGENCY, OrderKind.FORGET)), None)
+        if last is not OrderKind.EMERGENCY:
+            return None
+        if not any(promises.emergency_of(world, publish) for publish in world.publishes):
+            return Broken("P8", f"{how}, and an emergency was ordered and never carried out")
+        adopted = world.key(ADOPTED)
+        if adopted is not None and adopted.alive and promises.in_emergency(world, adopted):
+            return Broken("P8", f"{how}, and k{ADOPTED} outlived an emergency")
+        return None
+
     def _turn(self, world: World) -> tuple[Broken | None, World, Ended]:
         """Let one turn run to its end, and judge each of its calls."""
         processes = self._processes
@@ -81,7 +95,7 @@ class Rest:
     def _works(self, world: World, ended: Ended) -> Broken | None:
         """Judge that what Vault serves works, or a person is told."""
         served = world.served
-        if served is None or not world.record or ended.text.startswith("Hold"):
+        if served is None or not world.record or world.forgotten or ended.text.startswith("Hold"):
             return None
         key = world.key(served.n)
         if key is None or not key.alive:
@@ -90,7 +104,7 @@ class Rest:
 
     def _sound(self, world: World, ended: Ended) -> Broken | None:
         """Judge that the key in use is a new one, and no other key of ours lives, or a person is told."""
-        if not world.record:
+        if not world.record or world.forgotten:
             return None
         how = f"at rest ({ended.text})"
         named = self._processes.texts.record(world.record[-1].text).known_key_ids()
@@ -108,6 +122,8 @@ class Rest:
         key = world.key(served.n) if served is not None else None
         if key is None:
             return Broken("P8", f"{how}, and nothing was ever published")
+        if not unseen and (broken := self._emergency_over(world, how)) is not None:
+            return broken
         if world.tick - key.made >= DUE_TICKS:
             return Broken("P8", f"{how}, and k{key.n} was never replaced although it was due")
         for other in world.keys:

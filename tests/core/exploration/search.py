@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tests.core.exploration import effects, promises
+from tests.core.exploration import effects, orders, promises
 from tests.core.exploration.acts import acts
 from tests.core.exploration.bounds import Bounds
 from tests.core.exploration.process import Ended, Processes, Start
@@ -91,7 +91,13 @@ class Search:
     def _run(self) -> Found:
         """Search breadth first, so that the first broken promise has the shortest way to it."""
         bounds = self.bounds
-        world = first_world(bounds.world, faults=bounds.faults, acts=bounds.acts, deaths=bounds.deaths)
+        world = first_world(
+            bounds.world,
+            faults=bounds.faults,
+            acts=bounds.acts,
+            deaths=bounds.deaths,
+            orders=bounds.orders,
+        )
         start = State(self._number(world), (None,) * bounds.processes, None, bounds.switches)
         came: dict[State, tuple[State, str] | None] = {start: None}
         queue = deque([start])
@@ -132,6 +138,12 @@ class Search:
                 yield Step(f"{NAMES[which]} dies", _with(state._replace(world=dead), which, None))
             if turned is not None:
                 yield from self._call(turned, which, seen or self._begin(world, which))
+            if turned is not None and seen is None:
+                for order, ordered in orders.begun(world):
+                    number = self._number(ordered)
+                    begun = self._begin(ordered, which, order)
+                    for step in self._call(turned._replace(world=number), which, begun):
+                        yield step._replace(label=f"a person orders {order}: {step.label}")
         quiet = state if state.running is None else _interrupted(state)
         if quiet is not None:
             yield from self._happens(quiet, world)
@@ -145,11 +157,11 @@ class Search:
             landed = effects.land(world, late, self.processes.texts)
             broken = promises.judge_late(world, landed, late)
             yield Step(f"late: {late.call}", state._replace(world=self._number(landed)), broken)
-        for label, acted in acts(world, self.processes.texts):
+        for label, acted in (*acts(world, self.processes.texts), *orders.pauses(world)):
             yield Step(label, state._replace(world=self._number(acted)))
 
-    def _begin(self, world: World, which: int) -> Seen:
-        start = Start(NAMES[which], world.tick, world.issued[which])
+    def _begin(self, world: World, which: int, order: str = "") -> Seen:
+        start = Start(NAMES[which], world.tick, world.issued[which], order=order, paused=world.paused)
         return Seen(self.processes.start(start), world.touched)
 
     def _call(self, state: State, which: int, seen: Seen) -> Iterator[Step]:

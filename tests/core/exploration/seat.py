@@ -11,6 +11,7 @@ from rotator import errors
 from rotator.model import key as keys
 from rotator.model.entry import Entry, EntryState, FieldNames, Publication
 from rotator.model.lineage import Lineage
+from rotator.model.order import Pause
 from rotator.model.record import Record
 from rotator.model.secret import Secret
 from rotator.model.told import Told
@@ -47,8 +48,9 @@ def ask(*effect: Any) -> Generator[Effect, Any, Any]:  # noqa: ANN401 (an effect
 class Seat:
     """Where one process sits: provider, destination, clock and rotation ids. Its clock stands still between answers."""
 
-    def __init__(self, name: str, tick: int, issued: int, texts: Texts) -> None:
+    def __init__(self, name: str, tick: int, issued: int, texts: Texts, *, paused: bool = False) -> None:
         self.name, self.tick, self.issued, self.texts = name, tick, issued, texts
+        self.pauses = (Pause(glob="*", who="ann", why="", at=at(0)),) if paused else ()
         self.told: list[Told] = []
 
     def ports(self) -> Ports:
@@ -150,7 +152,7 @@ class _Journal:
         self._seat = seat
 
     async def control(self) -> Control:
-        return Control(journal_id=JOURNAL_ID, instance="explored")
+        return Control(journal_id=JOURNAL_ID, instance="explored", pauses=self._seat.pauses)
 
     async def write_control(self, control: Control) -> None:
         del control

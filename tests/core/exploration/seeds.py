@@ -47,6 +47,8 @@ PUBLISH, MINT, ROTATE = (
 RETIRE, BOOKKEEPING = "rotator/rotation/retire.py", "rotator/rotation/bookkeeping.py"
 CLAIM, RECONCILE = "rotator/rotation/claim.py", "rotator/reconcile.py"
 RULES, FACTS, INVARIANTS = "rotator/plan/rules.py", "rotator/plan/facts.py", "rotator/plan/invariants.py"
+OBSERVE = "rotator/inventory/observe.py"
+GIVEN, HANDED_OVER = "rotator/rotation/orders.py", "rotator/rotation/handed_over.py"
 KEY, SECRET = "rotator/model/key.py", "rotator/model/secret.py"
 
 WORKING_SECRET = (
@@ -474,6 +476,100 @@ NO_SILENCE = (
     ),
 )
 
+ORDERS = (
+    Seed(
+        name="emergency_revokes_before_its_publish",
+        promise="P3",
+        what="An emergency takes the terms of all earlier keys away when it is ordered, and rotates last.",
+        edits=(
+            Edit(
+                GIVEN,
+                "        standing=record.standing if stands else order,\n",
+                "        standing=record.standing if stands else order,\n"
+                "        previous=tuple(replace(one, at_once=True) for one in record.previous),\n"
+                "        originals=tuple(replace(one, at_once=True) for one in record.originals),\n",
+            ),
+            Edit(RULES, "    rotate_when_ordered,\n", ""),
+        ),
+        bounds=Bounds(ticks=0, orders=1),
+    ),
+    Seed(
+        name="emergency_ends_a_later_overlap",
+        promise="P3",
+        what="The key that an emergency published has no overlap either when it is replaced itself.",
+        edits=(
+            Edit(
+                BOOKKEEPING,
+                "    if attempt.reason is RotateReason.EMERGENCY:\n",
+                "    if RotateReason.EMERGENCY in (attempt.reason, *(one.reason for one in record.history)):\n",
+            ),
+        ),
+        bounds=Bounds(ticks=2, orders=1),
+    ),
+    Seed(
+        name="emergency_carried_out_by_any_key",
+        promise="P8",
+        what="A key that was made before an emergency was ordered, and is published after, ends it.",
+        edits=(
+            Edit(
+                BOOKKEEPING,
+                "    if published is RotateReason.EMERGENCY:\n",
+                "    if published:\n",
+            ),
+        ),
+        bounds=Bounds(ticks=1, faults=1, orders=1),
+    ),
+    Seed(
+        name="forgotten_lineage_acted_on",
+        promise="P4",
+        what="A lineage is rotated although a person told us to leave it alone.",
+        edits=(Edit(RULES, "    forgotten,\n", ""),),
+        bounds=Bounds(ticks=0, orders=1),
+    ),
+    Seed(
+        name="paused_lineage_acted_on",
+        promise="P4",
+        what="What a person paused is not read again before a lineage is acted on.",
+        edits=(
+            Edit(
+                OBSERVE,
+                'paused = pause_of(lineage.name, control.pauses) if control else ""',
+                'paused = ""',
+            ),
+        ),
+        bounds=Bounds(ticks=0, orders=1),
+    ),
+    Seed(
+        name="import_without_proof",
+        promise="P1",
+        what="A secret that was handed over is published without asking the provider whose it is.",
+        edits=(
+            Edit(
+                HANDED_OVER,
+                "proven_at = await _proven(secret, key, started, ports)",
+                "proven_at = ports.clock.now()",
+            ),
+        ),
+        bounds=Bounds(ticks=0, orders=1),
+    ),
+    Seed(
+        name="import_at_a_later_version",
+        promise="P6",
+        what="A secret that was handed over is published at the version that the entry has just then.",
+        edits=(
+            Edit(
+                HANDED_OVER,
+                "        confirmed = await publish(candidate, snapshot.lineage, fields, None, ports)\n",
+                "        from dataclasses import replace\n\n"
+                "        entry = (await ports.destinations.read(snapshot.lineage, fields)).entry\n"
+                "        candidate = replace(candidate, attempt=replace(attempt, base=entry.version))\n"
+                "        confirmed = await publish(candidate, snapshot.lineage, fields, None, ports)\n",
+            ),
+        ),
+        bounds=Bounds(ticks=1, switches=2, orders=1, processes=2),
+    ),
+)
+
 SEEDS: tuple[Seed, ...] = (
     *WORKING_SECRET,
     *NOTHING_LOST,
@@ -481,6 +577,7 @@ SEEDS: tuple[Seed, ...] = (
     *NOTHING_FOREIGN,
     *SAME_RIGHTS,
     *ONE_AT_A_TIME,
+    *ORDERS,
     *NO_LEAK,
     *NO_SILENCE,
 )

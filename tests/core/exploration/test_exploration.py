@@ -19,7 +19,7 @@ def test_no_reachable_state_breaks_a_promise(bounds: Bounds) -> None:
 
 
 @pytest.mark.promise("P7", "P8")
-def test_whatever_goes_wrong_in_a_reconcile_is_told_and_shows_no_secret() -> None:
+def test_whatever_goes_wrong_in_a_reconcile_or_an_import_is_told_and_shows_no_secret() -> None:
     runs, broken = sweep()
     print(f"{runs} runs")  # noqa: T201 (shown with -s)
     assert broken is None

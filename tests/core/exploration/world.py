@@ -74,11 +74,15 @@ class Publish(NamedTuple):
 
 
 class Intent(NamedTuple):
-    """A note of one rotation id that stood in the journal, with its base and its instant when it first did."""
+    """A note of one rotation id that stood in the journal, with its base and its instant when it first did.
+
+    `emergency`: it is the program's answer to an emergency.
+    """
 
     rotation_id: str
     base: int
     tick: int
+    emergency: bool = False
 
 
 class World(NamedTuple):
@@ -87,8 +91,9 @@ class World(NamedTuple):
     `issued` is how many rotation ids each process has used. `demoted` says that our management key sees
     no keys but those of its own member. `released` says that the adopted key needs no release (any more).
     `touched` is how often a person changed what the destination serves. `given_up` are the keys that their own
-    maker deleted, or tried to, without ever having sent their publish: nobody can come to serve them. The last three are what may still
-    go wrong, be done by a person, and die.
+    maker deleted, or tried to, without ever having sent their publish: nobody can come to serve them. `emergencies` is
+    how many a person has ordered, `forgotten` the version of the record in which the lineage was forgotten (0: it is
+    not), `paused` whether it is. What comes last may still go wrong, be done by a person, die, and be ordered.
     """
 
     tick: int
@@ -107,6 +112,10 @@ class World(NamedTuple):
     faults: int
     acts: int
     deaths: int
+    orders: int = 0
+    emergencies: int = 0
+    forgotten: int = 0
+    paused: bool = False
 
     def key(self, n: int) -> Key | None:
         return next((key for key in self.keys if key.n == n), None)
@@ -142,7 +151,7 @@ def tick_of(instant: datetime) -> int:
 _INSTANTS = tuple(START + tick * TICK for tick in range(100))
 
 
-def first_world(kind: str, *, faults: int, acts: int, deaths: int) -> World:
+def first_world(kind: str, *, faults: int, acts: int, deaths: int, orders: int = 0) -> World:
     """Return the world before anything: a management key, a key to adopt, and in Vault what `kind` says.
 
     empty: nothing. imported: the secret of the key to adopt. occupied: a secret that is nobody's. own: nothing,
@@ -171,4 +180,5 @@ def first_world(kind: str, *, faults: int, acts: int, deaths: int) -> World:
         faults=faults,
         acts=acts,
         deaths=deaths,
+        orders=orders,
     )
