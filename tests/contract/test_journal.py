@@ -1,23 +1,29 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from rotator.clock import SystemClock
 from rotator.errors import Ambiguous, Conflict, Denied, Rejected, Unavailable
 from rotator.model import record as records
 from rotator.model.entry import FieldNames
 from rotator.model.lineage import Lineage
+from rotator.model.order import Pause
 from rotator.model.record import Claim, Current, KnownKey, Record
 from rotator.ports import Control, Journal
+from rotator.rotation import pauses
 from rotator.simulator.vault_server import VaultServer
 from rotator.vault.client import VaultClient
 from rotator.vault.journal import VaultJournal
+from tests.support.canary import CANARY
 from tests.support.vault_lab import LEAST_PRIVILEGE, Reply, Root, Seen, between, connected
 
 CONTROL = Control(journal_id="0123456789ab", instance="prod")
+AT = datetime(2026, 1, 1, 1, 2, 3, 456789, tzinfo=UTC)
 LINEAGE = Lineage(provider="p", project_id="x", namespace="", mount="secret", path="app/key")
 NAME = LINEAGE.record_name
 
@@ -69,7 +75,50 @@ async def test_a_journal_is_founded_once(journal: Journal) -> None:
     assert await journal.control() == replace(CONTROL, version=1)
 
 
+async def test_pauses_come_back_as_they_were(journal: Journal) -> None:
+    paused = (
+        Pause(glob="secret/[ab]*", who="ann@desk", why="Größe \u20ac", at=AT),
+        Pause(glob="*", who="", why="", at=AT + timedelta(microseconds=1)),
+    )
+    await journal.write_control(CONTROL)
+    await journal.write_control(replace(CONTROL, pauses=paused, version=1))
+    assert await journal.control() == replace(CONTROL, pauses=paused, version=2)
+
+
+async def test_of_two_who_pause_at_once_the_second_looks_again(journal: Journal) -> None:
+    await journal.write_control(CONTROL)
+    seen = replace(CONTROL, version=1)
+    first = (Pause(glob="a*", who="ann@desk", why="", at=AT),)
+    await journal.write_control(replace(seen, pauses=first))
+    with pytest.raises(Conflict):
+        await journal.write_control(replace(seen, pauses=(Pause(glob="b*", who="ben@desk", why="", at=AT),)))
+    assert await journal.control() == replace(CONTROL, pauses=first, version=2)
+
+
+async def test_with_a_real_journal_pauses_are_given_and_ended(journal: Journal) -> None:
+    clock = SystemClock()
+    await journal.write_control(CONTROL)
+    one, other = (Pause(glob=glob, who="ann@desk", why="", at=AT) for glob in ("a*", "b*"))
+    assert await pauses.pause(journal, clock, (one,)) == (one,)
+    assert await pauses.pause(journal, clock, (other,)) == (one, other)
+    assert await pauses.resume(journal, clock, ("a*",)) == pauses.Resumed(ended=(one,), left=(other,))
+    assert await pauses.resume(journal, clock, ()) == pauses.Resumed(ended=(other,), left=())
+    assert await journal.control() == replace(CONTROL, version=5)
+
+
 GOOD_CONTROL = {"format": "1", "journal_id": "0123456789ab", "instance": "prod", "pauses": "[]"}
+PAUSE = {"glob": "*", "who": "ann@desk", "why": "", "at": "2026-01-01T00:00:00Z"}
+"""No version was released before pauses were kept: a control record without the field is not one of ours."""
+
+
+async def test_the_control_record_is_read_from_what_others_wrote(
+    journal: Journal, root: Root, prefix: str
+) -> None:
+    document = GOOD_CONTROL | {"pauses": json.dumps([PAUSE])}
+    root.do("POST", f"secret/data/{prefix}/control", {"data": document})
+    control = await journal.control()
+    assert control is not None
+    assert [one.glob for one in control.pauses] == ["*"]
 
 
 @pytest.mark.parametrize(
@@ -84,6 +133,15 @@ GOOD_CONTROL = {"format": "1", "journal_id": "0123456789ab", "instance": "prod",
         GOOD_CONTROL | {"journal_id": "x ] y"},
         GOOD_CONTROL | {"journal_id": "0123456789AB"},
         {"format": "1", "journal_id": "0123456789ab"},
+        {name: value for name, value in GOOD_CONTROL.items() if name != "pauses"},
+        GOOD_CONTROL | {"pauses": ""},
+        GOOD_CONTROL | {"pauses": []},
+        GOOD_CONTROL | {"pauses": "{}"},
+        GOOD_CONTROL | {"pauses": "[7]"},
+        GOOD_CONTROL | {"pauses": json.dumps([PAUSE | {"at": "2026-01-01T00:00:00"}])},
+        GOOD_CONTROL | {"pauses": json.dumps([PAUSE | {"more": "x"}])},
+        GOOD_CONTROL | {"pauses": json.dumps([PAUSE | {"glob": 7}])},
+        GOOD_CONTROL | {"pauses": json.dumps([{"glob": "*"}])},
     ],
 )
 async def test_something_else_in_place_of_the_control_record_is_rejected(
@@ -94,6 +152,14 @@ async def test_something_else_in_place_of_the_control_record_is_rejected(
         await journal.control()
     with pytest.raises(Conflict):
         await journal.write_control(CONTROL)
+
+
+async def test_pauses_that_can_not_be_read_are_not_shown(journal: Journal, root: Root, prefix: str) -> None:
+    document = GOOD_CONTROL | {"pauses": json.dumps([PAUSE | {CANARY: CANARY}])}
+    root.do("POST", f"secret/data/{prefix}/control", {"data": document})
+    with pytest.raises(Rejected, match="its pauses can't be read by this version") as caught:
+        await journal.control()
+    assert CANARY not in str(caught.value)
 
 
 async def test_a_deleted_control_record_is_not_a_new_journal(
