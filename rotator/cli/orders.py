@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rotator import credentials
 from rotator.bootstrap import Connected
-from rotator.cli import documents, exits, failures, previews, show, words
+from rotator.cli import asides, documents, exits, failures, previews, show, words
 from rotator.cli.carrying_out import carry_out, status_of_standing
 from rotator.cli.confirm import confirmed
 from rotator.cli.lines import Report
@@ -96,7 +96,7 @@ class Result:
         """Return it for people."""
         kind = self.ordered.kind
         if self.report is None:
-            parts = [_table(kind, self.outcomes), show.troubles(self.troubles)]
+            parts = [_table(kind, self.outcomes), asides.troubles(self.troubles)]
         else:
             refused = [one for one in self.outcomes if not isinstance(one.answer, Record)]
             parts = [_table(kind, refused), show.once(self.report, stopped=stopped)]

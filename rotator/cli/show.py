@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import datetime
 
-from rotator.cli import colours, words
-from rotator.cli.failures import cure_of
-from rotator.cli.lines import Line, Phase, Report, Unserved
+from rotator.cli import asides, colours, words
+from rotator.cli.lines import Line, Phase, Report
 from rotator.cli.text import paragraph, short, table
 from rotator.cli.times import absolute, both, relative
-from rotator.inventory.records import Trouble
 from rotator.model.key import Key
 from rotator.model.record import KnownKey
 from rotator.plan.actions import Adopt, Hold, Revoke, Rotate
@@ -19,25 +16,26 @@ from rotator.plan.invariants import Obstacle
 from rotator.policy import policy as policies
 from rotator.policy.schedule import due
 
+_TROUBLED = frozenset({Phase.UNKNOWN, Phase.HELD, Phase.FAILING, Phase.PAUSED})
+
 
 def plan(report: Report) -> str:
     """Return what would be done, the most urgent first, and what is left out."""
-    titles = ("LINEAGE", "KEY IN USE", "EXPIRES", "LATEST SAFE START", "DECISION")
+    titles = ("LINEAGE", "EXPIRES", "LATEST SAFE START", "DECISION")
     rows = [
         (
             line.lineage,
-            _short(line.key),
             _instant(line.expires_at, line.now),
             _instant(line.latest_safe_start, line.now),
             _next(line),
         )
         for line in report.lines
     ]
-    return _sections(
+    return asides.joined(
         _counted(report),
         table(titles, rows, {len(titles) - 1: colours.beginning}) if rows else "",
-        *_asides(report),
-        _excluded(report),
+        *asides.of(report),
+        asides.excluded(report),
     )
 
 
@@ -54,19 +52,19 @@ def status(report: Report) -> str:
         )
         for line in report.lines
     ]
-    return _sections(
+    return asides.joined(
         _counted(report),
         table(titles, rows, {1: colours.word, len(titles) - 1: colours.beginning}) if rows else "",
-        *_asides(report),
-        _excluded(report),
+        *asides.of(report),
+        asides.excluded(report),
     )
 
 
 def once(report: Report, *, stopped: bool) -> str:
-    """Return what was done about every lineage, and where it stands now."""
-    rows = [(line.lineage, _done(line), _stands(line)) for line in report.lines]
+    """Return what was done, what was not, and where those lineages stand now; the others are counted only."""
+    rows = [(line.lineage, _done(line), _stands(line)) for line in report.lines if not _quiet(line)]
     shown = table(("LINEAGE", "DONE", "STANDS"), rows, {2: colours.beginning}) if rows else ""
-    return _sections(shown, *_asides(report), _summary(report, stopped=stopped))
+    return asides.joined(shown, *asides.of(report), _summary(report, stopped=stopped))
 
 
 def _next(line: Line) -> str:
@@ -107,6 +105,12 @@ def _stands(line: Line) -> str:
     return "\n".join([said, *_besides(line)])
 
 
+def _quiet(line: Line) -> bool:
+    """Return whether there was nothing to do for a lineage, and nothing is wrong with it."""
+    told = line.done or line.left or line.error or line.claimed or _besides(line)
+    return not told and line.phase not in _TROUBLED
+
+
 def _done(line: Line) -> str:
     counts = Counter(words.done(action) for action in line.done)
     return (
@@ -144,65 +148,6 @@ def _left_by_emergency(line: Line) -> list[str]:
     return [f"STILL ALIVE after the emergency, until the next try: {', '.join(keys)}"] if keys else []
 
 
-def _asides(report: Report) -> list[str]:
-    """Return what a person has to know besides: holds and their cures, strays, troubles."""
-    sections = []
-    held = [
-        f"{line.lineage}: {words.HOLD[line.decision.reason]}. To do: {words.CURE[line.decision.reason]}"
-        for line in report.lines
-        if isinstance(line.decision, Hold)
-    ]
-    strays = [
-        f"{stray.key.key_id} at {stray.provider}, comment {stray.key.operator_comment!a}. To do: find out "
-        "whether anybody uses it; if not, delete it at the provider"
-        for stray in report.strays
-    ]
-    missing = [
-        f"{line.missing_key_id} at {line.provider} (policy {line.policy.name}, for {line.lineage}). To do: see that the "
-        "id is right, and that the management key may list the key; else take it out of the policy"
-        for line in report.lines
-        if line.missing_key_id is not None
-    ]
-    unserved = [
-        f"{one.key.key_id} at {one.provider}, made for {one.lineage}: " + _end_of(one)
-        for one in report.unserved
-    ]
-    for title, items in (
-        ("Held, a person is needed:", held),
-        ("Named under `keys:`, but not there:", missing),
-        ("Keys of ours that work and that nobody serves:", unserved),
-        ("Strays, keys with our mark that no record leads to (never touched):", strays),
-    ):
-        sections.append(_section(title, items))
-    return [*sections, troubles(report.troubles)]
-
-
-def troubles(some: Sequence[Trouble]) -> str:
-    """Return what kept part of the fleet from being looked at, and what can be done about it."""
-    return _section("Not looked at:", [f"{t.what}: {t.error}. To do: {cure_of(t.error)}" for t in some])
-
-
-def _section(title: str, items: Sequence[str]) -> str:
-    return "\n".join([title, *(paragraph(item, indent="  ") for item in items)]) if items else ""
-
-
-def _excluded(report: Report) -> str:
-    """Return how many keys no policy takes, by provider and reason, and which policies select nothing."""
-    lines = [
-        paragraph(f"{count} at {provider}: {words.EXCLUSION[reason]}", indent="  ")
-        for provider, counts in sorted(report.excluded.items())
-        for reason, count in sorted(counts.items())
-    ]
-    idle = [
-        paragraph(f"{name}: its `select` takes no key, and it covers no lineage", indent="  ")
-        for name in report.idle
-    ]
-    return _sections(
-        "\n".join(["Keys that no policy takes in:", *lines]) if lines else "",
-        "\n".join(["Policies without a key:", *idle]) if idle else "",
-    )
-
-
 def _counted(report: Report) -> str:
     count = len(report.lines)
     lineages = "1 lineage" if count == 1 else f"{count} lineages"
@@ -228,10 +173,6 @@ def _summary(report: Report, *, stopped: bool) -> str:
     return f"{'1 lineage' if len(lines) == 1 else f'{len(lines)} lineages'}: {said}{end}"
 
 
-def _sections(*sections: str) -> str:
-    return "\n\n".join(section for section in sections if section)
-
-
 def _short(key: Key | KnownKey | None) -> str:
     return "-" if key is None else short(key.key_id)
 
@@ -243,14 +184,3 @@ def _version(line: Line) -> str:
 
 def _instant(at: datetime | None, now: datetime) -> str:
     return "-" if at is None else f"{relative(at, now)}\n{absolute(at)}"
-
-
-def _end_of(one: Unserved) -> str:
-    """Say how a key of ours that nobody serves comes to its end."""
-    if one.ends:
-        return "leaves after the next publish"
-    if one.forgotten:
-        return "its lineage was forgotten, and nothing ends it"
-    if one.needs_person:
-        return "no rotation is to come that would end it. To do: see that nobody uses it, and delete it at the provider"
-    return "no rotation is to come that would end it, though a process may still be at work on it"

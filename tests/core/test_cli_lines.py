@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.bootstrap import Connected
-from rotator.cli import documents, exits, look, show
+from rotator.cli import documents, exits, look, show, words
 from rotator.cli.lines import Line, Phase, Report, strays_of
 from rotator.errors import (
     Ambiguous,
@@ -299,6 +299,22 @@ def test_a_hold_comes_with_its_cure_and_a_stray_with_its_comment_escaped() -> No
 
 def test_what_is_left_out_is_counted_in_words() -> None:
     assert "2 at asr: temporary: its lifetime is under `temporary_below`" in show.plan(report())
+    both = replace(report(), excluded={"asr": {Exclusion.EXPIRED: 2}, "tts": {Exclusion.EXPIRED: 3}})
+    assert "5 (2 at asr, 3 at tts): expired" in show.plan(both)
+
+
+def test_lineages_that_are_held_for_one_reason_are_told_of_together() -> None:
+    held = [replace(line(HELD), lineage=f"secret/voice-{number}") for number in range(8)]
+    shown = " ".join(show.plan(report(*held)).split())
+    assert shown.count(words.CURE[HoldReason.MATCHED_TWICE]) == 1
+    assert "secret/voice-5 and 2 more: two policies match this key. To do:" in shown
+
+
+def test_a_sweep_shows_only_what_it_did_or_could_not_do() -> None:
+    shown = show.once(report(line(SETTLED), replace(line(HELD), lineage="secret/held")), stopped=False)
+    assert "secret/held" in shown
+    assert line(SETTLED).lineage not in shown
+    assert "2 lineages: 1 held" in shown
 
 
 @pytest.mark.parametrize(
