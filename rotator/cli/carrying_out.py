@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rotator.bootstrap import Connected
 from rotator.cli import exits
 from rotator.cli.lines import Line, Phase, Report, strays_of
+from rotator.cli.look import line_of
 from rotator.cli.once import Stop, swept
 from rotator.cli.text import complain
 from rotator.cli.times import relative
@@ -51,9 +53,26 @@ async def carry_out(kind: OrderKind, lineages: tuple[str, ...], connection: Conn
             continue
         for line in report.lines:
             lines[line.lineage] = replace(line, done=(*lines[line.lineage].done, *line.done))
+    if kind is OrderKind.EMERGENCY:
+        lines |= await _seen_afresh([line for line in lines.values() if line.error is not None], connection)
     shown = tuple(sorted(lines.values(), key=lambda line: line.urgency))
     # What does not concern these lineages is left out.
     return replace(report, lines=shown, excluded={}, idle=(), strays=strays_of(shown))
+
+
+async def _seen_afresh(failed: list[Line], connection: Connected) -> dict[str, Line]:
+    """Return lines that ended in an error with what is there now: the last whole look was before that."""
+    afresh: dict[str, Line] = {}
+    if not failed:
+        return afresh
+    with suppress(PortError):
+        fleet = await connection.survey()
+        there = {one.assignment.lineage.name: one for one in fleet.found}
+        for line in failed:
+            if line.lineage in there:
+                seen = await line_of(there[line.lineage], fleet, connection)
+                afresh[line.lineage] = replace(line, snapshot=seen.snapshot or line.snapshot)
+    return afresh
 
 
 def status_of_standing(line: Line) -> int:

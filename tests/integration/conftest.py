@@ -51,6 +51,22 @@ class Ran:
         """What it wrote as JSON."""
         return json.loads(self.out)
 
+    def column(self, title: str) -> str:
+        """What stands in one column of the tables that it wrote, as one line: cells are wrapped."""
+        words: list[str] = []
+        begin, end = None, None
+        for line in (self.out + self.err).splitlines():
+            titles = line.split()
+            if len(titles) > 1 and line == line.upper() and title in line:
+                begin = line.index(title)
+                after = line[begin:].partition("  ")[2]
+                end = begin + line[begin:].index(after) + len(after) - len(after.lstrip()) if after else None
+            elif not line:
+                begin = None
+            elif begin is not None:
+                words += line[begin:end].split()
+        return " ".join(words)
+
     def line(self, path: str) -> Any:  # noqa: ANN401 (whatever JSON can hold)
         """What the document says of the lineage whose path ends so."""
         (found,) = (one for one in self.document["lineages"] if one["lineage"].endswith(f"/{path}"))
@@ -104,6 +120,7 @@ class Desk:
         age: timedelta = 9 * HOUR,
         lifetime: timedelta | None = 50 * HOUR,
         scopes: Iterable[str] = ("usage:write",),
+        tags: Iterable[str] = (),
     ) -> Minted:
         """Make a key by hand, as somebody did some time ago."""
         created_at = self.world.clock.now() - age
@@ -112,6 +129,7 @@ class Desk:
             member_id=self.owner_id,
             comment=comment,
             scopes=scopes,
+            tags=tags,
             created_at=created_at,
             expires_at=None if lifetime is None else created_at + lifetime,
         )
@@ -119,6 +137,14 @@ class Desk:
     def due_key(self, comment: str) -> Minted:
         """Make a key that lives 50 hours and is due by its expiry, whatever the spread."""
         return self.key(comment, age=45 * HOUR)
+
+    def used(self, key_id: str, *, ago: timedelta) -> None:
+        """Let a consumer have used a key."""
+        self.world.request_log.add(self.project_id, key_id, self.world.clock.now() - ago)
+
+    def lineage(self, path: str) -> str:
+        """Return the name of the lineage that is published there."""
+        return f"secret/{self.entries}/{path}"
 
     def put(self, path: str, **fields: str) -> None:
         """Write an entry by hand, all of it."""
@@ -230,6 +256,23 @@ class Desk:
         """Run the command line to its end."""
         canary.scan(" ".join(arguments), "the arguments of the command")
         return await self.end(await self.start(*arguments, **environment), traced=traced)
+
+    async def asked(self, answer: str, *arguments: str) -> Ran:
+        """Run the command line to its end with a person at a terminal who types `answer`."""
+        ours, theirs = pty.openpty()
+        try:
+            os.write(ours, answer.encode())
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-W", "error", "-m", "rotator", *arguments),
+                env=self.environment,
+                stdin=theirs,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            return await self.end(process)
+        finally:
+            os.close(theirs)
+            os.close(ours)
 
     async def json(self, *arguments: str) -> Ran:
         """Run it with its results as JSON."""
