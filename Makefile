@@ -17,13 +17,16 @@ PYTEST = pytest -n 2 --dist worksteal
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench tools
+.PHONY: help demo playground test check bench tools
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
 demo: tools ## see one rotation, against a simulated Deepgram and a real Vault-API server
 	@exec "$(UV)" run --frozen --no-dev --extra demo rotator demo
+
+playground: tools ## play the tutorial in docs/tutorial/first-hour.md: both servers, 300 keys, until Ctrl-C
+	@$(RUN) python -m tests.support.playground
 
 test: tools ## run every test
 	@$(RUN) $(PYTEST) $(ARGS)

@@ -158,10 +158,11 @@ def _summary(report: Report, *, stopped: bool) -> str:
     """Return one line that says what a sweep came to."""
     lines = report.lines
     done = [action for line in lines for action in line.done]
+    deleted = sum(isinstance(action, Revoke) for action in done)
     counts = (
         (sum(isinstance(action, Adopt) for action in done), "taken in"),
         (sum(isinstance(action, Rotate) for action in done), "rotated"),
-        (sum(isinstance(action, Revoke) for action in done), "old keys deleted"),
+        (deleted, "old key deleted" if deleted == 1 else "old keys deleted"),
         (sum(line.claimed for line in lines), "skipped, at work elsewhere"),
         (sum(line.phase is Phase.PAUSED for line in lines), "paused"),
         (sum(line.left for line in lines), "left for later"),
