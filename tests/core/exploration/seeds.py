@@ -163,7 +163,7 @@ NOTHING_LOST = (
             ),
             Edit(
                 FACTS,
-                "and made_by(key, attempt, snapshot)",
+                "and made_by(key, attempt, snapshot.management_member_id)",
                 "and attempt.rotation_id not in {r.rotation_id for r in snapshot.record.history}",
             ),
         ),
@@ -304,14 +304,14 @@ NOTHING_FOREIGN = (
         name="foreign_id_taken_by_its_mark",
         promise="P4",
         what="Any key with our mark is taken for ours, although a person may have copied the comment.",
-        edits=(Edit(FACTS, " and made_by(key, attempt, snapshot)", ""),),
+        edits=(Edit(FACTS, "            and made_by(key, attempt, snapshot.management_member_id)\n", ""),),
         bounds=Bounds(ticks=0, acts=1),
     ),
     Seed(
         name="marked_key_of_another_member_taken",
         promise="P4",
         what="A marked key is taken for ours although another member made it.",
-        edits=(Edit(FACTS, "        and key.member_id == snapshot.management_member_id\n", ""),),
+        edits=(Edit(FACTS, "        and key.member_id == management_member_id\n", ""),),
         bounds=Bounds(ticks=0, acts=1),
     ),
     Seed(
