@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 SECTIONS = {
-    "Look, touching nothing": ("check", "plan", "status", "history"),
+    "Look, touching nothing": ("check", "plan", "status", "history", "discover", "identify"),
     "Rotate": ("once", "rotate"),
     "Take keys in, and let them go": ("adopt", "import", "release", "accept", "forget"),
     "Hold still": ("pause", "resume"),
+    "Set it up": ("schema", "vault-policy", "demo"),
 }
 """Which commands stand under which title, in this order. Those that none names come last."""
 
