@@ -61,7 +61,7 @@ def status(report: Report) -> str:
 
 
 def once(report: Report, *, stopped: bool) -> str:
-    """Return what was done, what was not, and where those lineages stand now; the others are counted only."""
+    """Return what was done, what was not, and where those lineages stand now. The others are only counted."""
     rows = [(line.lineage, _done(line), _stands(line)) for line in report.lines if not _quiet(line)]
     shown = table(("LINEAGE", "DONE", "STANDS"), rows, {2: colours.beginning}) if rows else ""
     return asides.joined(shown, *asides.of(report), _summary(report, stopped=stopped))
@@ -106,8 +106,9 @@ def _stands(line: Line) -> str:
 
 
 def _quiet(line: Line) -> bool:
-    """Return whether there was nothing to do for a lineage, and nothing is wrong with it."""
-    told = line.done or line.left or line.error or line.claimed or _besides(line)
+    """Return whether a lineage was taken in at most, and nothing is wrong with it."""
+    acted = any(not isinstance(action, Adopt) for action in line.done)
+    told = acted or line.left or line.error or line.claimed or _besides(line)
     return not told and line.phase not in _TROUBLED
 
 

@@ -52,13 +52,15 @@ _BLOCK = re.compile(
 _COMMAND = re.compile(r"^\$ (.*(?:\\\n.*)*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 _MASKS: Final = (
+    (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22,}"), "ID"),
     (re.compile(r"\b[0-9a-f]{8}\.\.\."), "ID"),
     (re.compile(r"\brotator-[0-9a-f]{8}\b"), "HOLDER"),
     (re.compile(r"\b[0-9a-f]{12,16}\b"), "ID"),
-    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|\+00:00)?"), "TIME"),
+    (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)"), "INSTANT"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "DAY"),
+    (re.compile(r"\b\d\d:\d\d(?::\d\d)?Z"), "CLOCK"),
     (re.compile(r"\b(?:\d+[dhms]){1,2}\b"), "SPAN"),
-    (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
     (re.compile(r"\S*/playground\b"), "FOLDER"),
     (re.compile(r"\b\w+@[\w.-]+"), "SOMEBODY"),
 )
