@@ -146,7 +146,8 @@ def finish(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
             if _unreadable(snapshot, key_id):
                 return Wait(WaitReason.KEY_UNREADABLE, now + LOOK_AGAIN)
             if key_id is not None and key_id in made:
-                return Finish(attempt.rotation_id, key_id)
+                listed = snapshot.key(key_id) is not None
+                return Finish(attempt.rotation_id, key_id) if listed else Hold(HoldReason.CURRENT_UNLISTED)
             return Hold(HoldReason.ENTRY_CHANGED, f"version {entry.version}")
         case Verdict.REFUSED:
             return None

@@ -38,9 +38,39 @@ PUBLISHED = replace(
     entry=a.entry(LATER, version=4, key_id="key-new", age=MINUTE),
     served=a.accepted("key-new"),
 )
+HANDED_OVER = replace(
+    a.BEFORE_FIRST,
+    record=a.fresh_record(
+        attempts=[replace(a.FIRST, reason=RotateReason.IMPORTED, key_id="key-original")],
+    ),
+    entry=a.entry(LATER, version=1, key_id="key-original", age=MINUTE),
+    served=a.accepted("key-original"),
+)
+"""The own secret of the key in use was published, and that was not recorded."""
 REPLACE_CURRENT = Rotate(RotateReason.SERVED_KEY_REFUSED, KnownKey.seen(a.CURRENT))
 
 FINISH = [
+    Case("an import was not recorded", Finish(LATER, "key-original"), HANDED_OVER),
+    Case(
+        "an import was not recorded, and the self-check says no id",
+        Finish(LATER, "key-original"),
+        replace(HANDED_OVER, served=a.accepted(None)),
+    ),
+    Case(
+        "an import was not recorded, and its key is not listed",
+        Hold(HoldReason.CURRENT_UNLISTED),
+        replace(HANDED_OVER, keys=()),
+    ),
+    Case(
+        "an import was not recorded, and its key can't be read",
+        Wait(WaitReason.KEY_UNREADABLE, LOOK_AGAIN),
+        a.unread(HANDED_OVER, "key-original"),
+    ),
+    Case(
+        "the rotation id of an import stands beside the secret of another key",
+        Hold(HoldReason.ENTRY_CHANGED, "version 1"),
+        replace(HANDED_OVER, served=a.accepted("key-9")),
+    ),
     Case("a publish was not recorded", Finish(LATER, "key-new"), PUBLISHED),
     Case(
         "the first publish was not recorded",
