@@ -42,6 +42,7 @@ async def carry_out(kind: OrderKind, lineages: tuple[str, ...], connection: Conn
     clock = connection.clock
     gives_up_at = clock.now() + PATIENCE
     while kind is OrderKind.EMERGENCY:
+        lines |= await _seen_afresh([line for line in lines.values() if line.error is not None], connection)
         left = [line for line in lines.values() if _failed_in_emergency(line)]
         next_try_at = max((_next_try_at(line, clock.now()) for line in left), default=gives_up_at)
         if next_try_at >= gives_up_at or not await _waited(next_try_at, len(left), clock, stop):
@@ -53,8 +54,6 @@ async def carry_out(kind: OrderKind, lineages: tuple[str, ...], connection: Conn
             continue
         for line in report.lines:
             lines[line.lineage] = replace(line, done=(*lines[line.lineage].done, *line.done))
-    if kind is OrderKind.EMERGENCY:
-        lines |= await _seen_afresh([line for line in lines.values() if line.error is not None], connection)
     shown = tuple(sorted(lines.values(), key=lambda line: line.urgency))
     # What does not concern these lineages is left out.
     return replace(report, lines=shown, excluded={}, idle=(), strays=strays_of(shown))
@@ -71,7 +70,8 @@ async def _seen_afresh(failed: list[Line], connection: Connected) -> dict[str, L
         for line in failed:
             if line.lineage in there:
                 seen = await line_of(there[line.lineage], fleet, connection)
-                afresh[line.lineage] = replace(line, snapshot=seen.snapshot or line.snapshot)
+                if seen.snapshot is not None:
+                    afresh[line.lineage] = replace(line, snapshot=seen.snapshot, decision=seen.decision)
     return afresh
 
 
@@ -85,13 +85,13 @@ def status_of_standing(line: Line) -> int:
 
 
 def _failed_in_emergency(line: Line) -> bool:
-    """Return whether something failed that an emergency has still to do."""
+    """Return whether something failed that an emergency has still to do, as far as is known."""
     failed = line.error is not None or line.phase is Phase.FAILING
-    return failed and facts.emergency(line.record)
+    return failed and (line.record is None or facts.emergency(line.record))
 
 
 def _next_try_at(line: Line, now: datetime) -> datetime:
-    until = line.decision.until if isinstance(line.decision, Wait) and line.error is None else None
+    until = line.decision.until if isinstance(line.decision, Wait) else None
     return max(until or now, now + _AT_LEAST)
 
 

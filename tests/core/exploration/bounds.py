@@ -66,7 +66,7 @@ DEEP: tuple[Bounds, ...] = (
     Bounds(ticks=1, faults=1, orders=2),
     Bounds(ticks=2, deaths=1, orders=2),
     Bounds(ticks=1, acts=1, switches=1, orders=1),
-    Bounds(ticks=3, switches=1, orders=2, world="imported"),
+    Bounds(ticks=2, switches=1, orders=2, world="imported"),
     Bounds(ticks=1, switches=2, orders=1, processes=2),
 )
 """What `--deep` searches: the same, further."""

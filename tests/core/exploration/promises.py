@@ -105,7 +105,10 @@ def judge_publish(before: World, after: World) -> Broken | None:
         return Broken(
             "P6", f"k{note.n} was published at version {note.version - 1}, its base is {intent.base}"
         )
-    if sum(emergency_of(after, publish) for publish in after.publishes) > after.emergencies:
+    # What a person undid before it was recorded has to be done once more.
+    deleted = {key.n for key in after.keys if key.killer == PERSON}
+    carried_out = [p for p in after.publishes if emergency_of(after, p) and p.n not in deleted]
+    if len(carried_out) > after.emergencies + after.touched:
         return Broken("P3", f"k{note.n} was published in an emergency that nobody ordered")
     return None
 
