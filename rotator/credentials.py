@@ -27,6 +27,8 @@ MOUNTED_SECRETS = (Path("/run/secrets"), Path("/var/run/secrets"))
 (https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken,
 https://docs.docker.com/engine/swarm/secrets/)."""
 
+_LONGEST_ACCOUNT, _LONGEST_PERSON = 64, 200
+
 _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
@@ -36,12 +38,16 @@ def variable(name: str) -> str | None:
 
 
 def person() -> str:
-    """Return who gives orders from this process: an account and a machine, as the operating system knows them."""
+    """Return who gives orders from this process: an account and a machine, as the operating system knows them.
+
+    It is kept in Vault: a short text without control characters, whatever the environment says.
+    """
     try:
         account = variable("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):
         account = f"uid {os.getuid()}"
-    return f"{account}@{socket.gethostname()}"
+    shown = "".join(c for c in f"{account[:_LONGEST_ACCOUNT]}@{socket.gethostname()}" if c.isprintable())
+    return shown[:_LONGEST_PERSON]
 
 
 def read(reference: SecretReference) -> Secret:

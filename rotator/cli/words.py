@@ -148,8 +148,8 @@ GIVEN: Final[Mapping[OrderKind, str]] = {
     OrderKind.ACCEPT: "accepted: the next new key is compared with these rights",
     OrderKind.FORGET: "forgotten: it is left alone until `rotator adopt` takes it in again",
     OrderKind.IMPORT: "published: consumers can read the secret from Vault now",
-    OrderKind.ROTATE: "ordered",
-    OrderKind.EMERGENCY: "ordered",
+    OrderKind.ROTATE: "ordered: the key in use is replaced",
+    OrderKind.EMERGENCY: "ordered: the key in use is replaced, and all earlier ones are deleted at once",
 }
 """What an order came to."""
 

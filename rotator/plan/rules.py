@@ -11,7 +11,8 @@ decides wins. Four groups, from the most to the least urgent question:
 3. Which keys await their end? An orphan is never revoked on sight: its publish may still be under way. Once
    a publish above its base is confirmed, that publish can't succeed any more, and it joins the previous keys.
    Previous keys and originals are revoked when nothing stands in the way.
-4. Is the key in use due? Only then is something new made, and not while too much is left lying about.
+4. Is the key in use due? Only then is something new made, and not while too much is left lying about. What a person
+   ordered is due at once, and is made before any old key is deleted, so that a deletion that fails can't hold it up.
 """
 
 from __future__ import annotations

@@ -9,15 +9,19 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from rotator.cli import failures, words
 from rotator.cli.app import rotator
+from rotator.cli.sections import SECTIONS
 from rotator.errors import Ambiguous, Denied, PortError, Rejected
+from rotator.model.order import OrderKind
 from rotator.model.reason import HoldReason, LeftReason, RevokeReason, RotateReason, WaitReason
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle
 from rotator.plan.whose import Role
 from rotator.policy.match import Exclusion
+from rotator.rotation.orders import Declined
 from tests.support.builders import CURRENT, DAY, NOW, current
 
 ALL: tuple[tuple[type[StrEnum], Mapping[Any, str]], ...] = (
@@ -30,6 +34,8 @@ ALL: tuple[tuple[type[StrEnum], Mapping[Any, str]], ...] = (
     (Exclusion, words.EXCLUSION),
     (Obstacle, words.OBSTACLE),
     (Role, words.ROLE),
+    (OrderKind, words.GIVEN),
+    (Declined, words.DECLINED),
 )
 
 
@@ -47,11 +53,28 @@ def test_each_reason_has_words_of_its_own(members: type[StrEnum], said: Mapping[
 def test_a_cure_names_no_command_that_does_not_exist() -> None:
     named = {
         command
-        for text in (*words.CURE.values(), *words.HOLD.values())
+        for text in (
+            *words.CURE.values(),
+            *words.HOLD.values(),
+            *words.DECLINED.values(),
+            *words.GIVEN.values(),
+        )
         for command in re.findall(r"`rotator (\w+)", text)
     }
 
     assert named <= set(rotator.commands)
+
+
+def test_each_command_has_one_place_in_the_help() -> None:
+    placed = [name for names in SECTIONS.values() for name in names]
+
+    assert len(placed) == len(set(placed))
+    assert set(placed) <= set(rotator.commands)
+    shown = CliRunner().invoke(rotator, ["--help"], terminal_width=120).output
+    for name in rotator.commands:
+        assert len(re.findall(rf"^  {name}  ", shown, re.MULTILINE)) == 1, name
+    places = [shown.index(f"\n{title}:\n") for title in SECTIONS]
+    assert places == sorted(places)
 
 
 DECISIONS: tuple[tuple[Decision, str, str], ...] = (

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from rotator.credentials import CREDENTIALS_DIRECTORY, MOST_BYTES, check_file, read, variable
+from rotator.credentials import CREDENTIALS_DIRECTORY, MOST_BYTES, check_file, person, read, variable
 from rotator.errors import PolicyError
 from rotator.model.secret import Secret
 from rotator.policy.settings import SecretReference, SecretSource
@@ -188,3 +189,22 @@ def test_a_private_key_is_held_to_the_same_rules(tmp_path: Path) -> None:
         check_file(str(tmp_path))
     with pytest.raises(PolicyError, match="can't be read"):
         check_file(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "account"),
+    [
+        ({"LOGNAME": "ann"}, "ann"),
+        ({"LOGNAME": "root", "SUDO_USER": "ann"}, "ann"),
+        ({"LOGNAME": "a\x1b[31m\nnn"}, "a[31mnn"),
+        ({"LOGNAME": "a" * 1000}, "a" * 64),
+    ],
+)
+def test_who_gives_orders_is_a_short_text_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], account: str
+) -> None:
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert person() == f"{account}@{socket.gethostname()}"
