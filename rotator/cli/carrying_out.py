@@ -1,4 +1,4 @@
-"""Carry out orders to rotate in this process: one sweep of the lineages concerned; in an emergency, more of them."""
+"""Carry out orders to rotate in this process: by a sweep of the lineages concerned, and by more where it must wait."""
 
 from __future__ import annotations
 
@@ -35,16 +35,20 @@ _ENDS_BY_ITSELF = frozenset({WaitReason.CLAIMED, WaitReason.SERVED_UNPROVEN, Wai
 async def carry_out(kind: OrderKind, lineages: tuple[str, ...], connection: Connected, stop: Stop) -> Report:
     """Sweep the lineages that an order was given to, and return what became of each.
 
-    What an emergency could not do at once is tried again for a while. Raise what `once.swept` raises the first time.
+    What an emergency could not do at once is tried again for a while, and what another process has in hand is waited
+    for. Raise what `once.swept` raises the first time.
     """
     report = await swept(connection, lineages, stop, limit=None)
     lines = {line.lineage: line for line in report.lines}
     clock = connection.clock
     gives_up_at = clock.now() + PATIENCE
-    while kind is OrderKind.EMERGENCY:
-        lines |= await _seen_afresh([line for line in lines.values() if line.error is not None], connection)
-        left = [line for line in lines.values() if _failed_in_emergency(line)]
-        next_try_at = max((_next_try_at(line, clock.now()) for line in left), default=gives_up_at)
+    while True:
+        if kind is OrderKind.EMERGENCY:
+            lines |= await _seen_afresh(
+                [line for line in lines.values() if line.error is not None], connection
+            )
+        left = [line for line in lines.values() if _to_be_done(kind, line)]
+        next_try_at = min((_next_try_at(line, clock.now()) for line in left), default=gives_up_at)
         if next_try_at >= gives_up_at or not await _waited(next_try_at, len(left), clock, stop):
             break
         try:
@@ -84,22 +88,25 @@ def status_of_standing(line: Line) -> int:
     return exits.TRY_AGAIN if waits is None or waits in _ENDS_BY_ITSELF else exits.PERSON_NEEDED
 
 
-def _failed_in_emergency(line: Line) -> bool:
-    """Return whether something failed that an emergency has still to do, as far as is known."""
+def _to_be_done(kind: OrderKind, line: Line) -> bool:
+    """Return whether an order stands that another process has in hand, or that failed in an emergency."""
+    record = line.record
+    if line.claimed:
+        return record is not None and (record.standing is not None or facts.emergency(record))
     failed = line.error is not None or line.phase is Phase.FAILING
-    return failed and (line.record is None or facts.emergency(line.record))
+    return kind is OrderKind.EMERGENCY and failed and (record is None or facts.emergency(record))
 
 
 def _next_try_at(line: Line, now: datetime) -> datetime:
-    until = line.decision.until if isinstance(line.decision, Wait) else None
+    until = line.decision.until if isinstance(line.decision, Wait) and not line.claimed else None
     return max(until or now, now + _AT_LEAST)
 
 
 async def _waited(until: datetime, count: int, clock: Clock, stop: Stop) -> bool:
-    """Wait until the next try of what an emergency left to be done. Return False when asked to stop before."""
+    """Wait until the next try of what is left to be done. Return False when asked to stop before."""
     lineages = "1 lineage" if count == 1 else f"{count} lineages"
     complain(
-        f"rotator: the emergency of {lineages} is not over; the next try is {relative(until, clock.now())} (an "
+        f"rotator: the order to {lineages} is not carried out yet; the next look is {relative(until, clock.now())} (an "
         "interrupt leaves it to the next sweep)"
     )
     while not stop.asked and clock.now() < until:

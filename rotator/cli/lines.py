@@ -11,6 +11,7 @@ from rotator.cli import exits, failures
 from rotator.errors import RotatorError
 from rotator.inventory.fleet import Stray
 from rotator.inventory.records import Trouble
+from rotator.model.entry import Verdict
 from rotator.model.key import Key
 from rotator.model.reason import WaitReason
 from rotator.model.record import Failure, KnownKey, Record
@@ -181,6 +182,11 @@ class Line:
         return next((key_id for named, key_id in self.policy.keys if named == path), None)
 
     @property
+    def consumers_fail(self) -> bool:
+        """Whether the provider refuses the secret that Vault serves."""
+        return self.snapshot is not None and self.snapshot.served.verdict is Verdict.REFUSED
+
+    @property
     def claimed(self) -> bool:
         """Whether another process works on it."""
         return self._waits_for(WaitReason.CLAIMED)
@@ -231,6 +237,7 @@ class Line:
             return exits.FAILED
         stuck = any(one.needs_person for one in self.unserved)
         late = self.latest_safe_start is not None and self.latest_safe_start <= self.now
+        late = late or self.consumers_fail
         needed = (
             self.phase is Phase.HELD
             or self._waits_for(WaitReason.NOT_FOUND)

@@ -10,6 +10,7 @@ from rotator.cli.lines import Line, Phase, Report
 from rotator.cli.text import paragraph, short, table
 from rotator.cli.times import absolute, both, relative
 from rotator.model.key import Key
+from rotator.model.reason import RotateReason
 from rotator.model.record import KnownKey
 from rotator.plan.actions import Adopt, Hold, Revoke, Rotate
 from rotator.plan.invariants import Obstacle
@@ -126,6 +127,8 @@ def _besides(line: Line) -> list[str]:
         said.append(f"pause of {line.snapshot.paused}")
         if line.latest_safe_start is not None and line.latest_safe_start <= line.now:
             said.append("the pause lasts too long: its latest safe start is over")
+        if line.consumers_fail:
+            said.append(f"the pause does harm: {words.ROTATE[RotateReason.SERVED_KEY_REFUSED]}")
     if line.record is not None and line.record.standing is not None:
         order = line.record.standing
         said.append(

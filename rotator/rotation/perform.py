@@ -16,7 +16,7 @@ from rotator.ports import Ports
 from rotator.rotation import bookkeeping
 from rotator.rotation.claim import ClaimedRecord
 from rotator.rotation.retire import retire
-from rotator.rotation.rotate import evidence_of, rotate
+from rotator.rotation.rotate import rotate, write_down
 
 
 async def perform(action: Action, assignment: Assignment, snapshot: Snapshot, ports: Ports) -> Hold | None:
@@ -93,6 +93,5 @@ async def _finish(
         proven_at=snapshot.seen_at,
         holder=ports.holder,
     )
-    await claimed.give_back(record)
-    ports.tell(evidence_of(record))
+    await write_down(record, claimed, ports)
     ports.tell(Told(step=Step.FINISHED, lineage=snapshot.lineage.name, key_id=key.key_id))

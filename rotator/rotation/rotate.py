@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from rotator.errors import (
     Ambiguous,
     Denied,
@@ -148,9 +150,29 @@ async def record_publish(
     hold = _vanishes(confirmed, candidate)
     if hold is not None:
         record = bookkeeping.held(record, policy, hold.reason, hold.detail, ports.clock.now())
-    await claimed.give_back(record)
-    ports.tell(evidence_of(record))
+    await write_down(record, claimed, ports)
     return hold
+
+
+async def write_down(record: Record, claimed: ClaimedRecord, ports: Ports) -> None:
+    """Write the record of a rotation that is done, give the claim back, and tell of it with its evidence.
+
+    An unanswered write is looked for, so that its evidence is told. Raise as `ports.Journal.write`.
+    """
+    try:
+        await claimed.give_back(record)
+    except Ambiguous:
+        if not await _is_written(record, ports):
+            raise
+    ports.tell(evidence_of(record))
+
+
+async def _is_written(record: Record, ports: Ports) -> bool:
+    """Return whether the journal is seen to hold what this record says of its last rotation."""
+    with suppress(PortError):
+        read = await ports.journal.read(record.lineage.record_name)
+        return read.record is not None and record.history[-1] in read.record.history
+    return False
 
 
 def evidence_of(record: Record) -> Told:

@@ -115,6 +115,26 @@ async def test_an_ordinary_order_is_tried_once() -> None:
     assert report.lines[0].error is not None
 
 
+@pytest.mark.parametrize("kind", [OrderKind.ROTATE, OrderKind.EMERGENCY])
+async def test_what_another_process_has_in_hand_is_waited_for(kind: OrderKind) -> None:
+    world = settled(replace(a.record(), standing=a.order(kind), claim=a.claim(ttl=MINUTE)))
+
+    report = await carried_out(world, kind)
+
+    assert world.served != a.CURRENT.key_id
+    assert report.lines[0].status == exits.FINE
+    assert MINUTE < world.clock.now() - NOW < 2 * MINUTE
+
+
+async def test_what_another_process_has_in_hand_for_too_long_is_left_to_it() -> None:
+    world = settled(replace(a.record(), standing=a.order(), claim=a.claim(ttl=HOUR)))
+
+    report = await carried_out(world, OrderKind.ROTATE)
+
+    assert (report.lines[0].claimed, status_of_standing(report.lines[0])) == (True, exits.TRY_AGAIN)
+    assert world.clock.now() - NOW < PATIENCE + MINUTE
+
+
 async def test_an_interrupt_leaves_it_to_the_next_sweep_with_its_old_keys_named() -> None:
     world, stop = emergency(), Stop()
     world.fails("revoke_key key-current", *[Unavailable("revoke key", "key-current")] * 100)

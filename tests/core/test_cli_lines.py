@@ -23,6 +23,7 @@ from rotator.errors import (
 )
 from rotator.inventory.fleet import Stray
 from rotator.inventory.records import Trouble
+from rotator.model.entry import Served, Verdict
 from rotator.model.key import Mark
 from rotator.model.reason import HoldReason, LeftReason, RevokeReason, RotateReason
 from rotator.model.record import Claim
@@ -226,6 +227,14 @@ def test_a_pause_that_lasts_too_long_needs_a_person(age: timedelta, status: int)
     shown = " ".join(show.status(report(paused)).split())
     assert "pause of secret/*, by ann@desk: a change" in shown
     assert ("the pause lasts too long" in shown) == (status == exits.PERSON_NEEDED)
+
+
+@pytest.mark.promise("P8")
+def test_a_pause_that_keeps_consumers_without_a_working_secret_needs_a_person() -> None:
+    paused = line(replace(SETTLED, paused="*, by ann@desk", served=Served(Verdict.REFUSED)))
+
+    assert (paused.phase, paused.status) == (Phase.PAUSED, exits.PERSON_NEEDED)
+    assert "the pause does harm: the provider refuses" in " ".join(show.status(report(paused)).split())
 
 
 def test_an_order_that_stands_is_shown_with_who_gave_it() -> None:

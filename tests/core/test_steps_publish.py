@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -201,12 +202,33 @@ def takes_over(world: World) -> Callable[[], object]:
     return lambda: world.put_record(replace(world.record, claim=None))
 
 
+@pytest.mark.parametrize("looks", [[], [Unavailable("read record", "voice")]], ids=["seen", "not seen"])
+async def test_when_the_answer_to_its_record_was_lost_the_evidence_is_told_if_it_is_seen_to_be_written(
+    looks: list[PortError],
+) -> None:
+    world = settled(DUE)
+    world.fails("write_record", None)
+    world.fails("write_record", Ambiguous("write record", "voice"), done=True)
+    world.fails("read_record", None, *looks)
+
+    with contextlib.suppress(Ambiguous):
+        await rotate(world)
+    await rotate(world)
+
+    assert world.steps.count(Step.RECORDED) == (0 if looks else 1)
+    assert published_once(world)
+    assert len(world.record.history) == 2
+
+
 @pytest.mark.promise("P2")
-@pytest.mark.parametrize("done", [True, False], ids=["written", "not written"])
 @pytest.mark.parametrize(
-    "error",
-    [Unavailable("write record", "voice"), Ambiguous("write record", "voice")],
-    ids=lambda e: type(e).__name__,
+    ("error", "done"),
+    [
+        (Unavailable("write record", "voice"), True),
+        (Unavailable("write record", "voice"), False),
+        (Ambiguous("write record", "voice"), False),
+    ],
+    ids=["written", "not written", "not answered"],
 )
 async def test_a_publish_that_could_not_be_recorded_is_finished_at_the_next_look(
     error: PortError, *, done: bool

@@ -442,7 +442,7 @@ class TestEmergency:
         desk.simulator.faults.clear()
         ran = await desk.end(process)
         assert ran.status == 0, ran.out
-        assert "the emergency of 1 lineage is not over; the next try is in" in shown(ran)
+        assert "the order to 1 lineage is not carried out yet; the next look is in" in shown(ran)
         assert not any(desk.alive(key.key_id) for key in keys)
 
     @pytest.mark.promise("P8")
