@@ -37,6 +37,6 @@ def _unusable(why: str) -> Failure:
     return Failure(
         "there is no secret to read",
         why=why,
-        cure="give it from a file that only you can read: `... < FILE`",
+        cure="give it from a file that only you can read: `... < secret-file`",
         status=exits.USAGE,
     )

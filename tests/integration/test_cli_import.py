@@ -108,7 +108,7 @@ async def test_what_is_no_secret_is_refused_before_anything_is_asked(
 
     assert ran.status == 2
     assert why in ran.err
-    assert "< FILE" in ran.err
+    assert "< secret-file" in ran.err
     assert desk.simulator.log == []
 
 

@@ -48,7 +48,7 @@ async def test_a_due_key_is_taken_in_replaced_overlapped_and_retired(desk: Desk)
     assert last.status == 0, last.err
     assert not desk.alive(old.key_id)
     assert desk.serves("gateway-eu")
-    assert "1 old keys deleted" in last.out
+    assert "1 old key deleted" in last.out
     assert "revoked" in last.err
 
     idle = await desk.run("once")
