@@ -155,7 +155,9 @@ GIVEN: Final[Mapping[OrderKind, str]] = {
 
 DECLINED: Final[Mapping[Declined, str]] = {
     Declined.DONE: "nothing to change: it is so already",
-    Declined.NO_RECORD: "refused: it is not taken in yet; `rotator adopt` does that",
+    Declined.NO_RECORD: (
+        "refused: it is not taken in yet; `rotator adopt` takes it in, `except` in the policy leaves it out"
+    ),
     Declined.NO_POLICY: "refused: no policy covers it, so that no terms are known; write one for it",
     Declined.NO_KEY: "refused: no key of the provider matches, or it is gone; look at `rotator status`",
     Declined.NO_ORIGINAL: "nothing to change: it has no key from before rotator",
