@@ -28,7 +28,14 @@ _AT_LEAST = timedelta(seconds=5)
 
 _LOOK_AGAIN_AFTER = timedelta(milliseconds=500)
 
-_ENDS_BY_ITSELF = frozenset({WaitReason.CLAIMED, WaitReason.SERVED_UNPROVEN, WaitReason.KEY_UNREADABLE})
+_ENDS_BY_ITSELF = frozenset(
+    {
+        WaitReason.CLAIMED,
+        WaitReason.SERVED_UNPROVEN,
+        WaitReason.COPY_BEHIND,
+        WaitReason.KEY_UNREADABLE,
+    }
+)
 """What an order that is not carried out waits for, without anybody doing anything."""
 
 

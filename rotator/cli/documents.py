@@ -15,7 +15,7 @@ from rotator.errors import RotatorError
 from rotator.inventory.fleet import Stray
 from rotator.inventory.records import Trouble
 from rotator.model.order import Order
-from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
+from rotator.plan.actions import Adopt, Copy, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.reconcile import Left
 
 FORMAT = 1
@@ -68,6 +68,15 @@ def _line(line: Line) -> dict[str, object]:
         "decision": _decision(line.decision) if line.decision else None,
         "done": [_decision(action) for action in line.done],
         "left": _left(line.left_because) if line.left_because else None,
+        "places": [
+            {
+                "place": one.place.name,
+                "secret_field": one.place.fields.secret,
+                "present": one.present,
+                "up_to_date": one.up_to_date,
+            }
+            for one in line.places
+        ],
         "alive": _alive(line),
         "last_failure": _failure(line),
         "error": of_error(line.error) if line.error else None,
@@ -92,6 +101,8 @@ def _decision(decision: Decision) -> dict[str, object]:
             document |= {"reason": decision.reason.value, "key_id": decision.key_id}
         case Wait():
             document |= {"reason": decision.reason.value, "until": _instant(decision.until)}
+        case Copy():
+            document["detail"] = decision.place.name
         case Hold():
             document |= {"reason": decision.reason.value, "detail": decision.detail or None}
     return document
@@ -151,7 +162,13 @@ def _stray(stray: Stray) -> dict[str, object]:
 
 def of_order(order: Order) -> dict[str, object]:
     """Return an order, as documents show it."""
-    return {"kind": order.kind.value, "who": order.who, "why": order.why, "at": rfc3339(order.at)}
+    return {
+        "kind": order.kind.value,
+        "who": order.who,
+        "why": order.why,
+        "at": rfc3339(order.at),
+        "place": order.place or None,
+    }
 
 
 def of_error(error: RotatorError) -> dict[str, object]:

@@ -80,7 +80,7 @@ def _row(event: Event) -> tuple[str, str, str]:
         case Order():
             return (
                 when,
-                f"ordered: {event.kind.value}",
+                f"ordered: {event.kind.value}" + (f" {event.place}" if event.place else ""),
                 f"by {event.who}" + (f": {event.why}" if event.why else ""),
             )
 

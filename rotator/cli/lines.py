@@ -11,12 +11,12 @@ from rotator.cli import exits, failures
 from rotator.errors import RotatorError
 from rotator.inventory.fleet import Stray
 from rotator.inventory.records import Trouble
-from rotator.model.entry import Verdict
+from rotator.model.entry import Place, Verdict
 from rotator.model.key import Key
 from rotator.model.reason import WaitReason
 from rotator.model.record import Failure, KnownKey, Record
 from rotator.model.snapshot import Snapshot
-from rotator.plan import facts
+from rotator.plan import copies, facts
 from rotator.plan.actions import Action, Decision, Hold, Wait
 from rotator.plan.invariants import Obstacle, may_revoke, overlap_ends, release_ends
 from rotator.policy.match import Exclusion
@@ -66,6 +66,16 @@ class Alive:
     ends_at: datetime | None
     obstacle: Obstacle | None
     at_once: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedAt:
+    """A place where a lineage is served. `present`: the one that it is named by; `up_to_date`: it has the secret in use."""
+
+    place: Place
+    label: str
+    present: bool
+    up_to_date: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +156,23 @@ class Line:
                 at_once=at_once,
             )
             for key_id, original, ends_at, at_once in found
+        )
+
+    @property
+    def places(self) -> tuple[ServedAt, ...]:
+        """Every place that is served: several after a move, until the earlier ones are given up."""
+        if self.snapshot is None or self.record is None:
+            return ()
+        late = {copied.place for copied, _ in copies.behind(self.snapshot)}
+        proven = facts.serves_current(self.snapshot)
+        return tuple(
+            ServedAt(
+                place=place,
+                label=self.record.label(place),
+                present=place == self.record.place,
+                up_to_date=proven and place not in late,
+            )
+            for place in self.record.places
         )
 
     @property

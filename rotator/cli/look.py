@@ -88,13 +88,14 @@ async def find(connection: Connected, globs: tuple[str, ...]) -> Chosen:
     return Chosen(chosen=chosen, troubles=fleet.troubles)
 
 
-async def find_one(connection: Connected, lineage: str) -> Found:
-    """Return the lineage of exactly that name. Raise Failure as `find`."""
+async def find_one(connection: Connected, *names: str) -> Found:
+    """Return the lineage of exactly that name, of several the first that there is. Raise Failure as `find`."""
     fleet = await connection.survey()
-    found = next((one for one in fleet.found if one.assignment.lineage.name == lineage), None)
-    if found is None:
-        raise _none((lineage,), fleet)
-    return found
+    found = {one.assignment.lineage.name: one for one in fleet.found}
+    name = next((name for name in names if name in found), None)
+    if name is None:
+        raise _none(names, fleet)
+    return found[name]
 
 
 def _none(globs: tuple[str, ...], fleet: Fleet) -> failures.Failure:

@@ -152,6 +152,28 @@ def import_(options: Options, *, lineage: str, why: str) -> int:
 
 
 @click.command()
+@click.argument("old", callback=_name)
+@click.argument("new", callback=_name)
+@click.option("--give-up", is_flag=True, help="Serve it at OLD no more. Shows what stays there, and asks.")
+@_WHY
+@_YES
+@click.pass_obj
+def move(options: Options, *, old: str, new: str, give_up: bool, why: str, yes: bool) -> int:
+    """Serve a lineage at another place (MOUNT/PATH).
+
+    NEW is where the policy file puts it now: edit that first. OLD is served too until it is given up, so that consumers
+    can be moved one by one: both places get each new secret, and no old key is deleted before both have it. Where only
+    `destination.fields` changed, OLD and NEW are the same. Nothing is moved between Vault's namespaces: that takes
+    another instance.
+    """
+    from rotator.cli import move as command  # noqa: PLC0415 (loaded when it is called)
+
+    if give_up:
+        return command.give_up(options, old, new, why, yes=yes)
+    return command.move(options, old, new, why)
+
+
+@click.command()
 @_PAUSES
 @_WHY
 @click.pass_obj
@@ -193,4 +215,4 @@ def history(options: Options, *, lineage: str) -> int:
     return command.history(options, lineage)
 
 
-COMMANDS = (adopt, release, accept, forget, rotate, import_, pause, resume, history)
+COMMANDS = (adopt, release, accept, forget, rotate, import_, move, pause, resume, history)

@@ -6,7 +6,7 @@ import click
 
 SECTIONS = {
     "Look, touching nothing": ("check", "plan", "status", "history", "discover", "identify"),
-    "Rotate": ("once", "rotate"),
+    "Rotate": ("once", "rotate", "move"),
     "Take keys in, and let them go": ("adopt", "import", "release", "accept", "forget"),
     "Hold still": ("pause", "resume"),
     "Set it up": ("schema", "vault-policy", "demo"),

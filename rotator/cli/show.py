@@ -12,7 +12,7 @@ from rotator.cli.times import absolute, both, relative
 from rotator.model.key import Key
 from rotator.model.reason import RotateReason
 from rotator.model.record import KnownKey
-from rotator.plan.actions import Adopt, Hold, Revoke, Rotate
+from rotator.plan.actions import Adopt, Copy, Hold, Revoke, Rotate
 from rotator.plan.invariants import Obstacle
 from rotator.policy import policy as policies
 from rotator.policy.schedule import due
@@ -134,6 +134,11 @@ def _besides(line: Line) -> list[str]:
         said.append(
             f"{order.kind} ordered by {order.who} {relative(order.at, line.now)}: {order.why}".rstrip(": ")
         )
+    said += [
+        f"also served at {one.label} until `rotator move {one.place.name} {line.lineage} --give-up`"
+        for one in line.places
+        if not one.present
+    ]
     failure = line.failure
     if failure is not None:
         times = "once" if failure.count == 1 else f"{failure.count} times in a row"
@@ -166,6 +171,7 @@ def _summary(report: Report, *, stopped: bool) -> str:
     counts = (
         (sum(isinstance(action, Adopt) for action in done), "taken in"),
         (sum(isinstance(action, Rotate) for action in done), "rotated"),
+        (sum(isinstance(action, Copy) for action in done), "copied to another place"),
         (deleted, "old key deleted" if deleted == 1 else "old keys deleted"),
         (sum(line.claimed for line in lines), "skipped, at work elsewhere"),
         (sum(line.phase is Phase.PAUSED for line in lines), "paused"),

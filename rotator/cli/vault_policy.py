@@ -36,7 +36,8 @@ def _lines(options: Options, file: PolicyFile, rules: tuple[Rule, ...], namespac
     yield f"# To put it in force: rotator vault-policy | {at}vault policy write {name} -"
     if namespace:
         yield f"# All paths are in the namespace {namespace}; a policy counts only in its own."
-    yield "# A lineage whose policy entry was removed needs its rights until its old keys are gone."
+    yield "# A lineage whose policy entry was removed needs its rights until its old keys are gone; one that was moved,"
+    yield "# those at its earlier place until that is given up."
     if any("+" in path.split("/") for path in _named(file)):
         yield "# A path in the file has a segment `+`, and Vault takes that for any segment: rename it."
     for reasons, some in groupby(rules, key=lambda rule: rule.reasons):

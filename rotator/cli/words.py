@@ -9,7 +9,7 @@ from typing import Final, assert_never
 from rotator.cli.times import both
 from rotator.model.order import OrderKind
 from rotator.model.reason import HoldReason, LeftReason, RevokeReason, RotateReason, WaitReason
-from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
+from rotator.plan.actions import Adopt, Copy, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle
 from rotator.plan.whose import Role
 from rotator.policy.match import Exclusion
@@ -44,6 +44,7 @@ WAIT: Final[Mapping[WaitReason, str]] = {
     WaitReason.PAUSED: "paused: nothing is done until `rotator resume`",
     WaitReason.FORGOTTEN: "forgotten by an order: it is left alone until `rotator adopt` takes it in again",
     WaitReason.CLAIMED: "another process works on it",
+    WaitReason.COPY_BEHIND: "moved, and one of its places does not have the secret in use yet: copying it is repeated",
     WaitReason.SERVED_UNPROVEN: "whether the provider accepts the secret in Vault could not be learnt",
     WaitReason.CLOCKS_DIFFER: (
         "our clock, Vault's and the provider's differ by over 30 s, so nothing is deleted: mend the clocks"
@@ -59,6 +60,7 @@ _UNTIL: Final[Mapping[WaitReason, str]] = {
     WaitReason.OVERLAP: "next step",
     WaitReason.AWAITING_RELEASE: "next step",
     WaitReason.BACKING_OFF: "next try",
+    WaitReason.COPY_BEHIND: "next try",
     WaitReason.CLAIMED: "at the latest until",
 }
 
@@ -115,8 +117,14 @@ CURE: Final[Mapping[HoldReason, str]] = {
         "destination for a new key under `keys:`"
     ),
     HoldReason.ENTRY_CHANGED: "roll the entry back to the version that rotator published (`vault kv rollback`)",
-    HoldReason.DESTINATION_MOVED: "put the old mount and path back into the policy: consumers still read there",
-    HoldReason.FIELDS_CHANGED: "put the old names back into `destination.fields`: consumers still read those",
+    HoldReason.DESTINATION_MOVED: (
+        "`rotator move OLD NEW` serves both places until the old one is given up; or put the old mount and path back "
+        "into the policy: consumers still read there"
+    ),
+    HoldReason.FIELDS_CHANGED: (
+        "`rotator move LINEAGE LINEAGE` serves the old and the new fields until the old ones are given up; or put the old "
+        "names back into `destination.fields`: consumers still read those"
+    ),
     HoldReason.SERVED_REFUSED: (
         "put a working secret into the entry, or let rotator replace it: write `adopt: when_due` into the policy"
     ),
@@ -150,6 +158,8 @@ GIVEN: Final[Mapping[OrderKind, str]] = {
     OrderKind.IMPORT: "published: consumers can read the secret from Vault now",
     OrderKind.ROTATE: "ordered: the key in use is replaced",
     OrderKind.EMERGENCY: "ordered: the key in use is replaced, and all earlier ones are deleted at once",
+    OrderKind.MOVE: "moved: both places are served until the old one is given up",
+    OrderKind.GIVE_UP: "given up: it is served there no more, and nothing was deleted",
 }
 """What an order came to."""
 
@@ -168,6 +178,16 @@ DECLINED: Final[Mapping[Declined, str]] = {
     Declined.FORGOTTEN: "refused: it was forgotten by an order; `rotator adopt` takes it in again",
     Declined.PAUSED: "refused: it is paused; `rotator resume` ends that",
     Declined.REPLACED: "nothing to publish: that key was replaced, and Vault serves the one that replaced it",
+    Declined.NOT_NAMED: (
+        "refused: the policy file does not put it there; edit the file first, so that the next sweep agrees"
+    ),
+    Declined.FIELDS_CROSSED: (
+        "refused: a field of that entry would get another meaning; move it to new names first, then to these"
+    ),
+    Declined.NOT_SERVED: "nothing to change: it is not served there besides the place that the policy file names",
+    Declined.NOT_COPIED: (
+        "refused: the present place does not have the secret in use yet; `rotator once` copies it, or says why not"
+    ),
 }
 """Why an order changes nothing, and what can be done."""
 
@@ -175,6 +195,7 @@ QUESTION: Final[Mapping[OrderKind, str]] = {
     OrderKind.RELEASE: "Let these keys be deleted?",
     OrderKind.FORGET: "Forget these lineages?",
     OrderKind.EMERGENCY: "Replace the keys in use, and delete all these as soon as that is done?",
+    OrderKind.GIVE_UP: "Serve it there no more?",
 }
 """What is asked before an order that can't be taken back."""
 
@@ -215,6 +236,7 @@ OBSTACLE: Final[Mapping[Obstacle, str]] = {
     Obstacle.CURRENT_ELSEWHERE: "another lineage serves it, or may: a record can't be read",
     Obstacle.CURRENT: "it is the key in use",
     Obstacle.SERVED_UNPROVEN: "it is not proven that Vault serves the working secret of the new key",
+    Obstacle.COPY_BEHIND: "another place that is served does not have the secret of the new key yet",
     Obstacle.PROOF_TOO_OLD: "Vault was read too long ago",
     Obstacle.CLOCKS_DIFFER: "our clock, Vault's and the provider's differ by over 30 s",
     Obstacle.OVERLAP: "its overlap with the new key is not over",
@@ -236,6 +258,8 @@ def decision(stands: Decision, now: datetime) -> str:
             return f"rotate now: {ROTATE[stands.reason]}"
         case Finish():
             return f"record key {stands.key_id} as the one in use: an earlier process published it"
+        case Copy():
+            return f"copy the secret in use to {stands.place.name}"
         case Inherit():
             return f"count key {stands.key_id}, which was never served, among the previous ones"
         case Revoke():
@@ -258,6 +282,8 @@ def done(action: Decision) -> str:
             return f"rotated: {ROTATE[action.reason]}"
         case Finish():
             return "recorded an earlier publish"
+        case Copy():
+            return f"copied to {action.place.name}"
         case Inherit():
             return "counted an unserved key among the previous ones"
         case Revoke():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rotator.model.entry import Place
 from rotator.model.lineage import Lineage
 from rotator.model.reason import HoldReason
 from rotator.policy.policy import Policy
@@ -15,7 +16,8 @@ class Assignment:
 
     `policy` is what an operator wants for it; for a record that no policy covers any more, one that only
     watches (its previous keys keep the terms in the record). `matched_key_id` is the key that the policy
-    gives to it while it has no record. The rest is as in `model.snapshot.Snapshot`.
+    gives to it while it has no record. `moves_to` is the one other place where the policy file puts it now, None when
+    it names none, or several. The rest is as in `model.snapshot.Snapshot`.
     """
 
     lineage: Lineage
@@ -25,3 +27,4 @@ class Assignment:
     fleet_hold: HoldReason | None = None
     fleet_hold_detail: str = ""
     paused: str = ""
+    moves_to: Place | None = None

@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 from rotator.errors import PortError, Rejected
 from rotator.inventory.assignment import Assignment
 from rotator.inventory.listings import list_all
-from rotator.inventory.match import Project, Taken, covering, covers_moved, expected_lineage, taken_by
+from rotator.inventory.match import Project, Taken, covering, elsewhere, expected_lineage, taken_by
 from rotator.inventory.records import Records, Trouble, read_records
+from rotator.model.entry import Place
 from rotator.model.key import Key, Listing
+from rotator.model.lineage import Lineage
 from rotator.model.order import Pause, pause_of
 from rotator.model.reason import HoldReason
 from rotator.model.record import Record
@@ -41,6 +43,14 @@ class Found:
     assignment: Assignment
     provider: str
     record: RecordRead | None
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Every place where the lineage is served, or will be."""
+        if self.record is not None and self.record.record is not None:
+            return self.record.record.places
+        lineage, fields = self.assignment.lineage, self.assignment.policy.destination.fields
+        return (Place(mount=lineage.mount, path=lineage.path, fields=fields),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +107,11 @@ async def survey(
         for name, listing in listings.items()
     }
     for name, some in taken.items():
-        troubles += [*_unread(name, listings[name]), *_unplaced(name, some)]
+        troubles += [
+            *_unread(name, listings[name]),
+            *_unplaced(name, some),
+            *_left_behind(name, some, records),
+        ]
     absent = _many_absent(projects, listings, records)
     found = [
         *_recorded(file.policies, projects, listings, records, taken, absent, troubles),
@@ -130,6 +144,7 @@ def _recorded(
     served_by = records.served_by()
     by_project = {project.settings.project_id: name for name, project in projects.items()}
     clashing = {lineage_id: ids for some in taken.values() for lineage_id, ids in some.keys_of.items()}
+    places = {lineage_id: one for some in taken.values() for lineage_id, (one, _) in some.lineages.items()}
     for lineage_id, read in records.read.items():
         record = read.record
         if record is None:
@@ -142,26 +157,30 @@ def _recorded(
                 troubles.append(Trouble(what=what, error=error))
             continue
         covered = covering(policies, projects[name], record, listings[name])
+        others = elsewhere(policies, projects[name], record, covered)
+        moves_to = {one.place for one in others}
         hold, detail = None, ""
-        if lineage_id in clashing:
+        if lineage_id in clashing and not _left(places[lineage_id], record):
             hold = HoldReason.DESTINATION_CLASH
             detail = _named("keys", clashing[lineage_id] | {_begun_or_served(record)})
         elif len(covered) > 1:
             hold, detail = HoldReason.MATCHED_TWICE, _named("policies", [policy.name for policy in covered])
-        elif covers_moved(policies, projects[name], record, covered):
+        elif others:
             hold = HoldReason.DESTINATION_MOVED
+            detail = _named("places", [place.name for place in moves_to if place is not None])
         elif name in absent:
             hold, detail = HoldReason.MANY_ABSENT, absent[name]
-        elsewhere = frozenset(
+        served_elsewhere = frozenset(
             key_id for key_id in record.known_key_ids() if served_by.get(key_id, set()) - {lineage_id}
         )
         assignment = Assignment(
             lineage=record.lineage,
-            policy=covered[0] if covered else _uncovered(record),
+            policy=others[0].policy if others else covered[0] if covered else _uncovered(record),
             matched_key_id=None,
-            currents_elsewhere=None if records.refused or records.waiting else elsewhere,
+            currents_elsewhere=None if records.refused or records.waiting else served_elsewhere,
             fleet_hold=hold,
             fleet_hold_detail=detail,
+            moves_to=moves_to.pop() if len(moves_to) == 1 else None,
         )
         yield Found(assignment=assignment, provider=name, record=read)
 
@@ -240,6 +259,7 @@ def _missing(
     if records.waiting:
         return
     met = {one.assignment.lineage.lineage_id for one in found} | records.refused
+    served = {place.name for one in found for place in one.places}
     ever = {one.record.first_key_id for one in records.read.values() if one.record} | records.known_key_ids()
     for policy in policies:
         if not policy.keys:
@@ -250,22 +270,35 @@ def _missing(
             continue
         for path, key_id in policy.keys:
             lineage = projects[provider].lineage(policy, path)
-            if key_id in ever or listing.shows(key_id) or lineage.lineage_id in met:
+            if key_id in ever or listing.shows(key_id):
+                continue
+            if lineage.lineage_id in met or lineage.name in served:
                 continue
             assignment = Assignment(lineage=lineage, policy=policy, matched_key_id=key_id)
             yield Found(assignment=assignment, provider=provider, record=None)
 
 
 def _without_clashes(found: list[Found]) -> list[Found]:
-    """Return the lineages, those held that share a place in Vault: keys of two projects can give one path."""
-    places: dict[str, list[Found]] = {}
-    for one in found:
-        places.setdefault(one.assignment.lineage.name, []).append(one)
+    """Return the lineages, those held that share a place in Vault: keys of two projects can give one path.
+
+    One that is to be moved to a place of another, or to where another is to be moved too, is held for that.
+    """
+    at: dict[str, set[int]] = {}
+    wanted: dict[str, set[int]] = {}
+    for index, one in enumerate(found):
+        for name in {place.name for place in one.places}:
+            at.setdefault(name, set()).add(index)
+        if one.assignment.moves_to is not None:
+            wanted.setdefault(one.assignment.moves_to.name, set()).add(index)
     held = []
     for one in found:
-        sharing = places[one.assignment.lineage.name]
+        sharing = {index for place in one.places for index in at[place.name]}
+        if one.assignment.moves_to is not None:
+            to = one.assignment.moves_to.name
+            sharing |= at.get(to, set()) | wanted[to]
         if len(sharing) > 1:
-            detail = " and ".join(sorted(f"{_key_id(each)} at {each.provider}" for each in sharing))
+            clashing = (found[index] for index in sharing)
+            detail = " and ".join(sorted(f"{_key_id(each)} at {each.provider}" for each in clashing))
             assignment = replace(
                 one.assignment, fleet_hold=HoldReason.DESTINATION_CLASH, fleet_hold_detail=f"keys {detail}"
             )
@@ -317,6 +350,23 @@ def _unplaced(provider: str, some: Taken) -> Iterable[Trouble]:
             "find a path for", key_id, "its comment or id makes no allowed path; name it under `keys:`"
         )
         yield Trouble(what=f"key {key_id} at {provider}", error=error)
+
+
+def _left(lineage: Lineage, record: Record) -> bool:
+    """Return whether a place is where the lineage of the record began, and is served no more."""
+    return all(place.name != lineage.name for place in record.places)
+
+
+def _left_behind(provider: str, some: Taken, records: Records) -> Iterable[Trouble]:
+    """Yield the keys whose place a lineage was moved away from: its record and its marks are named by that place."""
+    for lineage_id, key_ids in some.keys_of.items():
+        read = records.read.get(lineage_id)
+        lineage, _ = some.lineages[lineage_id]
+        if read is None or read.record is None or not _left(lineage, read.record):
+            continue
+        why = f"lineage {read.record.lineage.name} began at {lineage.name}; name another path for this key"
+        for key_id in sorted(key_ids):
+            yield Trouble(what=f"key {key_id} at {provider}", error=Rejected("take in", key_id, why))
 
 
 def _strays(

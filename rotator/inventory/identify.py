@@ -26,7 +26,7 @@ class Proofs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A lineage whose entry in Vault holds the secret.
+    """A lineage that serves the secret.
 
     `key_id` is that of the key in use, None when the entry is not as its publish left it, or nothing was published.
     """
@@ -71,18 +71,13 @@ async def ask_all(secret: Secret, providers: Mapping[str, Provider]) -> Proofs:
 async def find_served(
     secret: Secret, fleet: Fleet, destinations: Destinations
 ) -> tuple[tuple[Served, ...], tuple[Trouble, ...]]:
-    """Return the lineages whose entry holds the secret now, and a trouble for each that can't be read."""
-    records = [one.record.record if one.record else None for one in fleet.found]
-    reads = (
-        destinations.read(
-            one.assignment.lineage, record.fields if record else one.assignment.policy.destination.fields
-        )
-        for one, record in zip(fleet.found, records, strict=True)
-    )
+    """Return the lineages that serve the secret now, at any place, and a trouble for each that can't be read."""
+    places = [(one, place) for one in fleet.found for place in one.places]
+    reads = (destinations.read(one.assignment.lineage.at(place), place.fields) for one, place in places)
     answers = await asyncio.gather(*reads, return_exceptions=True)
     served, troubles = [], []
-    for one, record, answer in zip(fleet.found, records, answers, strict=True):
-        name = one.assignment.lineage.name
+    for (one, _), answer in zip(places, answers, strict=True):
+        name, record = one.assignment.lineage.name, one.record.record if one.record else None
         if isinstance(answer, PortError):
             troubles.append(Trouble(what=f"lineage {name}", error=answer))
         elif isinstance(answer, BaseException):
@@ -92,7 +87,7 @@ async def find_served(
             as_recorded = current is not None and current.rotation_id == answer.entry.rotation_id
             key_id = current.key.key_id if current and as_recorded else None
             served.append(Served(lineage=name, provider=one.provider, key_id=key_id))
-    return tuple(served), tuple(troubles)
+    return tuple(dict.fromkeys(served)), tuple(troubles)
 
 
 def identity(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from rotator.model.entry import Place
 from rotator.model.key import Key, Listing
 from rotator.model.lineage import Lineage
 from rotator.model.record import KnownKey, Record
@@ -105,26 +106,31 @@ def covering(
     return tuple(covered)
 
 
-def covers_moved(
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another place where a policy puts a lineage that has a record. `place` None: its key makes no allowed path."""
+
+    policy: Policy
+    place: Place | None
+
+
+def elsewhere(
     policies: tuple[Policy, ...], project: Project, record: Record, covered: tuple[Policy, ...]
-) -> bool:
-    """Return whether the file now names another mount or path for a lineage than its record.
+) -> tuple[Elsewhere, ...]:
+    """Return the mounts and paths that the file names now for a lineage, besides the present one.
 
     Paths are made, and named under `keys:`, by the key that the lineage began with.
     """
-    place = (record.lineage.mount, record.lineage.path)
     ever = record.known_key_ids() | {record.first_key_id}
     mine = [policy for policy in policies if project.settings.name in policy.providers]
-    named = {
-        (policy.destination.mount, path) for policy in mine for path, key_id in policy.keys if key_id in ever
-    }
-    if named - {place}:
-        return True
+    named = [(policy, path) for policy in mine for path, key_id in policy.keys if key_id in ever]
+    found = [Elsewhere(policy, _place(policy, path)) for policy, path in named]
     known = head(record)
-    if not covered or covered[0].select is None or known is None:
-        return False
-    policy, first = covered[0], replace(_as_key(known), key_id=record.first_key_id)
-    return (policy.destination.mount, _path(policy, project, first)) != place
+    if covered and covered[0].select is not None and known is not None:
+        first = replace(_as_key(known), key_id=record.first_key_id)
+        path = _path(covered[0], project, first)
+        found.append(Elsewhere(covered[0], None if path is None else _place(covered[0], path)))
+    return tuple(one for one in found if one.place is None or not one.place.shares_entry(record.place))
 
 
 def expected_lineage(policy: Policy, project: Project, key: Key) -> Lineage | None:
@@ -152,6 +158,10 @@ def _path(policy: Policy, project: Project, key: Key) -> str | None:
         return destination_path(policy, project.settings, key)
     except ValueError:
         return None
+
+
+def _place(policy: Policy, path: str) -> Place:
+    return Place(mount=policy.destination.mount, path=path, fields=policy.destination.fields)
 
 
 def _as_listed(known: KnownKey, listing: Listing) -> Key:

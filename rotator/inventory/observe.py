@@ -8,13 +8,13 @@ from datetime import timedelta
 
 from rotator.errors import PortError, Rejected
 from rotator.inventory.assignment import Assignment
-from rotator.model.entry import Entry, Served, Verdict
+from rotator.model.entry import Entry, Place, Served, Verdict
 from rotator.model.key import ListedKey, Listing, is_rotation_id
 from rotator.model.order import pause_of
 from rotator.model.reason import HoldReason
 from rotator.model.secret import Secret
-from rotator.model.snapshot import Snapshot
-from rotator.ports import Ports, RecordRead
+from rotator.model.snapshot import CopySeen, Snapshot
+from rotator.ports import EntryRead, Ports, RecordRead
 
 REFUSED_AGAIN_AFTER = timedelta(seconds=1)
 """A refusal counts only when it is repeated after this pause."""
@@ -34,8 +34,9 @@ async def observe(
     """Return one snapshot of the lineage, whole or not at all.
 
     `record` is given by a holder that has just written it, `listing` by a sweep that has just asked; else
-    both are read, and with the record what is paused. The destination is read last but one and its secret tried last, so that a proof is as
-    fresh as `seen_at` says. Raise what the ports raise; only an unreadable record is an answer (a hold).
+    both are read, and with the record what is paused. What is served is read last, and its secret tried, so that a
+    proof is as fresh as `seen_at` says. Raise what the ports raise; only an unreadable record is an answer (a hold), and
+    a place besides the destination that can't be read.
     """
     lineage, clock = assignment.lineage, ports.clock
     fleet_hold, fleet_hold_detail = assignment.fleet_hold, assignment.fleet_hold_detail
@@ -52,13 +53,18 @@ async def observe(
         listing = await ports.provider.list_keys()
     provider_skew = listing.at - listing.seen_at
     current = record.record.current if record.record else None
+    if record.record is not None:
+        lineage, place = record.record.lineage, record.record.destination
+    else:
+        place = Place(mount=lineage.mount, path=lineage.path, fields=assignment.policy.destination.fields)
     seen_at = clock.now()
     read = await ports.destinations.read(
-        lineage, assignment.policy.destination.fields, at_least=current.version if current else 0
+        lineage.at(place), place.fields, at_least=current.version if current else 0
     )
     vault_skew = read.at - clock.now()
     served = await _try(read.secret, ports)
     concerns = _concerning(assignment, record)
+    copies = await _copies(record, listing, read, served, ports)
     return Snapshot(
         lineage=lineage,
         journal_id=ports.journal_id,
@@ -81,7 +87,35 @@ async def observe(
         fleet_hold=fleet_hold,
         fleet_hold_detail=fleet_hold_detail,
         paused=paused,
+        copies=copies,
     )
+
+
+async def _copies(
+    record: RecordRead, listing: Listing, read: EntryRead, served: Served, ports: Ports
+) -> tuple[CopySeen, ...]:
+    """Return what other places serve. `read` and `served` are the destination's: one secret is not tried twice."""
+    copies: list[CopySeen] = []
+    if record.record is None:
+        return ()
+    for copied in record.record.also_at:
+        place = copied.place
+        lineage = record.record.lineage.at(place)
+        try:
+            found = await ports.destinations.read(lineage, place.fields, at_least=copied.version)
+        except PortError:
+            copies.append(CopySeen(place=place))
+            continue
+        same = found.secret is not None and read.secret is not None and found.secret.matches(read.secret)
+        copies.append(
+            CopySeen(
+                place=place,
+                entry=_without_texts(found.entry, record, listing),
+                served=served if same else await _try(found.secret, ports),
+                same=same,
+            )
+        )
+    return tuple(copies)
 
 
 def _without_texts(entry: Entry, record: RecordRead, listing: Listing) -> Entry:

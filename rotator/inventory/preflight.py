@@ -8,6 +8,7 @@ from datetime import datetime
 
 from rotator.errors import Denied, PortError, RotatorError
 from rotator.inventory.fleet import Fleet, Found
+from rotator.model.entry import FieldNames
 from rotator.model.key import Listing
 from rotator.model.lineage import Lineage
 from rotator.model.record import KnownKey
@@ -153,22 +154,24 @@ async def look_at_entries(
     concurrency: int,
     seen: Callable[[], None],
 ) -> tuple[Finding, ...]:
-    """Look at whether a new secret can be published into each entry. `seen` is called after each."""
+    """Look at whether a new secret can be written into each entry, those at earlier places too. `seen` is called after each lineage."""
     turns = asyncio.Semaphore(concurrency)
 
-    async def one(found: Found) -> tuple[Lineage, PortError | None, Kept | None]:
-        lineage = found.assignment.lineage
-        refusal, kept = None, None
-        async with turns:
-            try:
-                await destinations.check_writable(lineage, found.assignment.policy.destination.fields)
-                kept = await access.entry(lineage)
-            except PortError as error:
-                refusal = error
-        seen()
-        return lineage, refusal, kept
+    async def at(lineage: Lineage, fields: FieldNames) -> tuple[Lineage, PortError | None, Kept | None]:
+        try:
+            await destinations.check_writable(lineage, fields)
+            return lineage, None, await access.entry(lineage)
+        except PortError as error:
+            return lineage, error, None
 
-    looked = await asyncio.gather(*(one(found) for found in chosen))
+    async def one(found: Found) -> list[tuple[Lineage, PortError | None, Kept | None]]:
+        async with turns:
+            lineage = found.assignment.lineage
+            looked = [await at(lineage.at(place), place.fields) for place in found.places]
+        seen()
+        return looked
+
+    looked = [each for some in await asyncio.gather(*(one(found) for found in chosen)) for each in some]
     found = [*_refusals([(lineage, refusal) for lineage, refusal, _ in looked if refusal is not None])]
     found += _few_versions("entries", {lineage.name: kept for lineage, _, kept in looked})
     fine = sum(refusal is None for _, refusal, _ in looked)

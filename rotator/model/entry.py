@@ -22,6 +22,24 @@ class FieldNames:
     expires_at: str | None = "expires_at"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a secret is served: an entry in Vault, and the fields in it."""
+
+    mount: str
+    path: str
+    fields: FieldNames
+
+    @property
+    def name(self) -> str:
+        """What people call it: `MOUNT/PATH`, without the fields."""
+        return f"{self.mount}/{self.path}"
+
+    def shares_entry(self, other: Place) -> bool:
+        """Return whether both are fields of one entry."""
+        return (self.mount, self.path) == (other.mount, other.path)
+
+
 class EntryState(StrEnum):
     """What reading the entry gave. Deleted is never the same as absent: its version numbers go on."""
 
@@ -69,9 +87,12 @@ class Served:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What one publish writes into the entry; other fields are kept."""
+    """What one publish writes into the entry; other fields are kept.
 
-    rotation_id: str
+    `rotation_id` is None for a key that the destination held already when it was adopted.
+    """
+
+    rotation_id: str | None
     secret: Secret
     key_id: str
     previous_key_id: str | None

@@ -28,16 +28,24 @@ class OrderKind(StrEnum):
     """Replace the key in use now."""
     EMERGENCY = "emergency"
     """Replace the key in use now, and delete all earlier ones as soon as the new one is published."""
+    MOVE = "move"
+    """Serve it at another place from now on, and at the one before until that is given up."""
+    GIVE_UP = "give_up"
+    """Serve it no more at a place that it was moved from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One order. `who` is an account and a machine, `why` the person's own words; `at` is Vault's clock."""
+    """One order. `who` is an account and a machine, `why` the person's own words; `at` is Vault's clock.
+
+    `place` is the one that a lineage is moved to, or that is given up, "" for other orders.
+    """
 
     kind: OrderKind
     who: str
     why: str
     at: Instant
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,13 @@ class RotateReason(StrEnum):
     """Nothing is made: a person handed the secret of the key in use over (`rotator import`)."""
 
 
+class CopyReason(StrEnum):
+    """Why a secret is copied."""
+
+    MOVED = "moved"
+    """The lineage was moved, and not every place that is served has the secret in use."""
+
+
 class RevokeReason(StrEnum):
     """Why an old key is deleted."""
 
@@ -59,6 +66,8 @@ class WaitReason(StrEnum):
     """A person told us to leave it alone (`rotator forget`)."""
     CLAIMED = "claimed"
     """Another process works on this lineage."""
+    COPY_BEHIND = "copy_behind"
+    """After a move, a place that is served does not have the secret in use; copying it there is tried again."""
     SERVED_UNPROVEN = "served_unproven"
     """Whether the provider accepts the secret in Vault could not be learnt just now."""
     CLOCKS_DIFFER = "clocks_differ"
@@ -131,4 +140,4 @@ class LeftReason(StrEnum):
     """The process was asked to stop."""
 
 
-Reason = RotateReason | RevokeReason | WaitReason | HoldReason
+Reason = RotateReason | CopyReason | RevokeReason | WaitReason | HoldReason

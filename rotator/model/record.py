@@ -12,12 +12,12 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, PlainSerializer, TypeAdapter, ValidationError
 
-from rotator.model.entry import FieldNames
+from rotator.model.entry import FieldNames, Place
 from rotator.model.instant import Instant, Span
 from rotator.model.key import Key, Mark
 from rotator.model.lineage import Lineage
 from rotator.model.order import Order
-from rotator.model.reason import HoldReason, RevokeReason, RotateReason
+from rotator.model.reason import CopyReason, HoldReason, RevokeReason, RotateReason
 
 Names = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[str])]
 
@@ -73,7 +73,7 @@ class Attempt:
 
     `key_id` is noted when its key was found unfit and could not be deleted at once: by the answer to our create, that
     key is ours whatever rights it got. With the reason IMPORTED nothing is created, and it is the key whose own
-    secret is published.
+    secret is published. `void`: the place that the base counts in was given up since.
     """
 
     rotation_id: str
@@ -89,6 +89,7 @@ class Attempt:
     reason: RotateReason
     keep_until: Instant
     key_id: str | None = None
+    void: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +109,9 @@ class Current:
 class Previous:
     """A key that awaits revocation, with its terms as they were at the publish.
 
-    `superseded_at` is the confirmed publish that began its overlap, on Vault's clock. `member_id` is the
-    account that owns the key: which lists prove that it is gone depends on it. `at_once`: an emergency replaced it, so
-    that its overlap does not count.
+    `superseded_at` is when the last place that served it was seen to serve a later one, on Vault's clock: its overlap
+    runs from then. `member_id` is the account that owns the key: which lists prove that it is gone depends on it.
+    `at_once`: an emergency replaced it, so that its overlap does not count.
     """
 
     key_id: str
@@ -139,6 +140,18 @@ class Original:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """A place that is served besides the destination, by copies of what is published there.
+
+    `key_id` is the key whose secret was confirmed there last, at `version`; None: nothing was copied there yet.
+    """
+
+    place: Place
+    key_id: str | None = None
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """How often in a row it went wrong, what was tried, what went wrong last, and when to try next.
 
@@ -146,7 +159,7 @@ class Failure:
     """
 
     count: int
-    tried: RotateReason | RevokeReason
+    tried: RotateReason | RevokeReason | CopyReason
     what: str
     failed_at: Instant
     next_try_at: Instant
@@ -211,7 +224,10 @@ class Retired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """All that is remembered of one lineage. Rotating and deleting fail, and are tried again, each on its own.
+    """All that is remembered of one lineage. Rotating, copying and deleting fail, and are tried again, each on its own.
+
+    `lineage` and `fields` say where it is to be served: the present place. After a move, publishes still land at the
+    place before, `publishes_at`, until that is given up, and every other place that is served is in `also_at`.
 
     `first_key_id` is the key that the lineage began with: policies name lineages, and paths are made, by it.
     `adopted_at` (the provider's clock) is when it was taken in, `by_order` whether a person did, so that a policy that
@@ -232,6 +248,7 @@ class Record:
     originals: tuple[Original, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     rotate_failure: Failure | None = None
+    copy_failure: Failure | None = None
     revoke_failure: Failure | None = None
     hold: RecordedHold | None = None
     claim: Claim | None = None
@@ -239,22 +256,45 @@ class Record:
     forgotten: bool = False
     accepted: Rights | None = None
     standing: Order | None = None
+    publishes_at: Place | None = None
+    also_at: tuple[Copied, ...] = ()
     history: tuple[Rotated, ...] = ()
     retired: tuple[Retired, ...] = ()
     orders: tuple[Order, ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """The present place: where the lineage is to be served, and what people name it by."""
+        return Place(mount=self.lineage.mount, path=self.lineage.path, fields=self.fields)
+
+    @property
+    def destination(self) -> Place:
+        """Where publishes land, and whose versions bases count in."""
+        return self.publishes_at or self.place
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Every place that is served."""
+        return (self.destination, *(copied.place for copied in self.also_at))
+
+    def label(self, place: Place) -> str:
+        """Return what people call a served place: with its secret's field where another one shares the entry."""
+        shared = any(other != place and other.shares_entry(place) for other in self.places)
+        return f"{place.name}#{place.fields.secret}" if shared else place.name
 
     def attempt(self, rotation_id: str | None) -> Attempt | None:
         """Return the attempt with that id, if this record issued it."""
         return next((a for a in self.attempts if a.rotation_id == rotation_id), None)
 
     def closed(self, attempt: Attempt) -> bool:
-        """Return whether a publish above the attempt's base is recorded: its own can't succeed any more."""
-        return self.current is not None and attempt.base < self.current.version
+        """Return whether a publish above the attempt's base is recorded: its own can't succeed where we serve."""
+        return attempt.void or (self.current is not None and attempt.base < self.current.version)
 
     @property
     def failure(self) -> Failure | None:
-        """The last failure, of either kind."""
-        failures = [one for one in (self.rotate_failure, self.revoke_failure) if one is not None]
+        """The last failure, of any kind."""
+        kinds = (self.rotate_failure, self.copy_failure, self.revoke_failure)
+        failures = [one for one in kinds if one is not None]
         return max(failures, key=lambda one: one.failed_at, default=None)
 
     def known_key_ids(self) -> frozenset[str]:

@@ -5,11 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator.model.entry import Entry, Served
+from rotator.model.entry import Entry, Place, Served, Verdict
 from rotator.model.key import Key, ListedKey, Unreadable
 from rotator.model.lineage import Lineage
 from rotator.model.reason import HoldReason
 from rotator.model.record import Names, Record
+
+UNREAD = Served(Verdict.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySeen:
+    """A place that is served besides the destination. `entry` None: it could not be read.
+
+    `same` says whether its secret is the one at the destination.
+    """
+
+    place: Place
+    entry: Entry | None = None
+    served: Served = UNREAD
+    same: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +39,7 @@ class Snapshot:
     policy gives to this lineage while it has no record. `currents_elsewhere` are those of the
     record's keys that other lineages serve, None while that is not known whole. `fleet_hold` is a hold that follows from looking at all lineages,
     `fleet_hold_detail` names what clashes: keys, policies, never a secret. `paused` says who paused the lineage and
-    why, "" when nobody did.
+    why, "" when nobody did. `copies` are the places that are served besides the destination.
     """
 
     lineage: Lineage
@@ -48,6 +63,7 @@ class Snapshot:
     fleet_hold_detail: str = ""
     paused: str = ""
     unreadable: tuple[Unreadable, ...] = ()
+    copies: tuple[CopySeen, ...] = ()
 
     @property
     def listed(self) -> tuple[ListedKey, ...]:

@@ -26,6 +26,8 @@ class Step(StrEnum):
     """The new secret was read back from the destination."""
     RECORDED = "recorded"
     """The publish is recorded, with its evidence."""
+    COPIED = "copied"
+    """The secret in use was read back from another place that is served."""
     OVERLAP = "overlap"
     """The publish is recorded: both keys work until the overlap ends."""
     FINISHED = "finished"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from rotator.model.entry import Place
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import KnownKey
 
@@ -31,6 +32,13 @@ class Finish:
 
     rotation_id: str
     key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Bring the secret in use to another place that is served, or record that it is there."""
+
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +72,5 @@ class Hold:
     detail: str = ""
 
 
-Action = Adopt | Rotate | Finish | Inherit | Revoke
+Action = Adopt | Rotate | Finish | Copy | Inherit | Revoke
 Decision = Action | Wait | Hold

@@ -168,12 +168,14 @@ def serves_current(snapshot: Snapshot) -> bool:
 
 def claimed_until(snapshot: Snapshot) -> datetime | None:
     """Return when the claim of another holder runs out, on Vault's clock, None when there is none."""
-    record = snapshot.record
-    if record is None or record.claim is None or record.claim.holder == snapshot.observer:
+    return claim_ends(snapshot.record, snapshot.record_written_at, snapshot.observer)
+
+
+def claim_ends(record: Record | None, written_at: datetime | None, observer: str) -> datetime | None:
+    """Return when the claim in a record that was written then runs out, None when nobody but `observer` has one."""
+    if record is None or record.claim is None or record.claim.holder == observer or written_at is None:
         return None
-    if snapshot.record_written_at is None:
-        return None
-    return snapshot.record_written_at + record.claim.ttl + CLAIM_MARGIN
+    return written_at + record.claim.ttl + CLAIM_MARGIN
 
 
 def clocks_agree(snapshot: Snapshot) -> bool:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from rotator.model.record import Original, Previous
 from rotator.model.snapshot import Snapshot
+from rotator.plan import copies
 from rotator.plan.facts import clocks_agree, serves_current
 
 PROOF_LASTS = timedelta(seconds=5)
@@ -29,6 +30,8 @@ class Obstacle(StrEnum):
     """It is the key that this lineage serves."""
     SERVED_UNPROVEN = "served_unproven"
     """What Vault serves now is not shown to be the current key, accepted by the provider."""
+    COPY_BEHIND = "copy_behind"
+    """Another place that is served is not shown to serve the current key."""
     PROOF_TOO_OLD = "proof_too_old"
     """The destination was read too long ago."""
     CLOCKS_DIFFER = "clocks_differ"
@@ -65,6 +68,8 @@ def _not_proven(snapshot: Snapshot, now: datetime) -> Obstacle | None:
     """Return why it is not shown that consumers have a working secret of another key, now."""
     if not serves_current(snapshot):
         return Obstacle.SERVED_UNPROVEN
+    if copies.behind(snapshot):
+        return Obstacle.COPY_BEHIND
     if now - snapshot.seen_at > PROOF_LASTS:
         return Obstacle.PROOF_TOO_OLD
     return None if clocks_agree(snapshot) else Obstacle.CLOCKS_DIFFER

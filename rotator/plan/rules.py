@@ -8,6 +8,8 @@ decides wins. Four groups, from the most to the least urgent question:
 2. What does the destination serve? If a publish of ours was never recorded, that is finished first, because
    every other question depends on which key is current. If a person wrote there, nothing automatic is safe.
    If what it serves is refused by the provider, consumers are failing now, and a rotation comes before all else.
+   What it serves is then copied to the other places of a lineage that was moved; one that nothing may be written
+   to keeps old keys alive, but not the destination from being rotated.
 3. Which keys await their end? An orphan is never revoked on sight: its publish may still be under way. Once
    a publish above its base is confirmed, that publish can't succeed any more, and it joins the previous keys.
    Previous keys and originals are revoked when nothing stands in the way.
@@ -25,8 +27,8 @@ from rotator.model.entry import EntryState, Verdict
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import Attempt, Failure, Original, Previous, Record
 from rotator.model.snapshot import Snapshot
-from rotator.plan import facts
-from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
+from rotator.plan import copies, facts
+from rotator.plan.actions import Adopt, Copy, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle, may_revoke, overlap_ends, release_ends
 from rotator.policy.duration import LONGEST
 from rotator.policy.policy import Adopt as AdoptMode
@@ -131,8 +133,8 @@ def finish(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
     """
     del policy
     record, entry, served = _record(snapshot), snapshot.entry, snapshot.served
-    attempt = record.attempt(entry.rotation_id)
-    if entry.state is not EntryState.PRESENT or attempt is None or _was_recorded(record, attempt.rotation_id):
+    attempt = _unfinished(record, entry.rotation_id)
+    if entry.state is not EntryState.PRESENT or attempt is None:
         return None
     if entry.version <= attempt.base:
         return Hold(HoldReason.ENTRY_BEHIND, f"version {entry.version}, base {attempt.base}")
@@ -175,8 +177,7 @@ def not_as_published(policy: Policy, snapshot: Snapshot, now: datetime) -> Decis
     """Hold when the destination holds something else than what we published: a person wrote it."""
     del policy, now
     record, entry = _record(snapshot), snapshot.entry
-    attempt, shown = record.attempt(entry.rotation_id), f"version {entry.version}"
-    unfinished = attempt is not None and not _was_recorded(record, attempt.rotation_id)
+    unfinished, shown = _unfinished(record, entry.rotation_id) is not None, f"version {entry.version}"
     if record.current is None:
         if entry.state is EntryState.DELETED:
             return Hold(HoldReason.ENTRY_DELETED, shown)
@@ -241,6 +242,21 @@ def served_refused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisio
         if gap_ends > now:
             return Wait(WaitReason.BACKING_OFF, gap_ends)
     return Rotate(reason, replaced)
+
+
+def copy(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Copy what the destination is shown to serve to another place that should serve it too, unless that just failed."""
+    record = _record(snapshot)
+    failure = _standing(policy, record.copy_failure)
+    if (failure is not None and failure.next_try_at > now) or not facts.serves_current(snapshot):
+        return None
+    if snapshot.paused and record.standing is not None:
+        # What an emergency is to publish is not there yet.
+        return None
+    for copied, seen in copies.behind(snapshot):
+        if copies.obstacle(snapshot, copied, seen) is None:
+            return Copy(copied.place)
+    return None
 
 
 # 3. Which keys await their end?
@@ -338,11 +354,27 @@ def minting_held(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision 
     return _minting_hold(policy, snapshot, now)
 
 
+def copy_stopped(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Hold when a person wrote to a place that is served by copies, or deleted it."""
+    del policy, now
+    record = _record(snapshot)
+    for copied, seen in copies.behind(snapshot):
+        reason = copies.obstacle(snapshot, copied, seen)
+        if isinstance(reason, HoldReason):
+            version = seen.entry.version if seen.entry is not None else 0
+            return Hold(reason, f"{record.label(copied.place)}, version {version}")
+    return None
+
+
 def wait(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision:
     """Wait for the next instant at which something can change, and say for what. Always decides."""
     record = _record(snapshot)
     if snapshot.served.verdict is Verdict.UNKNOWN:
         return Wait(WaitReason.SERVED_UNPROVEN, now + LOOK_AGAIN)
+    if copies.behind(snapshot):
+        failure = _standing(policy, record.copy_failure)
+        next_try = failure.next_try_at if failure is not None else now
+        return _until(WaitReason.COPY_BEHIND, [next_try, _next_due(policy, snapshot)], now)
     stopped = _stopped(snapshot, now)
     if stopped is not None:
         return Wait(stopped, now + LOOK_AGAIN)
@@ -376,12 +408,14 @@ RULES: tuple[Rule, ...] = (
     not_as_published,
     written_again,
     served_refused,
+    copy,
     inherit,
     rotate_when_ordered,
     revoke,
     nothing_to_copy,
     rotate_when_due,
     minting_held,
+    copy_stopped,
     wait,
 )
 
@@ -403,11 +437,13 @@ def _unreadable(snapshot: Snapshot, key_id: str | None) -> bool:
     return any(key.key_id == key_id for key in snapshot.unreadable)
 
 
-def _was_recorded(record: Record, rotation_id: str) -> bool:
-    current = record.current
-    if current is not None and current.rotation_id == rotation_id:
-        return True
-    return any(rotated.rotation_id == rotation_id for rotated in record.history)
+def _unfinished(record: Record, rotation_id: str | None) -> Attempt | None:
+    """Return the attempt whose publish at the destination nobody recorded, if there can be one with that id."""
+    attempt, current = record.attempt(rotation_id), record.current
+    if attempt is None or attempt.void or (current is not None and current.rotation_id == rotation_id):
+        return None
+    recorded = any(rotated.rotation_id == rotation_id for rotated in record.history)
+    return None if recorded else attempt
 
 
 def _version_of_ours(record: Record, rotation_id: str | None) -> int | None:

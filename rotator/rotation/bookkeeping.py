@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from itertools import dropwhile
 
 from rotator.errors import InvariantViolation
+from rotator.model.entry import Place
 from rotator.model.key import Key
 from rotator.model.order import Order, OrderKind
-from rotator.model.reason import HoldReason, RevokeReason, RotateReason
+from rotator.model.reason import CopyReason, HoldReason, RevokeReason, RotateReason
 from rotator.model.record import (
     HISTORY_KEPT,
     Attempt,
+    Copied,
     Current,
     Failure,
     KnownKey,
@@ -24,7 +27,7 @@ from rotator.model.record import (
     Rotated,
 )
 from rotator.model.snapshot import Snapshot
-from rotator.plan.facts import head
+from rotator.plan.facts import emergency, head
 from rotator.policy.policy import OriginalTerms, Policy
 from rotator.policy.schedule import MADE_WITHIN, latest_safe_start, next_try
 
@@ -134,9 +137,43 @@ def published(
         originals=originals,
         rotate_failure=None,
         hold=None,
+        also_at=_written(record.also_at, record.destination, base=attempt.base, version=version),
         accepted=None if record.accepted == has else record.accepted,
         standing=_still_standing(record.standing, attempt.reason),
         history=(*record.history, finished)[-HISTORY_KEPT:],
+    )
+
+
+def copied(record: Record, place: Place, *, version: int, at: datetime, base: int | None) -> Record:
+    """Return the record after the current key's secret was confirmed at another place, at `version` and `at` (Vault's clock).
+
+    `base` is the version that we wrote over, None when there was nothing to write. What that place served until now,
+    and what it skipped, is superseded only now; where it is not known what it served, every key is for which an
+    overlap counts.
+    """
+    current = record.current
+    if current is None:
+        raise InvariantViolation("a secret was copied while nothing is served")
+    before = next(one for one in record.also_at if one.place == place)
+    left = record.previous
+    if before.key_id is not None and base == before.version:
+        left = tuple(dropwhile(lambda one: one.key_id != before.key_id, record.previous))
+    superseded = tuple(
+        replace(one, superseded_at=max(one.superseded_at, at)) if one in left else one
+        for one in record.previous
+    )
+    # The destination's own fields stand unchanged in the version that we wrote, or were seen to be current in it.
+    seen = base is None or (current.version == base and version == base + 1)
+    if seen and record.destination.shares_entry(place):
+        current = replace(current, version=version)
+    others = record.also_at if base is None else _written(record.also_at, place, base=base, version=version)
+    done = Copied(place=place, key_id=current.key.key_id, version=version)
+    return replace(
+        record,
+        current=current,
+        previous=superseded,
+        also_at=tuple(done if one.place == place else one for one in others),
+        copy_failure=None,
     )
 
 
@@ -173,7 +210,7 @@ def gone(record: Record, retired: Retired) -> Record:
 def failed(
     record: Record,
     policy: Policy,
-    tried: RotateReason | RevokeReason,
+    tried: RotateReason | CopyReason | RevokeReason,
     what: str,
     now: datetime,
     *,
@@ -181,12 +218,12 @@ def failed(
 ) -> Record:
     """Return the record after one more failure, with when to try next, at `not_before` or later.
 
-    Failures to rotate count together while they have one reason; failures to delete always do. In an emergency the
-    time between tries does not grow.
+    Failures to rotate count together while they have one reason; failures to copy and to delete always do. In an
+    emergency the time between tries does not grow.
     """
-    deleting = isinstance(tried, RevokeReason)
-    last = record.revoke_failure if deleting else record.rotate_failure
-    if last is None or last.policy_fingerprint != policy.fingerprint or not (deleting or last.tried == tried):
+    rotating = isinstance(tried, RotateReason)
+    last = _last_failure(record, tried)
+    if last is None or last.policy_fingerprint != policy.fingerprint or (rotating and last.tried != tried):
         count = 1
     else:
         count = last.count + 1
@@ -194,7 +231,7 @@ def failed(
     next_at = next_try(
         policy,
         record.lineage.lineage_id,
-        failures=1 if tried in (RotateReason.EMERGENCY, RevokeReason.EMERGENCY) else count,
+        failures=1 if _hurried(record, tried) else count,
         now=now,
         safe_until=latest_safe_start(policy, in_use.expires_at if in_use else None),
     )
@@ -206,7 +243,13 @@ def failed(
         next_try_at=max(next_at, not_before),
         policy_fingerprint=policy.fingerprint,
     )
-    return replace(record, revoke_failure=failure) if deleting else replace(record, rotate_failure=failure)
+    match tried:
+        case RotateReason():
+            return replace(record, rotate_failure=failure)
+        case CopyReason():
+            return replace(record, copy_failure=failure)
+        case RevokeReason():
+            return replace(record, revoke_failure=failure)
 
 
 def held(
@@ -251,6 +294,34 @@ def _still_standing(standing: Order | None, published: RotateReason) -> Order | 
         return None
     ordinary = standing is not None and standing.kind is OrderKind.ROTATE
     return None if ordinary and published is RotateReason.ORDERED else standing
+
+
+def _written(also_at: tuple[Copied, ...], place: Place, *, base: int, version: int) -> tuple[Copied, ...]:
+    """Return the places as a write of ours leaves them: what stands in other fields of that entry is as it was."""
+    kept = version == base + 1
+    return tuple(
+        replace(one, version=version)
+        if kept and one.version == base and one.place.shares_entry(place)
+        else one
+        for one in also_at
+    )
+
+
+def _hurried(record: Record, tried: RotateReason | CopyReason | RevokeReason) -> bool:
+    """Return whether something is tried to bring an emergency to its end."""
+    if isinstance(tried, CopyReason):
+        return emergency(record)
+    return tried in (RotateReason.EMERGENCY, RevokeReason.EMERGENCY)
+
+
+def _last_failure(record: Record, tried: RotateReason | CopyReason | RevokeReason) -> Failure | None:
+    match tried:
+        case RotateReason():
+            return record.rotate_failure
+        case CopyReason():
+            return record.copy_failure
+        case RevokeReason():
+            return record.revoke_failure
 
 
 def _superseded(original: Original, at: datetime, attempt: Attempt, policy: Policy) -> Original:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from rotator.errors import InvariantViolation, PortError, Throttled
-from rotator.model.reason import RevokeReason, RotateReason
+from rotator.model.reason import CopyReason, RevokeReason, RotateReason
 from rotator.model.record import Claim, Record, Rights
 from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Hold
@@ -58,7 +58,9 @@ class ClaimedRecord:
         held = bookkeeping.held(self.record, policy, hold.reason, hold.detail, now, offered=offered)
         await self.give_back(held)
 
-    async def fail(self, tried: RotateReason | RevokeReason, error: PortError, policy: Policy) -> None:
+    async def fail(
+        self, tried: RotateReason | CopyReason | RevokeReason, error: PortError, policy: Policy
+    ) -> None:
         """Write a failure and the next try down and give the claim back, if Vault can be reached for it.
 
         If not, the claim runs out by itself, and the next look finds what there is to find.

@@ -79,15 +79,17 @@ async def _hand_over(
         return Declined.REPLACED
     if snapshot.entry.has_secret:
         return await _already_there(key, started, assignment, snapshot, ports)
-    fields = started.fields
-    await ports.destinations.check_writable(snapshot.lineage, fields)
+    place = started.destination
+    await ports.destinations.check_writable(started.lineage.at(place), place.fields)
     attempt = _attempt(known, assignment, snapshot, ports)
     claimed = ClaimedRecord(ports, snapshot)
     await claimed.write(bookkeeping.intended(noted(started, order), attempt))
     ports.tell(told_of(order, assignment))
     candidate = Candidate(attempt=attempt, key=key, secret=secret, proven_at=proven_at)
     try:
-        confirmed = await publish(candidate, snapshot.lineage, fields, None, ports)
+        confirmed = await publish(
+            candidate.publication(None), started.lineage, place, ports, base=attempt.base
+        )
     except PortError:
         # The attempt stays: what was sent may yet be written, and is finished then.
         with suppress(PortError):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.errors import NotFound, PortError
+from rotator.model.entry import Publication
 from rotator.model.key import Key, KeyRequest
 from rotator.model.reason import HoldReason
 from rotator.model.record import Attempt, Record, Rights
@@ -33,6 +34,16 @@ class Candidate:
     key: Key
     secret: Secret
     proven_at: datetime
+
+    def publication(self, previous_key_id: str | None) -> Publication:
+        """Return what its publish writes, in place of the key with that id."""
+        return Publication(
+            rotation_id=self.attempt.rotation_id,
+            secret=self.secret,
+            key_id=self.key.key_id,
+            previous_key_id=previous_key_id,
+            expires_at=self.key.expires_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)

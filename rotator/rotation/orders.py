@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
@@ -66,19 +66,32 @@ class Declined(StrEnum):
     """The lineage is not to be acted on for now."""
     REPLACED = "replaced"
     """The key whose secret was handed over is not in use any more: Vault serves the one that replaced it."""
+    NOT_NAMED = "not_named"
+    """The policy file does not name the place that the lineage is to be moved to."""
+    FIELDS_CROSSED = "fields_crossed"
+    """A field of the new place has another meaning at the place before."""
+    NOT_SERVED = "not_served"
+    """The lineage is not served at the place that is to be given up, or the policy file names that place."""
+    NOT_COPIED = "not_copied"
+    """The present place does not have the secret in use yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ordered:
-    """Who orders what, and why, in their own words."""
+    """Who orders what, and why, in their own words. `place` (MOUNT/PATH) is for orders about one."""
 
     kind: OrderKind
     who: str
     why: str
+    place: str = ""
 
     def at(self, snapshot: Snapshot) -> Order:
         """Return the order as it is kept, given when `snapshot` was taken."""
-        return Order(kind=self.kind, who=self.who, why=self.why, at=snapshot.on_vault_clock(snapshot.seen_at))
+        return self.given(snapshot.on_vault_clock(snapshot.seen_at))
+
+    def given(self, at: datetime) -> Order:
+        """Return the order as it is kept, given at `at` (Vault's clock)."""
+        return Order(kind=self.kind, who=self.who, why=self.why, at=at, place=self.place)
 
 
 async def give(ordered: Ordered, assignment: Assignment, ports: Ports) -> Record | Declined | Hold:
@@ -106,7 +119,7 @@ async def give(ordered: Ordered, assignment: Assignment, ports: Ports) -> Record
             await ports.clock.sleep(ASK_AGAIN_AFTER)
             continue
         ports.tell(told_of(order, assignment))
-        await _shown(version, assignment, ports)
+        await shown(version, assignment, ports)
         return record
     raise error or Conflict("order", assignment.lineage.name)
 
@@ -140,7 +153,8 @@ def noted(record: Record, order: Order) -> Record:
 
 def told_of(order: Order, assignment: Assignment) -> Told:
     """Return what is told of an order that was written."""
-    detail = f"by {order.who}" + (f": {order.why}" if order.why else "")
+    about = f"{order.place}, " if order.place else ""
+    detail = f"{about}by {order.who}" + (f": {order.why}" if order.why else "")
     return Told(step=Step.ORDERED, lineage=assignment.lineage.name, reason=order.kind.value, detail=detail)
 
 
@@ -170,7 +184,7 @@ def taken_in(assignment: Assignment, snapshot: Snapshot) -> Record | Declined | 
             )
 
 
-async def _shown(version: int, assignment: Assignment, ports: Ports) -> None:
+async def shown(version: int, assignment: Assignment, ports: Ports) -> None:
     """Wait until the journal shows what was written, so that whoever looks next acts by it."""
     with suppress(PortError):
         for _ in range(LOOKS):
@@ -194,8 +208,10 @@ def _changed(order: Order, assignment: Assignment, snapshot: Snapshot) -> Record
             if record.forgotten:
                 return Declined.DONE if order.kind is OrderKind.FORGET else Declined.FORGOTTEN
             return _CHANGES[order.kind](order, record)
-        case OrderKind.IMPORT:
-            raise TypeError("an import needs a secret: see rotation.handed_over")
+        case OrderKind.IMPORT | OrderKind.MOVE | OrderKind.GIVE_UP:
+            raise TypeError(
+                "an import needs a secret, and a move a place: see rotation.handed_over, rotation.moves"
+            )
         case _:
             assert_never(order.kind)
 

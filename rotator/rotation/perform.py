@@ -11,10 +11,11 @@ from rotator.model.reason import HoldReason
 from rotator.model.snapshot import Snapshot
 from rotator.model.told import Step, Told
 from rotator.plan import facts
-from rotator.plan.actions import Action, Adopt, Finish, Hold, Inherit, Revoke, Rotate
+from rotator.plan.actions import Action, Adopt, Copy, Finish, Hold, Inherit, Revoke, Rotate
 from rotator.ports import Ports
 from rotator.rotation import bookkeeping
 from rotator.rotation.claim import ClaimedRecord
+from rotator.rotation.copy import copy
 from rotator.rotation.retire import retire
 from rotator.rotation.rotate import rotate, write_down
 
@@ -48,6 +49,8 @@ async def _carry_out(
             return await rotate(action, assignment.policy, snapshot, claimed, ports)
         case Finish():
             await _finish(action, assignment, snapshot, claimed, ports)
+        case Copy():
+            return await copy(action, assignment, claimed, ports)
         case Inherit():
             await _inherit(action, snapshot, claimed, ports)
         case Revoke():

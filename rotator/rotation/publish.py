@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.errors import Ambiguous, Conflict, PortError, Throttled, Unavailable
-from rotator.model.entry import FieldNames, Publication
+from rotator.model.entry import Place, Publication
 from rotator.model.lineage import Lineage
+from rotator.model.reason import HoldReason
+from rotator.plan.actions import Hold
 from rotator.ports import EntryRead, Ports
-from rotator.rotation.mint import Candidate
 
 SENDS = 3
 """How often a publish is sent at most: at one base, only one of them can succeed."""
@@ -28,29 +29,22 @@ class Confirmed:
 
 
 async def publish(
-    candidate: Candidate, lineage: Lineage, fields: FieldNames, previous_key_id: str | None, ports: Ports
+    publication: Publication, lineage: Lineage, place: Place, ports: Ports, *, base: int
 ) -> Confirmed:
-    """Write the candidate's secret at its base and nowhere else, and confirm it by reading it back.
+    """Write a secret into a place at version `base` and no other, and confirm it by reading it back.
 
     An unanswered write may have been committed, or may be yet. So after one the entry is read: if it shows
-    our rotation id, the write happened; if it still is at the base, the same write is sent again, which
+    what we wrote, the write happened; if it still is at the base, the same write is sent again, which
     can't succeed twice. Raise Conflict when somebody else wrote there, Ambiguous when it can't be found
     out, else what a write refused for good raises.
     """
-    attempt = candidate.attempt
-    publication = Publication(
-        rotation_id=attempt.rotation_id,
-        secret=candidate.secret,
-        key_id=candidate.key.key_id,
-        previous_key_id=previous_key_id,
-        expires_at=candidate.key.expires_at,
-    )
+    there, fields = lineage.at(place), place.fields
     deletion_at = None
-    last: PortError = Ambiguous("publish", lineage.name, "not tried")
+    last: PortError = Ambiguous("publish", there.name, "not tried")
     for _ in range(SENDS):
-        version = attempt.base + 1
+        version = base + 1
         try:
-            published = await ports.destinations.publish(lineage, fields, publication, base=attempt.base)
+            published = await ports.destinations.publish(there, fields, publication, base=base)
             version, deletion_at = published.version, published.deletion_at
         except (Unavailable, Throttled) as error:
             last = error
@@ -59,15 +53,23 @@ async def publish(
         except (Ambiguous, Conflict) as error:
             # Ours may be the write that won: the entry tells.
             last = error
-        read = await ports.destinations.read(lineage, fields, at_least=version)
-        if _is_ours(read, candidate) and read.entry.written_at is not None:
+        read = await ports.destinations.read(there, fields, at_least=version)
+        if _is_ours(read, publication) and read.entry.written_at is not None:
             return Confirmed(version=read.entry.version, at=read.entry.written_at, deletion_at=deletion_at)
-        if read.entry.version != attempt.base:
-            raise Conflict("publish", lineage.name, f"the entry is at version {read.entry.version}")
+        if read.entry.version != base:
+            raise Conflict("publish", there.name, f"the entry is at version {read.entry.version}")
     raise last
 
 
-def _is_ours(read: EntryRead, candidate: Candidate) -> bool:
+def vanishes(confirmed: Confirmed, expires_at: datetime | None) -> Hold | None:
+    """Return a hold when Vault will delete the published version before its key expires."""
+    deletion_at = confirmed.deletion_at
+    if deletion_at is None or (expires_at is not None and deletion_at >= expires_at):
+        return None
+    return Hold(HoldReason.ENTRY_EXPIRES, f"version {confirmed.version} is deleted at {deletion_at}")
+
+
+def _is_ours(read: EntryRead, publication: Publication) -> bool:
     """Return whether the entry holds exactly what this publish wrote."""
-    same_attempt = read.entry.rotation_id == candidate.attempt.rotation_id
-    return same_attempt and read.secret is not None and read.secret.matches(candidate.secret)
+    same_attempt = read.entry.rotation_id == publication.rotation_id
+    return same_attempt and read.secret is not None and read.secret.matches(publication.secret)

@@ -21,7 +21,7 @@ from rotator.ports import Minted, Ports
 from rotator.rotation import bookkeeping, mint
 from rotator.rotation.claim import ClaimedRecord
 from rotator.rotation.mint import Candidate, Unfit
-from rotator.rotation.publish import Confirmed, publish
+from rotator.rotation.publish import Confirmed, publish, vanishes
 
 
 async def refusal(action: Rotate, policy: Policy, snapshot: Snapshot, ports: Ports) -> Hold | None:
@@ -30,10 +30,12 @@ async def refusal(action: Rotate, policy: Policy, snapshot: Snapshot, ports: Por
     Asked before each rotation. A refusal is written down as a failure, so that it is shown and not asked at
     every look, and ends by itself once Vault allows the write. Raise Unavailable or Throttled.
     """
+    claimed = ClaimedRecord(ports, snapshot)
+    place = claimed.record.destination
     try:
-        await ports.destinations.check_writable(snapshot.lineage, policy.destination.fields)
+        await ports.destinations.check_writable(snapshot.lineage.at(place), place.fields)
     except PortError as error:
-        await ClaimedRecord(ports, snapshot).fail(action.reason, error, policy)
+        await claimed.fail(action.reason, error, policy)
         if isinstance(error, Rejected | Denied):
             return Hold(HoldReason.WRITE_REFUSED, str(error))
         raise
@@ -59,7 +61,7 @@ async def rotate(
         if isinstance(found, Unfit):
             return await _unfit(found, minted, attempt, policy, claimed, ports)
         await claimed.keep()
-        confirmed = await _publish(found, action, policy, snapshot, ports)
+        confirmed = await _publish(found, action, claimed.record, ports)
     except PortError as error:
         await claimed.fail(action.reason, error, policy)
         raise
@@ -94,13 +96,11 @@ async def _create(
         raise
 
 
-async def _publish(
-    candidate: Candidate, action: Rotate, policy: Policy, snapshot: Snapshot, ports: Ports
-) -> Confirmed | Hold:
+async def _publish(candidate: Candidate, action: Rotate, record: Record, ports: Ports) -> Confirmed | Hold:
     """Publish, or return a hold where Vault refuses for good what it said it would allow."""
-    fields = policy.destination.fields
+    publication, base = candidate.publication(action.replaces.key_id), candidate.attempt.base
     try:
-        return await publish(candidate, snapshot.lineage, fields, action.replaces.key_id, ports)
+        return await publish(publication, record.lineage, record.destination, ports, base=base)
     except (Rejected, Denied) as refused:
         # Another key would fare no better. (With a dead token not even this hold can be written.)
         return Hold(HoldReason.WRITE_REFUSED, str(refused))
@@ -147,7 +147,7 @@ async def record_publish(
         proven_at=candidate.proven_at,
         holder=ports.holder,
     )
-    hold = _vanishes(confirmed, candidate)
+    hold = vanishes(confirmed, key.expires_at)
     if hold is not None:
         record = bookkeeping.held(record, policy, hold.reason, hold.detail, ports.clock.now())
     await write_down(record, claimed, ports)
@@ -187,11 +187,3 @@ def evidence_of(record: Record) -> Told:
         version=last.version,
         evidence=last,
     )
-
-
-def _vanishes(confirmed: Confirmed, candidate: Candidate) -> Hold | None:
-    """Return a hold when Vault will delete the published version before its key expires."""
-    deletion_at, expires_at = confirmed.deletion_at, candidate.key.expires_at
-    if deletion_at is None or (expires_at is not None and deletion_at >= expires_at):
-        return None
-    return Hold(HoldReason.ENTRY_EXPIRES, f"version {confirmed.version} is deleted at {deletion_at}")

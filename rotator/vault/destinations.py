@@ -152,7 +152,10 @@ class VaultDestinations:
 
     def _check_place(self, operation: str, lineage: Lineage) -> None:
         if lineage.namespace.strip("/") != self._client.namespace:
-            detail = f"it is in namespace {lineage.namespace!r}, we work in {self._client.namespace!r}"
+            detail = (
+                f"it is in namespace {lineage.namespace!r}, we work in {self._client.namespace!r}; no lineage is moved "
+                "between namespaces: run another instance in the other one"
+            )
             raise Rejected(operation, lineage.name, detail)
         # A key's comment may choose the path; it must never lead a secret into the journal.
         if lineage.mount == self._journal_mount and f"{lineage.path}/".startswith(f"{self._journal_prefix}/"):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotator.errors import Ambiguous, Conflict, Denied, Rejected, Unavailable
-from rotator.model.entry import Entry, EntryState, FieldNames, Publication
+from rotator.model.entry import Entry, EntryState, FieldNames, Place, Publication
 from rotator.model.lineage import Lineage
 from rotator.model.secret import Secret
 from rotator.ports import Destinations
@@ -171,6 +171,32 @@ async def test_other_fields_are_kept_and_ours_are_texts(
     }
 
 
+async def test_two_sets_of_fields_are_served_from_one_entry(
+    destinations: Destinations, lineage: Lineage, root: Root
+) -> None:
+    other = FieldNames(secret="KEY", previous_key_id=None, expires_at=None)
+    await destinations.publish(lineage, FIELDS, publication(), base=0)
+    await destinations.publish(lineage, other, publication(), base=1)
+    await destinations.publish(lineage, FIELDS, publication(2), base=2)
+
+    entry = root.data(lineage.path)
+    assert (entry["api_key"], entry["KEY"]) == (f"{CANARY}-2", f"{CANARY}-1")
+    assert (entry["rotation_id"], entry["api_key_id"]) == (f"{2:016x}", "key-2")
+    read = await destinations.read(lineage, other, at_least=3)
+    assert read.secret is not None
+    assert read.secret.matches(Secret(f"{CANARY}-1"))
+
+
+async def test_a_key_that_vault_held_before_adoption_is_published_without_a_rotation_id(
+    destinations: Destinations, lineage: Lineage, root: Root
+) -> None:
+    root.do("POST", f"secret/data/{lineage.path}", {"data": {"rotation_id": "stale"}})
+    await destinations.publish(lineage, FIELDS, publication(rotation_id=None), base=1)
+
+    assert "rotation_id" not in root.data(lineage.path)
+    assert (await destinations.read(lineage, FIELDS, at_least=2)).entry.rotation_id is None
+
+
 @pytest.mark.promise("P6")
 @pytest.mark.parametrize("base", [0, 1, 3])
 async def test_from_another_version_nothing_is_published(
@@ -322,6 +348,23 @@ async def test_a_missing_capability_is_named(
             await on(client, clock).check_writable(lineage, FIELDS)
     assert missing in caught.value.detail
     assert lineage.name in caught.value.target
+
+
+async def test_of_a_moved_lineage_the_rights_at_its_place_and_at_the_record_it_began_with_count(
+    server: VaultServer, root: Root, lineage: Lineage, clock: VirtualClock
+) -> None:
+    place = Place(mount="secret", path=f"rotated/moved/{lineage.path.split('/')[1]}", fields=FIELDS)
+    there = lineage.at(place)
+    async with connected(server.address, root.new_token(ENTRY + ALL + SETTINGS)) as client:
+        with pytest.raises(Denied) as caught:
+            await on(client, clock).check_writable(there, FIELDS)
+    assert f"lineages/{lineage.record_name}" in caught.value.detail
+    assert place.name in caught.value.target
+    async with connected(server.address, root.new_token(ENTRY + ALL + SETTINGS + RECORD + ALL)) as client:
+        await on(client, clock).check_writable(there, FIELDS)
+        await on(client, clock).publish(there, FIELDS, publication(), base=0)
+    assert root.data(place.path)["api_key_id"] == "key-1"
+    assert root.ask("GET", f"secret/data/{lineage.path}").status == 404
 
 
 async def test_an_entry_that_exists_needs_no_right_to_create(

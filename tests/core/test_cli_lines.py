@@ -25,14 +25,14 @@ from rotator.inventory.fleet import Stray
 from rotator.inventory.records import Trouble
 from rotator.model.entry import Served, Verdict
 from rotator.model.key import Mark
-from rotator.model.reason import HoldReason, LeftReason, RevokeReason, RotateReason
+from rotator.model.reason import CopyReason, HoldReason, LeftReason, RevokeReason, RotateReason
 from rotator.model.record import Claim
 from rotator.model.secret import Secret
 from rotator.model.snapshot import Snapshot
-from rotator.plan.actions import Hold
+from rotator.plan.actions import Copy, Hold
 from rotator.plan.decide import decide
 from rotator.policy.match import Exclusion
-from rotator.policy.policy import Adopt, Policy
+from rotator.policy.policy import Adopt, DestinationTemplate, Policy
 from rotator.policy.settings import ProviderSettings, SecretReference, SecretSource
 from rotator.ports import Proof
 from rotator.reconcile import Left
@@ -46,8 +46,10 @@ from tests.support.builders import (
     LINEAGE,
     MINUTE,
     NOW,
+    OTHER_FIELDS,
     POLICY,
     SETTLED,
+    THERE,
     attempt,
     current,
     failure,
@@ -56,6 +58,7 @@ from tests.support.builders import (
     known,
     lying_about,
     made,
+    moved,
     order,
     original,
     previous,
@@ -67,6 +70,7 @@ from tests.support.builders import (
 from tests.support.fakes import FakeDestinations, FakeJournal, FakeProvider, settled
 
 WATCHING = replace(POLICY, adopt=Adopt.WATCH)
+BY_OTHER_FIELDS = replace(POLICY, destination=DestinationTemplate(fields=OTHER_FIELDS.fields))
 PINNED = replace(POLICY, keys=(("voice", "key-none"),))
 
 
@@ -253,6 +257,7 @@ def test_a_document_says_what_is_paused_and_what_was_ordered() -> None:
         "who": "ann@desk",
         "why": "a leak",
         "at": "2026-01-05T11:00:00Z",
+        "place": None,
     }
 
 
@@ -294,6 +299,57 @@ def test_a_key_that_an_emergency_left_alive_is_named(error: PortError | None) ->
     shown = show.once(report(line(failing, error=error)), stopped=False)
 
     assert "STILL ALIVE after the emergency, until the next try: key-old" in " ".join(shown.split())
+
+
+@pytest.mark.promise("P8")
+def test_a_moved_lineage_is_shown_with_its_earlier_place_and_the_order_that_ends_it() -> None:
+    shown = show.status(report(line(snapshot(moved()))))
+
+    assert "kv/moved" in shown
+    assert "also served at secret/voice until `rotator move secret/voice kv/moved --give-up`" in shown
+    assert "also served" not in show.status(report(line(SETTLED)))
+    fields = show.status(report(line(snapshot(moved(to=OTHER_FIELDS)), BY_OTHER_FIELDS)))
+    assert (
+        "also served at secret/voice#api_key until `rotator move secret/voice secret/voice --give-up`"
+        in fields
+    )
+
+
+@pytest.mark.promise("P8")
+def test_a_place_that_is_behind_is_shown_with_what_keeps_it_so() -> None:
+    late = snapshot(moved(record(previous=[previous(superseded=2 * DAY)]), copied=None))
+    failed = line(with_record(late, copy_failure=failure(CopyReason.MOVED)))
+
+    assert "copy the secret in use to kv/moved" in show.plan(report(line(late)))
+    assert (failed.phase, failed.status) == (Phase.FAILING, exits.FAILED)
+    said = show.status(report(failed))
+    assert "moved, and one of its places does not have the secret in use yet" in said
+    assert "failed once, last 1m ago: it went wrong" in said
+    assert (
+        "old key key-old is kept: another place that is served does not have the secret of the new key yet"
+        in said
+    )
+
+
+def test_the_document_names_every_place_and_whether_it_is_up_to_date() -> None:
+    places = documents.of_report(report(line(snapshot(moved(copied=None)))))["lineages"][0]["places"]  # type: ignore[index]
+
+    assert places == [
+        {"place": "secret/voice", "secret_field": "api_key", "present": False, "up_to_date": True},
+        {"place": "kv/moved", "secret_field": "api_key", "present": True, "up_to_date": False},
+    ]
+    unproven = line(replace(snapshot(moved()), served=Served(Verdict.UNKNOWN)))
+    assert [one.up_to_date for one in unproven.places] == [False, False]
+    assert [one.up_to_date for one in line(snapshot(moved())).places] == [True, True]
+    assert line(unrecorded(key())).places == ()
+
+
+def test_what_was_copied_is_counted_and_named() -> None:
+    copied = replace(line(snapshot(moved())), done=(Copy(THERE),))
+    said = show.once(report(copied), stopped=False)
+
+    assert "copied to kv/moved" in said
+    assert "1 copied to another place" in said
 
 
 def test_a_hold_comes_with_its_cure_and_a_stray_with_its_comment_escaped() -> None:

@@ -6,9 +6,14 @@ import pytest
 
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.plan.actions import Hold, Revoke, Rotate, Wait
-from tests.core import test_decide_access, test_decide_keys, test_decide_served
+from tests.core import test_decide_access, test_decide_copies, test_decide_keys, test_decide_served
 
-TABLE = [*test_decide_access.TABLE, *test_decide_served.TABLE, *test_decide_keys.TABLE]
+TABLE = [
+    *test_decide_access.TABLE,
+    *test_decide_served.TABLE,
+    *test_decide_copies.TABLE,
+    *test_decide_keys.TABLE,
+]
 
 FOUND_ELSEWHERE = {case.snapshot.fleet_hold for case in test_decide_access.FLEET} | {
     HoldReason.PARITY,

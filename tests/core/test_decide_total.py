@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rotator.model.entry import Entry, EntryState, FieldNames, Served, Verdict
+from rotator.model.entry import Entry, EntryState, FieldNames, Place, Served, Verdict
 from rotator.model.key import Key, Mark
 from rotator.model.order import OrderKind
-from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
+from rotator.model.reason import CopyReason, HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import (
     Attempt,
     Claim,
+    Copied,
     KnownKey,
     Original,
     Previous,
@@ -24,9 +25,9 @@ from rotator.model.record import (
     decode,
     encode,
 )
-from rotator.model.snapshot import Snapshot
+from rotator.model.snapshot import CopySeen, Snapshot
 from rotator.plan import facts
-from rotator.plan.actions import Action, Finish, Hold, Inherit, Revoke, Rotate, Wait
+from rotator.plan.actions import Action, Copy, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.decide import decide
 from rotator.policy.policy import Adopt as AdoptMode
 from rotator.policy.policy import Policy
@@ -97,9 +98,11 @@ originals = st.builds(
 )
 failures = st.builds(
     lambda tried, tries_in: a.failure(tried, tries_in=tries_in),
-    st.sampled_from([*RotateReason, *RevokeReason]),
+    st.sampled_from([*RotateReason, *CopyReason, *RevokeReason]),
     spans,
 )
+PLACES = [a.THERE, a.OTHER_FIELDS]
+copied = st.builds(Copied, place=st.sampled_from(PLACES), key_id=st.none() | ids, version=st.integers(0, 3))
 records = st.builds(
     Record,
     lineage=st.just(LINEAGE),
@@ -112,6 +115,9 @@ records = st.builds(
     attempts=st.lists(attempts, max_size=3, unique_by=lambda one: one.rotation_id).map(tuple),
     rotate_failure=st.none() | failures.filter(lambda one: isinstance(one.tried, RotateReason)),
     revoke_failure=st.none() | failures.filter(lambda one: isinstance(one.tried, RevokeReason)),
+    copy_failure=st.none() | failures.filter(lambda one: isinstance(one.tried, CopyReason)),
+    publishes_at=st.none() | st.just(a.PLACE),
+    also_at=st.just(()) | st.lists(copied, max_size=2, unique_by=lambda one: one.place).map(tuple),
     hold=st.none() | st.none() | st.none() | st.sampled_from(list(HoldReason)).map(a.hold),
     claim=st.none() | st.none() | st.builds(Claim, st.sampled_from([a.OBSERVER, "replica-b"]), spans),
     history=st.lists(
@@ -123,6 +129,26 @@ records = st.builds(
     | st.none()
     | st.sampled_from([a.order(OrderKind.ROTATE), a.order(OrderKind.EMERGENCY)]),
 )
+
+
+@st.composite
+def copies_seen(draw: st.DrawFn, place: Place, record: Record | None, served: Served) -> CopySeen:
+    """Draw what another place serves: mostly the current key, as a copy leaves it."""
+    current = record.current if record else None
+    if draw(st.sampled_from([False] * 9 + [True])):
+        return CopySeen(place=place)
+    same = draw(st.sampled_from([True, True, False]))
+    entry = a.entry(
+        current.rotation_id if current and same else draw(st.sampled_from([None, FOREIGN, *ROTATIONS])),
+        version=draw(st.integers(0, 4)),
+        key_id=draw(st.none() | ids),
+    )
+    return CopySeen(
+        place=place,
+        entry=replace(entry, state=draw(st.sampled_from([EntryState.PRESENT] * 5 + [*EntryState]))),
+        served=served if same else Served(draw(st.sampled_from(Verdict)), draw(st.none() | ids)),
+        same=same,
+    )
 
 
 @st.composite
@@ -144,6 +170,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     if current is not None and draw(st.sampled_from([True, True, True, False])):
         entry = a.entry(current.rotation_id, version=max(version, current.version), key_id=current.key.key_id)
         served = Served(Verdict.ACCEPTED, draw(st.sampled_from([None, current.key.key_id])))
+    copies = [draw(copies_seen(one.place, record, served)) for one in (record.also_at if record else ())]
     return replace(
         a.snapshot(None),
         seen_at=draw(st.sampled_from([NOW, NOW, NOW - 5 * SECOND, NOW - 6 * SECOND])),
@@ -160,6 +187,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         currents_elsewhere=draw(st.none() | st.frozensets(ids, max_size=1)),
         fleet_hold=draw(st.sampled_from([None] * 9 + [HoldReason.MANY_ABSENT])),
         paused=draw(st.sampled_from([""] * 9 + ["*, by ann@desk: a change"])),
+        copies=tuple(copies[: draw(st.integers(0, 9))]),
     )
 
 
@@ -185,18 +213,47 @@ def why_not_revoke(seen: Snapshot, key_id: str, now: datetime) -> str | None:
         return "it may be the management key"
     if seen.currents_elsewhere is None or key_id in seen.currents_elsewhere or key_id == current.key.key_id:
         return "it is served"
-    if seen.entry.state is not EntryState.PRESENT or seen.entry.rotation_id != current.rotation_id:
-        return "the destination is not as published"
-    if seen.served.verdict is not Verdict.ACCEPTED or seen.served.key_id not in (None, current.key.key_id):
-        return "the served secret is not shown to be the current key's"
-    if seen.served.key_id is None and current.key.key_id not in {key.key_id for key in seen.keys}:
-        return "the current key is not shown to be alive"
+    not_served = [why_not_at_destination(seen), *(why_not_served(seen, one) for one in record.also_at)]
+    if any(not_served):
+        return next(filter(None, not_served))
     if now - seen.seen_at > timedelta(seconds=5):
         return "the look is too old"
     clocks = [timedelta(0), seen.vault_skew, seen.provider_skew]
     if any(abs(one - other) > timedelta(seconds=30) for one in clocks for other in clocks):
         return "the clocks differ"
     return _why_too_early(terms[0], now + seen.vault_skew, now + seen.provider_skew)
+
+
+def why_not_at_destination(seen: Snapshot) -> str | None:
+    """Say why it is not shown that the destination serves the current key."""
+    current = seen.record.current if seen.record else None
+    assert current is not None
+    if seen.entry.state is not EntryState.PRESENT or seen.entry.rotation_id != current.rotation_id:
+        return "the destination is not as published"
+    if seen.served.verdict is not Verdict.ACCEPTED or seen.served.key_id not in (None, current.key.key_id):
+        return "the served secret is not shown to be the current key's"
+    if seen.served.key_id is not None:
+        return None
+    if seen.entry.version != current.version or seen.entry.key_id not in (None, current.key.key_id):
+        return "somebody wrote there again, and nobody says whose secret it is"
+    listed = current.key.key_id in {key.key_id for key in seen.keys}
+    return None if listed else "the current key is not shown to be alive"
+
+
+def why_not_served(seen: Snapshot, copied: Copied) -> str | None:
+    """Say why it is not shown that another place serves the current key, to the knowledge of the record."""
+    current = seen.record.current if seen.record else None
+    assert current is not None
+    if copied.key_id != current.key.key_id:
+        return "the copy was not recorded"
+    (copy,) = [one for one in seen.copies if one.place == copied.place] or [CopySeen(place=copied.place)]
+    if copy.entry is None or copy.entry.state is not EntryState.PRESENT:
+        return "another place shows nothing"
+    if copy.entry.rotation_id != current.rotation_id or copy.served.verdict is not Verdict.ACCEPTED:
+        return "another place does not serve what was published"
+    if copy.served.key_id is not None:
+        return None if copy.served.key_id == current.key.key_id else "another place serves another key"
+    return None if copy.same else "another place serves nobody knows which key"
 
 
 def _why_too_early(terms: Previous | Original, vault_now: datetime, provider_now: datetime) -> str | None:
@@ -217,6 +274,28 @@ def _why_too_early(terms: Previous | Original, vault_now: datetime, provider_now
     return "the original was not released"
 
 
+def why_not_copy(seen: Snapshot, place: Place) -> str | None:
+    """Say which of the promises P1 and P4 copying to this place would break, None when it breaks none."""
+    record = seen.record
+    if record is None or record.current is None:
+        return "nothing was published"
+    (copied,) = (one for one in record.also_at if one.place == place)
+    if seen.served.verdict is not Verdict.ACCEPTED:
+        return "what would be copied is not shown to work"
+    if seen.served.key_id not in (None, record.current.key.key_id):
+        return "what would be copied is another key"
+    entry = next((one.entry for one in seen.copies if one.place == place), None)
+    copy = next((one for one in seen.copies if one.place == place), CopySeen(place=place))
+    if entry is None or (copied.key_id is None and not entry.has_secret):
+        return None
+    if entry.state is EntryState.DELETED or entry.version < copied.version:
+        return "a person deleted it, or rolled it back"
+    if copied.key_id is not None and entry.version == copied.version:
+        return None
+    ours = copy.served.key_id in record.known_key_ids() or (copy.served.key_id is None and copy.same)
+    return None if copy.served.verdict is Verdict.ACCEPTED and ours else "whose secret is there is not shown"
+
+
 @pytest.mark.promise("P1", "P3", "P4")
 @settings(max_examples=300)
 @given(policies, snapshots())
@@ -231,7 +310,9 @@ def test_there_is_always_a_decision_and_a_revocation_only_when_the_promises_allo
         assert seen.fleet_hold is None
         assert seen.record is not None
         assert policy.adopt is not AdoptMode.WATCH or seen.record.by_order or seen.record.standing
-    if isinstance(decision, Rotate | Finish | Inherit | Revoke):
+    if isinstance(decision, Copy):
+        assert why_not_copy(seen, decision.place) is None
+    if isinstance(decision, Rotate | Finish | Inherit | Revoke | Copy):
         assert seen.record is not None
         assert not seen.record.forgotten
     if seen.paused and seen.record is not None:
@@ -293,6 +374,22 @@ def recorded(**changes: object) -> Change:
     return lambda seen: a.with_record(seen, **changes)
 
 
+def there(**changes: object) -> Change:
+    """Change what is seen at another place, if the lineage was moved."""
+
+    def change(seen: Snapshot) -> Snapshot:
+        copies = tuple(replace(one, **changes) for one in seen.copies)  # type: ignore[arg-type]
+        return replace(seen, copies=copies)
+
+    return change
+
+
+def moved(seen: Snapshot) -> Snapshot:
+    assert seen.record is not None
+    of = a.snapshot(a.moved(seen.record))
+    return replace(seen, record=of.record, copies=of.copies)
+
+
 EXPIRED = KnownKey.seen(a.key("key-original", age=40 * DAY, lifetime=40 * DAY))
 
 disturbances: st.SearchStrategy[Change] = st.sampled_from(
@@ -314,6 +411,15 @@ disturbances: st.SearchStrategy[Change] = st.sampled_from(
         looked(served=Served(Verdict.UNKNOWN)),
         looked(entry=a.entry(key_id="key-old", version=4)),
         looked(entry=a.entry(key_id=None)),
+        moved,
+        moved,
+        there(entry=a.deleted_entry(1)),
+        there(entry=a.entry(version=2)),
+        there(entry=a.entry(FOREIGN, version=1)),
+        there(served=Served(Verdict.REFUSED)),
+        there(served=Served(Verdict.UNKNOWN)),
+        there(served=a.accepted(None)),
+        there(served=a.accepted("key-old"), same=False),
         recorded(previous=()),
         recorded(originals=()),
         recorded(previous=(a.previous(superseded=DAY - a.TICK),)),

@@ -9,11 +9,12 @@ import pytest
 
 from rotator.errors import Denied, PortError, Rejected, Throttled, Unavailable
 from rotator.inventory.fleet import Fleet, Found, survey
+from rotator.model.entry import FieldNames, Place
 from rotator.model.key import Key, KeyRequest, Listing, Mark, Unreadable
 from rotator.model.lineage import Lineage
 from rotator.model.order import Pause
 from rotator.model.reason import HoldReason
-from rotator.model.record import KnownKey, Record
+from rotator.model.record import Copied, KnownKey, Record
 from rotator.model.secret import Secret
 from rotator.policy.match import Exclusion
 from rotator.policy.policy import Adopt, DestinationTemplate, Policy, Select
@@ -299,6 +300,106 @@ async def test_a_changed_path_is_held() -> None:
     fleet = await seen(serving("voice", one), keys=(one,), policies=(policy(path="new/{slug}"),))
 
     assert holds(fleet) == {"voice": HoldReason.DESTINATION_MOVED}
+    assert details(fleet) == {"voice": "places secret/new/voice"}
+    (found,) = fleet.found
+    assert found.assignment.moves_to == Place(mount="secret", path="new/voice", fields=FieldNames())
+    assert found.assignment.policy.name == "all"
+
+
+async def test_a_key_that_is_pinned_to_another_path_is_held_under_the_policy_that_does() -> None:
+    one = key("key-1")
+    pinned = replace(policy("pins"), select=None, keys=(("new", "key-1"),))
+    (found,) = (await seen(serving("voice", one), keys=(one,), policies=(pinned,))).found
+
+    assert found.assignment.fleet_hold is HoldReason.DESTINATION_MOVED
+    assert (found.assignment.policy.name, found.assignment.fleet_hold_detail) == ("pins", "places secret/new")
+
+
+def moved(of: Record, path: str, *, given_up: bool = False) -> Record:
+    """Return the record of a lineage that was moved to another path, and serves the one before too."""
+    began, to = of.place, replace(of.place, path=path)
+    there = replace(of, lineage=of.lineage.at(to))
+    return there if given_up else replace(there, publishes_at=began, also_at=(Copied(place=to),))
+
+
+async def test_a_moved_lineage_is_named_by_its_present_place_and_held_no_more() -> None:
+    one = key("key-1")
+    pinned = replace(policy("pins"), select=None, keys=(("pinned", "key-1"),))
+    selected = await seen(
+        moved(serving("voice", one), "new/voice"), keys=(one,), policies=(policy(path="new/{slug}"),)
+    )
+    by_id = await seen(moved(serving("voice", one), "pinned"), keys=(one,), policies=(pinned,))
+
+    assert holds(selected) == {"new/voice": None}
+    assert by_path(selected)["new/voice"].assignment.policy.name == "all"
+    assert holds(by_id) == {"pinned": None}
+    assert by_path(by_id)["pinned"].assignment.policy.name == "pins"
+
+
+async def test_a_file_that_still_names_the_place_before_holds_a_moved_lineage() -> None:
+    one = key("key-1")
+    fleet = await seen(moved(serving("voice", one), "new/voice"), keys=(one,))
+
+    assert holds(fleet) == {"new/voice": HoldReason.DESTINATION_MOVED}
+    assert details(fleet) == {"new/voice": "places secret/voice"}
+
+
+async def test_a_file_that_names_several_places_leads_a_move_nowhere() -> None:
+    one = key("key-1")
+    pins = [replace(policy(f"pins-{path}"), select=None, keys=((path, "key-1"),)) for path in ("a", "b")]
+    fleet = await seen(serving("voice", one), keys=(one,), policies=tuple(pins))
+
+    assert details(fleet) == {"voice": "places secret/a and secret/b"}
+    assert by_path(fleet)["voice"].assignment.moves_to is None
+
+
+@pytest.mark.promise("P4")
+async def test_a_place_that_another_lineage_has_or_wants_is_not_moved_to() -> None:
+    one, two = key("key-1", comment="one"), key("key-2", comment="two")
+    policies = (policy("a", comment="one", path="two"), policy("b", comment="two"))
+    taken = await seen(serving("one", one), serving("two", two), keys=(one, two), policies=policies)
+    both = tuple(policy(name, comment=name, path="new") for name in ("one", "two"))
+    wanted = await seen(serving("one", one), serving("two", two), keys=(one, two), policies=both)
+
+    assert holds(taken) == {"one": HoldReason.DESTINATION_CLASH, "two": None}
+    assert details(taken)["one"] == "keys key-1 at asr and key-2 at asr"
+    assert set(holds(wanted).values()) == {HoldReason.DESTINATION_CLASH}
+
+
+@pytest.mark.promise("P4")
+@pytest.mark.parametrize("path", ["voice", "new/voice"])
+async def test_a_new_key_for_a_place_that_a_moved_lineage_serves_is_held_with_it(path: str) -> None:
+    one, new = key("key-1"), key("key-2", comment="other")
+    policies = (policy(comment="voice", path="new/{slug}"), policy("b", comment="other", path=path))
+    fleet = await seen(moved(serving("voice", one), "new/voice"), keys=(one, new), policies=policies)
+
+    assert {one.assignment.fleet_hold for one in fleet.found} == {HoldReason.DESTINATION_CLASH}
+    assert {one.assignment.fleet_hold_detail.count("key-2") for one in fleet.found} == {1}
+
+
+@pytest.mark.promise("P4", "P8")
+async def test_a_new_key_for_a_place_that_was_given_up_is_told_and_stops_nobody() -> None:
+    """The record and the marks of the lineage that began there are named by that place for ever."""
+    one, new = key("key-1"), key("key-2", comment="other")
+    policies = (policy(comment="voice", path="new/{slug}"), policy("b", comment="other", path="voice"))
+    pinned = Policy(name="pins", providers=("asr",), keys=(("voice", "key-none"),))
+    record = moved(serving("voice", one), "new/voice", given_up=True)
+    fleet = await seen(record, keys=(one, new), policies=policies)
+    missing = await seen(record, keys=(one,), policies=(*policies, pinned))
+
+    assert holds(fleet) == {"new/voice": None}
+    (trouble,) = fleet.troubles
+    assert trouble.what == "key key-2 at asr"
+    assert "lineage secret/new/voice began at secret/voice" in str(trouble.error)
+    assert holds(missing) == {"new/voice": None}
+
+
+async def test_a_missing_pinned_key_does_not_stand_for_the_lineage_that_was_moved_to_its_place() -> None:
+    one = key("key-1")
+    pinned = Policy(name="pins", providers=("asr",), keys=(("new/voice", "key-none"),))
+    fleet = await seen(moved(serving("voice", one), "new/voice"), keys=(one,), policies=(pinned,))
+
+    assert holds(fleet) == {"new/voice": None}
 
 
 @pytest.mark.promise("P1")

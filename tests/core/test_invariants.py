@@ -23,6 +23,12 @@ ENDED = a.snapshot(a.record(previous=[a.previous(superseded=DAY)]))
 """The overlap of `key-old` ends exactly now."""
 
 
+def elsewhere(**changes: object) -> Snapshot:
+    """Return a look at a moved lineage, with something else at its other place."""
+    seen = a.snapshot(a.moved(ENDED.record))
+    return replace(seen, copies=(replace(seen.copies[0], **changes),))  # type: ignore[arg-type]
+
+
 def about(key_id: str = "key-old", *, seen: Snapshot = ENDED, now: datetime = NOW) -> Obstacle | None:
     return may_revoke(seen, key_id, now)
 
@@ -75,6 +81,33 @@ OBSTACLES = [
     ("another served key", Obstacle.SERVED_UNPROVEN, replace(ENDED, served=a.accepted("key-9"))),
     ("the old key served again", Obstacle.SERVED_UNPROVEN, replace(ENDED, served=a.accepted("key-old"))),
     ("a deleted destination", Obstacle.SERVED_UNPROVEN, replace(ENDED, entry=a.deleted_entry())),
+    (
+        "another place that was not copied to yet",
+        Obstacle.COPY_BEHIND,
+        a.snapshot(a.moved(ENDED.record, copied=None)),
+    ),
+    (
+        "another place that serves the old key",
+        Obstacle.COPY_BEHIND,
+        a.snapshot(a.moved(ENDED.record, copied="key-old")),
+    ),
+    (
+        "another place that serves a key which the provider refuses",
+        Obstacle.COPY_BEHIND,
+        elsewhere(served=Served(Verdict.REFUSED)),
+    ),
+    (
+        "another place whose secret is not proven",
+        Obstacle.COPY_BEHIND,
+        elsewhere(served=Served(Verdict.UNKNOWN)),
+    ),
+    ("another place that was deleted", Obstacle.COPY_BEHIND, elsewhere(entry=a.deleted_entry(1))),
+    ("another place that could not be read", Obstacle.COPY_BEHIND, elsewhere(entry=None)),
+    (
+        "another place that was not looked at",
+        Obstacle.COPY_BEHIND,
+        replace(a.snapshot(a.moved(ENDED.record)), copies=()),
+    ),
     ("an old look", Obstacle.PROOF_TOO_OLD, replace(ENDED, seen_at=NOW - 6 * SECOND)),
     ("clocks that differ", Obstacle.CLOCKS_DIFFER, replace(ENDED, vault_skew=31 * SECOND)),
     (
@@ -91,6 +124,18 @@ OBSTACLES = [
 )
 def test_the_obstacle_is(expected: Obstacle, seen: Snapshot) -> None:
     assert about(seen=seen) is expected
+
+
+def test_nothing_stands_in_the_way_when_every_place_serves_the_current_key() -> None:
+    assert about(seen=elsewhere()) is None
+
+
+@pytest.mark.promise("P1", "P3")
+def test_of_a_place_whose_keys_the_provider_does_not_name_the_same_secret_tells() -> None:
+    seen = replace(elsewhere(served=a.accepted(None)), served=a.accepted(None))
+
+    assert about(seen=seen) is None
+    assert about(seen=replace(seen, copies=(replace(seen.copies[0], same=False),))) is Obstacle.COPY_BEHIND
 
 
 def test_an_original_that_nobody_released_stays() -> None:

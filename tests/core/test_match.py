@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from rotator.inventory.match import Project, Taken, covering, covers_moved, expected_lineage, taken_by
+from rotator.inventory.match import Project, Taken, covering, elsewhere, expected_lineage, taken_by
+from rotator.model.entry import FieldNames, Place
 from rotator.model.key import Key, Listing, Mark
 from rotator.model.lineage import Lineage
 from rotator.model.record import KnownKey, Record
@@ -159,7 +160,7 @@ def test_a_pinned_lineage_is_covered_by_its_place() -> None:
 
 
 def moved(of: Record, *policies: Policy) -> bool:
-    return covers_moved(policies, ASR, of, covering(policies, ASR, of, listing()))
+    return bool(elsewhere(policies, ASR, of, covering(policies, ASR, of, listing())))
 
 
 def test_a_lineage_where_the_policy_puts_it_has_not_moved() -> None:
@@ -171,6 +172,24 @@ def test_a_lineage_where_the_policy_puts_it_has_not_moved() -> None:
 def test_another_mount_or_path_is_a_move() -> None:
     assert moved(recorded("asr/old-name"), ALL)
     assert moved(recorded("asr/voice", mount="kv"), ALL)
+
+
+def test_a_move_leads_to_where_the_policy_puts_it_now_with_the_fields_of_that_policy() -> None:
+    fields = FieldNames(secret="KEY")
+    there = replace(ALL, destination=DestinationTemplate(mount="kv", path="{provider}/{slug}", fields=fields))
+    pinned = replace(PINNED, keys=(("voice/new", "key-1"),))
+    of = recorded("asr/voice")
+
+    def places(*policies: Policy) -> list[tuple[str, str]]:
+        found = elsewhere(policies, ASR, of, covering(policies, ASR, of, listing()))
+        return [(one.policy.name, one.place.name if one.place else "") for one in found]
+
+    assert places(there) == [("all", "kv/asr/voice")]
+    assert elsewhere((there,), ASR, of, (there,))[0].place == Place(
+        mount="kv", path="asr/voice", fields=fields
+    )
+    assert places(pinned) == [("pinned", "secret/voice/new")]
+    assert places(there, pinned) == [("pinned", "secret/voice/new"), ("all", "kv/asr/voice")]
 
 
 def test_a_key_pinned_to_another_place_is_a_move_however_often_it_was_replaced() -> None:

@@ -13,13 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rotator.model.entry import FieldNames
+from rotator.model.entry import Place as ServedPlace
 from rotator.model.lineage import Lineage
 from rotator.model.order import Order, OrderKind
-from rotator.model.reason import HoldReason, RevokeReason, RotateReason
+from rotator.model.reason import CopyReason, HoldReason, RevokeReason, RotateReason
 from rotator.model.record import (
     HISTORY_KEPT,
     Attempt,
     Claim,
+    Copied,
     Current,
     Failure,
     KnownKey,
@@ -55,11 +57,13 @@ known_keys = st.builds(
     member_id=st.none() | texts,
 )
 rights = st.builds(Rights, scopes=names, tags=names)
-orders = st.builds(Order, kind=st.sampled_from(OrderKind), who=texts, why=texts, at=instants)
+orders = st.builds(Order, kind=st.sampled_from(OrderKind), who=texts, why=texts, at=instants, place=texts)
+field_names = st.builds(FieldNames, secret=texts, key_id=st.none() | texts)
+places = st.builds(ServedPlace, mount=texts, path=texts, fields=field_names)
 failures = st.builds(
     Failure,
     count=versions,
-    tried=st.sampled_from([*RotateReason, *RevokeReason]),
+    tried=st.sampled_from([*RotateReason, *CopyReason, *RevokeReason]),
     what=texts,
     failed_at=instants,
     next_try_at=instants,
@@ -67,10 +71,18 @@ failures = st.builds(
 )
 records = st.builds(
     Record,
-    lineage=st.builds(Lineage, provider=texts, project_id=texts, namespace=texts, mount=texts, path=texts),
+    lineage=st.builds(
+        Lineage,
+        provider=texts,
+        project_id=texts,
+        namespace=texts,
+        mount=texts,
+        path=texts,
+        began_at=st.none() | st.tuples(texts, texts),
+    ),
     first_key_id=texts,
     adopted_at=instants,
-    fields=st.builds(FieldNames, secret=texts, key_id=st.none() | texts),
+    fields=field_names,
     current=st.none()
     | st.builds(
         Current, key=known_keys, rotation_id=st.none() | texts, version=versions, published_at=instants
@@ -111,10 +123,12 @@ records = st.builds(
             overlap=spans,
             reason=st.sampled_from(RotateReason),
             keep_until=instants,
+            void=st.booleans(),
         ),
         max_size=1,
     ).map(tuple),
     rotate_failure=st.none() | failures,
+    copy_failure=st.none() | failures,
     revoke_failure=st.none() | failures,
     hold=st.none()
     | st.builds(
@@ -160,6 +174,10 @@ records = st.builds(
         max_size=1,
     ).map(tuple),
     orders=st.lists(orders, max_size=1).map(tuple),
+    publishes_at=st.none() | places,
+    also_at=st.lists(
+        st.builds(Copied, place=places, key_id=st.none() | texts, version=versions), max_size=2
+    ).map(tuple),
 )
 
 FULL = replace(
@@ -172,6 +190,9 @@ FULL = replace(
     forgotten=True,
     accepted=Rights(scopes=SCOPES, tags=a.TAGS),
     standing=a.order(),
+    copy_failure=a.failure(CopyReason.MOVED),
+    publishes_at=a.PLACE,
+    also_at=(Copied(place=a.THERE, key_id="key-current", version=1),),
     retired=(a.retired(),),
     orders=(a.order(),),
 )
@@ -407,3 +428,56 @@ def test_an_hour_and_a_day_are_written_so_that_people_can_read_them() -> None:
     assert text["claim"]["ttl"] == "PT1H"
     assert text["previous"][0]["overlap"] == "P1D"
     assert datetime.fromisoformat(text["hold"]["since"]) == NOW - HOUR
+
+
+def test_a_lineage_is_served_where_it_began_until_it_is_moved() -> None:
+    of = a.record()
+
+    assert of.place == of.destination == a.PLACE
+    assert of.places == (a.PLACE,)
+
+
+def test_after_a_move_publishes_land_at_the_place_before_and_the_present_one_follows() -> None:
+    of = a.moved()
+
+    assert (of.place, of.destination) == (a.THERE, a.PLACE)
+    assert of.places == (a.PLACE, a.THERE)
+
+
+def test_a_place_is_called_by_its_field_only_where_another_one_is_in_the_same_entry() -> None:
+    assert a.moved().label(a.THERE) == "kv/moved"
+    assert a.moved().label(a.PLACE) == "secret/voice"
+    fields = a.moved(to=a.OTHER_FIELDS)
+    assert (fields.label(a.PLACE), fields.label(a.OTHER_FIELDS)) == (
+        "secret/voice#api_key",
+        "secret/voice#KEY",
+    )
+
+
+@pytest.mark.promise("P2")
+def test_an_attempt_of_a_place_that_was_given_up_is_closed_whatever_its_base() -> None:
+    late = a.attempt(a.LATER, base=99)
+
+    assert not a.record().closed(late)
+    assert a.record().closed(replace(late, void=True))
+
+
+# Where a lineage began
+
+
+@pytest.mark.promise("P2")
+def test_a_moved_lineage_is_found_by_the_marks_and_the_record_that_it_began_with() -> None:
+    moved = a.LINEAGE.at(a.THERE)
+
+    assert moved.name == "kv/moved"
+    assert (moved.lineage_id, moved.record_name) == (a.LINEAGE.lineage_id, a.LINEAGE.record_name)
+    again = moved.at(replace(a.THERE, path="again"))
+    assert (again.name, again.lineage_id) == ("kv/again", a.LINEAGE.lineage_id)
+    assert moved.at(a.PLACE) == a.LINEAGE
+
+
+def test_two_lineages_that_were_at_one_place_one_after_the_other_are_not_one() -> None:
+    successor = replace(a.LINEAGE, mount="kv", path="moved")
+
+    assert successor.name == a.LINEAGE.at(a.THERE).name
+    assert successor.lineage_id != a.LINEAGE.at(a.THERE).lineage_id

@@ -339,7 +339,10 @@ async def test_an_order_that_changes_nothing_says_why(
     assert there.told == []
 
 
-@pytest.mark.parametrize("kind", [kind for kind in OrderKind if kind is not OrderKind.IMPORT])
+NEEDS_MORE = (OrderKind.IMPORT, OrderKind.MOVE, OrderKind.GIVE_UP)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in OrderKind if kind not in NEEDS_MORE])
 async def test_what_holds_the_whole_lineage_holds_orders_for_what_is_not_taken_in(kind: OrderKind) -> None:
     world = fresh()
     assignment = replace(
@@ -362,9 +365,10 @@ async def test_a_key_that_can_not_be_looked_at_is_another_days_work_and_not_a_ke
         await tell(world, OrderKind.ADOPT)
 
 
-async def test_an_import_can_not_be_given_without_a_secret() -> None:
+@pytest.mark.parametrize("kind", NEEDS_MORE)
+async def test_an_import_needs_a_secret_and_a_move_a_place(kind: OrderKind) -> None:
     with pytest.raises(TypeError):
-        await tell(settled(), OrderKind.IMPORT)
+        await tell(settled(), kind)
 
 
 async def test_only_so_many_orders_are_remembered_the_newest_of_them() -> None:

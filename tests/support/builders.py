@@ -9,14 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotator.model.entry import Entry, EntryState, FieldNames, Served, Verdict
+from rotator.model.entry import Entry, EntryState, FieldNames, Place, Served, Verdict
 from rotator.model.key import Key, Mark, Unreadable
 from rotator.model.lineage import Lineage
 from rotator.model.order import Order, OrderKind, Pause
-from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
+from rotator.model.reason import CopyReason, HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import (
     Attempt,
     Claim,
+    Copied,
     Current,
     Failure,
     KnownKey,
@@ -27,7 +28,7 @@ from rotator.model.record import (
     Retired,
     Rotated,
 )
-from rotator.model.snapshot import Snapshot
+from rotator.model.snapshot import CopySeen, Snapshot
 from rotator.plan.actions import Decision, Wait
 from rotator.policy.policy import Adopt, Policy
 from rotator.policy.schedule import due
@@ -49,6 +50,13 @@ MANAGEMENT = "key-management"
 MEMBER = "member-rotator"
 SCOPES, TAGS = frozenset({"usage:write", "listen"}), frozenset({"prod"})
 LINEAGE = Lineage(provider="asr", project_id="project-1", namespace="", mount="secret", path="voice")
+
+PLACE = Place(mount="secret", path="voice", fields=FieldNames())
+"""Where the lineage begins."""
+THERE = Place(mount="kv", path="moved", fields=FieldNames())
+"""Where it is moved to."""
+OTHER_FIELDS = replace(PLACE, fields=FieldNames(secret="KEY"))
+"""The same entry, with another field for the secret."""
 
 ISSUED = "1111111111111111"
 """The rotation id of the publish that made the current key."""
@@ -166,7 +174,10 @@ def original(
 
 
 def failure(
-    tried: RotateReason | RevokeReason, *, tries_in: timedelta = MINUTE, fingerprint: str = POLICY.fingerprint
+    tried: RotateReason | CopyReason | RevokeReason,
+    *,
+    tries_in: timedelta = MINUTE,
+    fingerprint: str = POLICY.fingerprint,
 ) -> Failure:
     """Return one failure, to be tried again after `tries_in`."""
     return Failure(
@@ -267,6 +278,20 @@ def fresh_record(*originals: Original, attempts: Iterable[Attempt] = ()) -> Reco
     )
 
 
+def moved(
+    of: Record | None = None, *, to: Place = THERE, copied: str | None = CURRENT.key_id, version: int = 1
+) -> Record:
+    """Return a record whose lineage was moved, the old place not given up; the secret of `copied` stands at the new one."""
+    of = of or record()
+    return replace(
+        of,
+        lineage=LINEAGE.at(to),
+        fields=to.fields,
+        publishes_at=PLACE,
+        also_at=(Copied(place=to, key_id=copied, version=version if copied else 0),),
+    )
+
+
 NO_ENTRY = Entry(
     state=EntryState.ABSENT, version=0, written_at=None, rotation_id=None, key_id=None, has_secret=False
 )
@@ -321,11 +346,32 @@ def known(*records: Record) -> tuple[Key, ...]:
     return tuple(keys)
 
 
+def copy_seen(
+    copied: Copied,
+    rotation_id: str | None = ISSUED,
+    key_id: str | None = CURRENT.key_id,
+    *,
+    same: bool = True,
+) -> CopySeen:
+    """Return that a place serves the secret of a key, at the version where that was confirmed."""
+    there = entry(rotation_id, version=copied.version, key_id=key_id)
+    return CopySeen(place=copied.place, entry=there, served=accepted(key_id), same=same)
+
+
+def not_copied(copied: Copied) -> CopySeen:
+    """Return that there is nothing at a place yet."""
+    return CopySeen(place=copied.place, entry=NO_ENTRY, served=Served(Verdict.NOTHING))
+
+
 def snapshot(of: Record | None, *, also: Iterable[Key] = ()) -> Snapshot:
     """Return what is seen when all is as the record says, and beside its keys `also` those."""
     serves = of.current if of is not None else None
+    copies = [
+        not_copied(copied) if copied.key_id is None else copy_seen(copied, key_id=copied.key_id)
+        for copied in (of.also_at if of is not None else ())
+    ]
     return Snapshot(
-        lineage=LINEAGE,
+        lineage=LINEAGE if of is None else of.lineage,
         journal_id=JOURNAL,
         observer=OBSERVER,
         seen_at=NOW,
@@ -345,6 +391,7 @@ def snapshot(of: Record | None, *, also: Iterable[Key] = ()) -> Snapshot:
         matched=None,
         currents_elsewhere=frozenset(),
         fleet_hold=None,
+        copies=tuple(copies),
     )
 
 

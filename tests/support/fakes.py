@@ -70,6 +70,7 @@ class World:
     """Everything outside, and the notes of a test: which calls were made, and what was told."""
 
     def __init__(self) -> None:
+        self.lineage = a.LINEAGE
         self.clock = VirtualClock()
         self.calls: list[str] = []
         self.told: list[Told] = []
@@ -80,6 +81,8 @@ class World:
         self.unreadable: set[str] = set()
         self.used: dict[str, datetime] = {}
         self.versions: list[Version] = []
+        self.elsewhere: dict[str, list[Version]] = {}
+        self.floors: list[tuple[str, int]] = []
         self.records: list[tuple[str, datetime]] = []
         self.control: Control | None = Control(journal_id=a.JOURNAL, instance="test", version=1)
         self.stopping = False
@@ -134,12 +137,22 @@ class World:
         canary.scan(text, "the journal")
         self.records.append((text, self.vault_now()))
 
-    def put_entry(self, key_id: str, rotation_id: str | None, *, versions: int = 1) -> None:
-        """Let the destination serve the secret of a key, after so many writes."""
+    def about(self, call: str, lineage: Lineage) -> str:
+        """Return the name of a call: one about another place than that where the lineage began says which."""
+        return call if lineage.name == self.lineage.name else f"{call} {lineage.name}"
+
+    def versions_at(self, name: str) -> list[Version]:
+        """Return the versions of an entry, that of the lineage or another one."""
+        return self.versions if name == self.lineage.name else self.elsewhere.setdefault(name, [])
+
+    def put_entry(
+        self, key_id: str, rotation_id: str | None, *, versions: int = 1, at: str | None = None
+    ) -> None:
+        """Let a place serve the secret of a key, after so many writes."""
         values = {"api_key": self.secret_of[key_id].reveal(), "api_key_id": key_id}
         if rotation_id is not None:
             values[ROTATION_ID_FIELD] = rotation_id
-        self.versions += [Version(values, self.vault_now())] * versions
+        self.versions_at(at or self.lineage.name).extend([Version(values, self.vault_now())] * versions)
 
     def pause(self, *pauses: Pause) -> None:
         """Let a person pause."""
@@ -167,8 +180,13 @@ class World:
     @property
     def served(self) -> str | None:
         """The id of the key whose secret the destination holds."""
-        values = self.versions[-1].values if self.versions else None
-        secret = Secret(values["api_key"]) if values and "api_key" in values else None
+        return self.served_at(self.lineage.name)
+
+    def served_at(self, name: str, *, field: str = "api_key") -> str | None:
+        """Return the id of the key whose secret an entry holds."""
+        versions = self.versions_at(name)
+        values = versions[-1].values if versions else None
+        secret = Secret(values[field]) if values and field in values else None
         return next((k for k, of in self.secret_of.items() if secret and of.matches(secret)), None)
 
     @property
@@ -304,12 +322,14 @@ class FakeDestinations:
         self._world = world
 
     async def read(self, lineage: Lineage, fields: FieldNames, *, at_least: int = 0) -> EntryRead:
-        del lineage, at_least
-        return await self._world.call("read_entry", lambda: self._read(fields))
+        self._world.floors.append((lineage.name, at_least))
+        return await self._world.call(
+            self._world.about("read_entry", lineage), lambda: self._read(lineage.name, fields)
+        )
 
     async def check_writable(self, lineage: Lineage, fields: FieldNames) -> None:
-        del lineage, fields
-        await self._world.call("check_writable", lambda: None)
+        del fields
+        await self._world.call(self._world.about("check_writable", lineage), lambda: None)
 
     async def publish(
         self, lineage: Lineage, fields: FieldNames, publication: Publication, *, base: int
@@ -317,13 +337,13 @@ class FakeDestinations:
         def act() -> Published:
             return self._publish(lineage, fields, publication, base)
 
-        result = self._world.call("publish", act)
+        result = self._world.call(self._world.about("publish", lineage), act)
         self._world.sent_publish = self._world.sent_publish or act
         return await result
 
-    def _read(self, fields: FieldNames) -> EntryRead:
+    def _read(self, name: str, fields: FieldNames) -> EntryRead:
         world = self._world
-        shown = world.versions
+        shown = world.versions_at(name)
         if world.stale_reads:
             world.stale_reads -= 1
             shown = shown[:-1]
@@ -346,18 +366,20 @@ class FakeDestinations:
         self, lineage: Lineage, fields: FieldNames, publication: Publication, base: int
     ) -> Published:
         world = self._world
-        if len(world.versions) != base:
+        versions = world.versions_at(lineage.name)
+        if len(versions) != base:
             raise Conflict("publish", lineage.name)
-        before = world.versions[-1].values if world.versions else None
-        values = {
-            **(before or {}),
+        before = versions[-1].values if versions else None
+        ours = {
             fields.secret: publication.secret.reveal(),
             ROTATION_ID_FIELD: publication.rotation_id,
             str(fields.key_id): publication.key_id,
-            str(fields.previous_key_id): str(publication.previous_key_id),
+            str(fields.previous_key_id): publication.previous_key_id,
         }
-        world.versions.append(Version(values, world.vault_now()))
-        return Published(len(world.versions), world.deletion_at)
+        kept = {name: value for name, value in (before or {}).items() if name not in ours}
+        written = {name: value for name, value in ours.items() if value is not None}
+        versions.append(Version(kept | written, world.vault_now()))
+        return Published(len(versions), world.deletion_at)
 
 
 class FakeJournal:

@@ -7,12 +7,15 @@ from dataclasses import replace
 
 from rotator.model.key import mark_of
 from tests.core.exploration.effects import append, file
+from tests.core.exploration.moving import acts_there
 from tests.core.exploration.texts import Texts
 from tests.core.exploration.world import (
     ADOPTED,
+    HERE,
     NOBODY,
     OUR_MEMBER,
     PERSON,
+    PLACES,
     RIGHTS,
     THEIR_MEMBER,
     Key,
@@ -29,16 +32,17 @@ def acts(world: World, texts: Texts) -> Iterator[tuple[str, World]]:
         yield from _on_keys(acted)
         yield from _on_entry(acted)
         yield from _orders(acted, texts)
+        yield from acts_there(acted, texts)
 
 
 def _on_keys(world: World) -> Iterator[tuple[str, World]]:
-    served = world.served
     for key in world.keys:
         if not key.alive or key.maker == PERSON:
             continue
         deleted = world.put_key(key._replace(killer=PERSON))
-        if served is not None and served.n == key.n:
-            deleted = _touched(deleted)
+        for place in PLACES:
+            if (served := world.newest(place)) is not None and served.n == key.n:
+                deleted = deleted.touch(place)
         yield f"a person deletes k{key.n}", deleted
         if mark_of(key.comment) is not None:
             for rights, member in ((RIGHTS, THEIR_MEMBER), (RIGHTS, OUR_MEMBER), ("owner", OUR_MEMBER)):
@@ -52,18 +56,18 @@ def _on_entry(world: World) -> Iterator[tuple[str, World]]:
     served = world.served
     number = served.number + 1 if served is not None else 1
     foreign = Version(number, NOBODY, None, NOBODY, world.tick, PERSON)
-    yield "a person writes an entry of their own", _touched(append(world, foreign))
+    yield "a person writes an entry of their own", append(world, foreign).touch(HERE)
     if served is None or (served.writer == PERSON and not world.publishes):
-        imported = _touched(append(world, foreign._replace(n=ADOPTED)))
+        imported = append(world, foreign._replace(n=ADOPTED)).touch(HERE)
         yield "a person writes the adopted key's secret", imported._replace(released=True)
     if served is None:
         return
     yield "a person adds a field", append(world, served._replace(number=number, written=world.tick))
     patched = served._replace(number=number, n=NOBODY, written=world.tick, writer=PERSON)
-    yield "a person changes the secret field only", _touched(append(world, patched))
+    yield "a person changes the secret field only", append(world, patched).touch(HERE)
     if len(world.entry) > 1:
         before = world.entry[-2]._replace(number=number, written=world.tick, writer=PERSON)
-        yield "a person rolls back", _touched(append(world, before))
+        yield "a person rolls back", append(world, before).touch(HERE)
 
 
 def _orders(world: World, texts: Texts) -> Iterator[tuple[str, World]]:
@@ -72,7 +76,3 @@ def _orders(world: World, texts: Texts) -> Iterator[tuple[str, World]]:
         originals = tuple(replace(o, released_at=at(world.tick)) for o in record.originals)
         ordered = file(world, texts.number(replace(record, originals=originals)))
         yield "a person releases the original", ordered._replace(released=True)
-
-
-def _touched(world: World) -> World:
-    return world._replace(touched=world.touched + 1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 class Bounds:
     """How many ticks pass, calls go wrong, acts a person does, processes die, turns are interrupted, orders are given.
 
+    `moves` is how often a person orders something about places: to serve the lineage at another one, or no more.
     `world` is the kind of world that it begins with (`world.first_world`). A turn is interrupted when
     anything else happens between two of its calls.
     """
@@ -19,11 +20,12 @@ class Bounds:
     deaths: int = 0
     switches: int = 0
     orders: int = 0
+    moves: int = 0
     processes: int = 1
     world: str = "empty"
 
     def __str__(self) -> str:
-        counts = ("processes", "ticks", "faults", "acts", "deaths", "switches", "orders")
+        counts = ("processes", "ticks", "faults", "acts", "deaths", "switches", "orders", "moves")
         return f"{self.world} " + " ".join(f"{name}={getattr(self, name)}" for name in counts)
 
 
@@ -46,6 +48,12 @@ QUICK: tuple[Bounds, ...] = (
     Bounds(ticks=1, deaths=1, orders=1),
     Bounds(ticks=2, switches=1, orders=1, world="imported"),
     Bounds(ticks=0, switches=2, orders=1, processes=2),
+    Bounds(ticks=2, moves=2, world="imported"),
+    Bounds(ticks=1, faults=1, moves=1, world="imported"),
+    Bounds(ticks=1, acts=1, moves=1, world="imported"),
+    Bounds(ticks=1, switches=1, moves=1, world="imported"),
+    Bounds(ticks=2, moves=2, world="fields"),
+    Bounds(ticks=1, faults=1, moves=1, world="fields"),
 )
 """What every run of the tests searches: each kind of trouble, and each two kinds together, a short way."""
 
@@ -68,5 +76,12 @@ DEEP: tuple[Bounds, ...] = (
     Bounds(ticks=1, acts=1, switches=1, orders=1),
     Bounds(ticks=2, switches=1, orders=2, world="imported"),
     Bounds(ticks=1, switches=2, orders=1, processes=2),
+    Bounds(ticks=3, faults=1, moves=1, world="imported"),
+    Bounds(ticks=2, deaths=1, moves=2, world="imported"),
+    Bounds(ticks=2, acts=1, moves=2, world="imported"),
+    Bounds(ticks=2, switches=1, moves=2, world="imported"),
+    Bounds(ticks=2, switches=1, moves=1, processes=2, world="imported"),
+    Bounds(ticks=2, switches=1, moves=2, world="fields"),
+    Bounds(ticks=2, switches=1, moves=1, processes=2, world="fields"),
 )
 """What `--deep` searches: the same, further."""

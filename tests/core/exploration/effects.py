@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from rotator.model.reason import RotateReason
-from tests.core.exploration.seat import Answer, Effect
+from tests.core.exploration.seat import PLACE_HERE, Answer, Effect
 from tests.core.exploration.texts import Texts
 from tests.core.exploration.world import (
     ADOPTED,
+    HERE,
+    KEPT,
     NOBODY,
     OUR_MEMBER,
     RIGHTS,
+    THERE,
     US,
     Filed,
     Intent,
@@ -23,9 +27,6 @@ from tests.core.exploration.world import (
     World,
     tick_of,
 )
-
-KEPT = 2
-"""How many versions a world remembers: the newest, and one that a lagging standby may still show."""
 
 AHEAD = 9
 """By how many ticks a wrong clock is ahead."""
@@ -67,17 +68,18 @@ def read_record(world: World, texts: Texts) -> Iterator[Outcome]:
         yield Outcome("stale", ("record", *stale), _worse(world))
 
 
-def read_entry(world: World, texts: Texts, at_least: int) -> Iterator[Outcome]:
+def read_entry(world: World, texts: Texts, at_least: int, *, place: int = HERE) -> Iterator[Outcome]:
     del texts
-    newest = world.entry[-1] if world.entry else NO_ENTRY
+    versions = world.versions(place)
+    newest = versions[-1] if versions else NO_ENTRY
     answer = ("entry", newest, world.tick)
     yield Outcome("", answer, world)
     if not world.faults:
         return
     yield Outcome("unavailable", UNAVAILABLE, _worse(world))
     yield Outcome("with a wrong clock", ("entry", newest, world.tick + AHEAD), _worse(world))
-    if world.entry and newest.written == world.tick:
-        stale = world.entry[-2] if len(world.entry) > 1 else NO_ENTRY
+    if versions and newest.written == world.tick:
+        stale = versions[-2] if len(versions) > 1 else NO_ENTRY
         if stale.number >= at_least:
             yield Outcome("stale", ("entry", stale, world.tick), _worse(world))
 
@@ -143,16 +145,19 @@ def write(world: World, texts: Texts, base: int, text: int) -> Iterator[Outcome]
         yield Outcome("refused", UNAVAILABLE, _worse(_used(world, texts, text)))
 
 
-def publish(world: World, texts: Texts, base: int, n: int, rotation_id: str) -> Iterator[Outcome]:
+def publish(
+    world: World, texts: Texts, base: int, n: int, rotation_id: str | None, *, place: int = HERE
+) -> Iterator[Outcome]:
     del texts
-    done = _published(world, base, n, rotation_id)
+    done = _published(world, base, n, rotation_id, place)
     if done is None:
         yield Outcome("", CONFLICT, world)
         return
     yield Outcome("", ("version", base + 1), done)
     if world.faults:
         yield Outcome("answer lost", AMBIGUOUS, _worse(done))
-        yield Outcome("commits late", AMBIGUOUS, _worse(_later(world, "publish", base, n, rotation_id)))
+        later = _later(world, "publish", place, base, n, rotation_id)
+        yield Outcome("commits late", AMBIGUOUS, _worse(later))
         yield Outcome("refused", UNAVAILABLE, _worse(world))
 
 
@@ -179,6 +184,8 @@ _CALLS: dict[str, Callable[..., Iterator[Outcome]]] = {
     "create": create,
     "write": write,
     "publish": publish,
+    "read_entry_there": partial(read_entry, place=THERE),
+    "publish_there": partial(publish, place=THERE),
     "revoke": revoke,
 }
 
@@ -192,8 +199,8 @@ def land(world: World, late: Late, texts: Texts) -> World:
             return _created(world, comment, rights)[1]
         case Late("write", (int() as base, int() as text)):
             return _written(world, texts, base, text) or world
-        case Late("publish", (int() as base, int() as n, str() as rotation_id)):
-            return _published(world, base, n, rotation_id) or world
+        case Late("publish", (int() as place, int() as base, int() as n, (str() | None) as rotation_id)):
+            return _published(world, base, n, rotation_id, place) or world
         case Late("revoke", (int() as n, _)):
             key = world.key(n)
             return world.put_key(key._replace(killer=US)) if key is not None and key.alive else world
@@ -206,9 +213,9 @@ def shown(key: Key) -> tuple[int, str, str, int, str]:
     return (key.n, key.comment, key.rights, key.made, key.member)
 
 
-def append(world: World, version: Version) -> World:
-    """Return the world with one more version of the destination."""
-    return world._replace(entry=(*world.entry, version)[-KEPT:])
+def append(world: World, version: Version, place: int = HERE) -> World:
+    """Return the world with one more version of what stands at a place."""
+    return world.append(place, version)
 
 
 def file(world: World, text: int) -> World:
@@ -228,7 +235,7 @@ def _worse(world: World) -> World:
 
 
 def _later(world: World, call: str, *arguments: object) -> World:
-    return world._replace(late=tuple(sorted((*world.late, Late(call, arguments)))))
+    return world._replace(late=tuple(sorted((*world.late, Late(call, arguments)), key=repr)))
 
 
 def _created(world: World, comment: str, rights: str) -> tuple[int, World]:
@@ -249,25 +256,28 @@ def _written(world: World, texts: Texts, base: int, text: int) -> World | None:
     if base != (world.record[-1].version if world.record else 0):
         return None
     noted = {intent.rotation_id for intent in world.intents}
+    record = texts.record(text)
+    place = HERE if record.destination == PLACE_HERE else THERE
     new = tuple(
         Intent(
             attempt.rotation_id,
             attempt.base,
             tick_of(attempt.intent_at),
             emergency=attempt.reason is RotateReason.EMERGENCY,
+            place=place,
         )
-        for attempt in texts.record(text).attempts
+        for attempt in record.attempts
         if attempt.rotation_id not in noted
     )
     forgotten = (world.forgotten or base + 1) if texts.record(text).forgotten else 0
     return file(_used(world, texts, text)._replace(intents=(*world.intents, *new), forgotten=forgotten), text)
 
 
-def _published(world: World, base: int, n: int, rotation_id: str) -> World | None:
-    if base != (world.served.number if world.served else 0):
+def _published(world: World, base: int, n: int, rotation_id: str | None, place: int) -> World | None:
+    if base != world.number(place):
         return None
-    note = Publish(base + 1, n, rotation_id, world.tick)
+    note = Publish(base + 1, n, rotation_id, world.tick, place)
     # A key whose own secret Vault has served needs no release.
     released = world.released or n == ADOPTED
     world = world._replace(publishes=(*world.publishes, note), released=released)
-    return append(world, Version(base + 1, n, rotation_id, n, world.tick, US))
+    return append(world, Version(base + 1, n, rotation_id, n, world.tick, US), place)

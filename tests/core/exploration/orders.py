@@ -6,11 +6,14 @@ from collections.abc import Coroutine, Iterator
 from typing import Any
 
 from rotator.inventory.assignment import Assignment
+from rotator.model.entry import Place
 from rotator.model.order import OrderKind
 from rotator.ports import Ports
 from rotator.rotation.handed_over import hand_over
 from rotator.rotation.orders import Ordered, give
+from tests.core.exploration import moving
 from tests.core.exploration.seat import secret_of
+from tests.core.exploration.texts import Texts
 from tests.core.exploration.world import ADOPTED, World
 
 EMERGENCY, FORGET, ADOPT = "an emergency", "to forget", "to adopt"
@@ -20,8 +23,9 @@ _KINDS = {EMERGENCY: OrderKind.EMERGENCY, FORGET: OrderKind.FORGET, ADOPT: Order
 _SECRETS = {IMPORT: ADOPTED, IMPORT_FOREIGN: 0}
 
 
-def begun(world: World) -> Iterator[tuple[str, World]]:
+def begun(world: World, texts: Texts) -> Iterator[tuple[str, World]]:
     """Yield every order that a person may begin to give in `world`, while there are any left."""
+    yield from moving.begun(world, texts)
     if not world.orders:
         return
     given = world._replace(orders=world.orders - 1)
@@ -39,8 +43,12 @@ def pauses(world: World) -> Iterator[tuple[str, World]]:
         yield label, world._replace(orders=world.orders - 1, paused=not world.paused)
 
 
-def program(order: str, assignment: Assignment, ports: Ports) -> Coroutine[Any, Any, object]:
-    """Return the coroutine that carries an order out."""
+def program(
+    order: str, places: tuple[Place, Place], assignment: Assignment, ports: Ports
+) -> Coroutine[Any, Any, object]:
+    """Return the coroutine that carries an order out. `places`: where the policy file puts the lineage, and the other one."""
+    if order in moving.ORDERS:
+        return moving.program(order, places, assignment, ports)
     if order in _SECRETS:
         ordered = Ordered(kind=OrderKind.IMPORT, who="ann", why="")
         return hand_over(secret_of(_SECRETS[order]), ordered, assignment, ports)

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 from rotator import errors
 from rotator.inventory.assignment import Assignment
-from rotator.policy.policy import Adopt, Policy
+from rotator.model.entry import Place
+from rotator.policy.policy import Adopt, DestinationTemplate, Policy
 from rotator.reconcile import Turn, turn
 from tests.core.exploration import orders
 from tests.core.exploration.seat import LINEAGE, Answer, Effect, Seat, refusal
 from tests.core.exploration.texts import Texts
-from tests.core.exploration.world import ADOPTED, NOBODY, TICK
+from tests.core.exploration.world import ADOPTED, HERE, NOBODY, THERE, TICK
 
 OVERLAP_TICKS = 2
 
@@ -43,12 +44,14 @@ CALM = replace(POLICY, max_age=DUE_TICKS * TICK)
 class Start(NamedTuple):
     """How a turn begins: whose it is, when, how many rotation ids it has used, and under which policy.
 
-    `order`: it is no turn but carries this order out. `paused`: that is what stands in the control record.
+    `places` are where the policy file puts it by then, and the other place. `order`: it is no turn but carries this
+    order out. `paused`: that is what stands in the control record.
     """
 
     name: str
     tick: int
     issued: int
+    places: tuple[Place, Place]
     calm: bool = False
     order: str = ""
     paused: bool = False
@@ -64,15 +67,15 @@ class Ended(NamedTuple):
 class Learnt(NamedTuple):
     """What a process has done and seen within its turn: for the judges, the program does not see it.
 
-    `accepted` is the key that it last saw accepted, `minted` the one it got from its create, `sent` whether
-    it has sent a publish; `read` is when it last read the destination, `asked` when it made its last decision;
+    `accepted` are the keys that it saw accepted, `minted` is the one it got from its create, `sent` whether
+    it has sent a publish; `reads` are when it last read each place, `asked` is when it made its last decision;
     `knew` is the version of the record that it last read or wrote, `paused` whether it read that the lineage is.
     """
 
-    accepted: int = NOBODY
+    accepted: frozenset[int] = frozenset()
     minted: int = NOBODY
     sent: bool = False
-    read: int = NOBODY
+    reads: tuple[int, int] = (NOBODY, NOBODY)
     asked: int = NOBODY
     knew: int = 0
     paused: bool = False
@@ -142,12 +145,13 @@ class Processes:
     def _run(self, start: Start, history: tuple[tuple[int, Answer], ...]) -> tuple[_Running, Effect | Ended]:
         """Run the real code from its beginning with these answers."""
         seat = Seat(start.name, start.tick, start.issued, self.texts, paused=start.paused)
-        policy = CALM if start.calm else POLICY
+        destination = DestinationTemplate(fields=start.places[0].fields)
+        policy = replace(CALM if start.calm else POLICY, destination=destination)
         assignment = Assignment(lineage=LINEAGE, policy=policy, matched_key_id=f"k{ADOPTED}")
         if start.order:
             # Its clock stands still, so it must not wait for another process.
             ports = replace(seat.ports(), stopping=lambda: True)
-            running = _Running(orders.program(start.order, assignment, ports), seat)
+            running = _Running(orders.program(start.order, start.places, assignment, ports), seat)
         else:
             running = _Running(turn(assignment, seat.ports()), seat)
         asked = _send(running, start.tick, None)
@@ -177,13 +181,15 @@ def _noted(learnt: Learnt, effect: Effect | Ended, answer: Answer, tick: int) ->
     learnt = learnt._replace(asked=tick)
     match (*effect[:2], *answer[:2]):
         case ("prove", int() as n, "proof", True):
-            return learnt._replace(accepted=n)
+            return learnt._replace(accepted=learnt.accepted | {n})
         case ("create", _, "minted", int() as n):
             return learnt._replace(minted=n)
-        case ("publish", *_):
+        case ("publish" | "publish_there", *_):
             return learnt._replace(sent=True)
         case ("read_entry", _, "entry", *_):
-            return learnt._replace(read=tick)
+            return learnt._replace(reads=(tick, learnt.reads[THERE]))
+        case ("read_entry_there", _, "entry", *_):
+            return learnt._replace(reads=(learnt.reads[HERE], tick))
         case ("read_record", *_) if answer[0] == "record":
             return learnt._replace(knew=answer[1])
         case ("write", *_) if answer[0] == "version":

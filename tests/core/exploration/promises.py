@@ -9,19 +9,23 @@ from functools import cache
 from typing import NamedTuple
 
 from rotator.model.key import Mark, mark_of
+from tests.core.exploration.moving import destination, served_places
 from tests.core.exploration.process import OVERLAP_TICKS, Learnt
 from tests.core.exploration.seat import JOURNAL_ID, LINEAGE, Effect
 from tests.core.exploration.texts import Texts
 from tests.core.exploration.world import (
     ADOPTED,
+    HERE,
     NOBODY,
     OUR_MEMBER,
     PERSON,
+    PLACES,
     RIGHTS,
     US,
     Key,
     Late,
     Publish,
+    Version,
     World,
 )
 
@@ -39,58 +43,67 @@ class Broken(NamedTuple):
 
 
 def judge_call(
-    before: World, after: World, effect: Effect, learnt: Learnt, touched: int, texts: Texts
+    before: World,
+    after: World,
+    effect: Effect,
+    learnt: Learnt,
+    touched: tuple[int, int],
+    texts: Texts,
 ) -> Broken | None:
     """Judge a call of a process: what it sent, and what that did at once.
 
-    `touched` is the world's count when the process last read the destination: after that, a person may have
-    changed what is served without any program being able to see it.
+    `touched` are the world's counts when the process last read each place: after that, a person may have
+    changed what is served there without any program being able to see it.
     """
     match effect:
         case ("revoke", int() as n):
             key = before.key(n)
             if key is None or not key.alive:
                 return None
-            undisturbed = before.touched == touched
             named = _named(before, texts) | {learnt.minted}
+            places = _undisturbed(before, touched, texts)
             return (
                 _judge_orders(before, learnt, emergency=in_emergency(before, key) or learnt.minted == n)
                 or _judge_whose(before, key, named)
-                or (_judge_served(before, key) if undisturbed else None)
-                or (_judge_time(before, key, learnt) if undisturbed else None)
+                or _judge_served(before, key, places)
+                or _judge_times(before, key, learnt, places)
             )
         case ("create", str() as comment, _):
             return _judge_orders(before, learnt, emergency=_for_emergency(before, _mark(comment)))
-        case ("publish", _, int() as n, str() as rotation_id):
-            if learnt.accepted != n:
+        case ("publish" | "publish_there", _, int() as n, (str() | None) as rotation_id):
+            if n not in learnt.accepted:
                 return Broken("P1", f"k{n} was sent to Vault without a proof that it works")
-            intent = before.intent(rotation_id)
-            emergency = intent is not None and intent.emergency
-            return _judge_orders(before, learnt, emergency=emergency) or judge_publish(before, after)
+            # What an emergency published is brought to every place before the old keys go.
+            copies = any((p.rotation_id, p.n) == (rotation_id, n) for p in before.publishes)
+            ended = copies and any(emergency_of(before, publish) for publish in before.publishes)
+            emergency = ended or _is_emergency(before, rotation_id)
+            return _judge_orders(before, learnt, emergency=emergency) or judge_publish(before, after, texts)
         case _:
             return None
 
 
-def judge_late(before: World, after: World, late: Late) -> Broken | None:
+def judge_late(before: World, after: World, late: Late, texts: Texts) -> Broken | None:
     """Judge a call that is executed late. It was judged when it was sent, but the world has changed since."""
     match late:
-        case Late("revoke", (int() as n, touched)):
+        case Late("revoke", (int() as n, (int() as here, int() as there))):
             key = before.key(n)
-            undisturbed = before.touched == touched
-            return _judge_served(before, key) if key is not None and key.alive and undisturbed else None
+            if key is None or not key.alive:
+                return None
+            return _judge_served(before, key, _undisturbed(before, (here, there), texts))
         case Late("publish"):
-            return judge_publish(before, after)
+            return judge_publish(before, after, texts)
         case _:
             return None
 
 
-def judge_publish(before: World, after: World) -> Broken | None:
-    """Judge the publish that made the newest version, if one did."""
+def judge_publish(before: World, after: World, texts: Texts) -> Broken | None:
+    """Judge the publish that made the newest version, if one did: at a place that is served, or was given up."""
     if len(after.publishes) == len(before.publishes):
         return None
-    note, over = after.publishes[-1], before.served
-    key = after.key(note.n)
-    if key is None or key.killer == US:
+    note = after.publishes[-1]
+    key, over = after.key(note.n), before.newest(note.place)
+    served = note.place in served_places(before, texts)
+    if key is None or (served and key.killer == US):
         return Broken("P1", f"k{note.n} was published although it was revoked by us")
     if over is not None and not _of_this_lineage(before, over.n):
         return Broken("P4", f"k{note.n} was published over a secret that is none of ours")
@@ -98,18 +111,39 @@ def judge_publish(before: World, after: World) -> Broken | None:
         return Broken("P4", f"k{note.n} was published and is none of this lineage's")
     if key.rights != RIGHTS:
         return Broken("P5", f"k{note.n} was published with '{key.rights}'")
+    if note.rotation_id is None or _copies(before, note):
+        return _judge_copy(before, note, over)
     intent = after.intent(note.rotation_id)
     if intent is None:
         return Broken("P2", f"k{note.n} was published and no intent ever named its rotation id")
-    if intent.base != note.version - 1:
+    if (intent.base, intent.place) != (note.version - 1, note.place):
         return Broken(
             "P6", f"k{note.n} was published at version {note.version - 1}, its base is {intent.base}"
         )
     # What a person undid before it was recorded has to be done once more.
     deleted = {key.n for key in after.keys if key.killer == PERSON}
-    carried_out = [p for p in after.publishes if emergency_of(after, p) and p.n not in deleted]
+    carried_out = {
+        p.rotation_id for p in after.publishes if emergency_of(after, p) and p.n not in deleted
+    }
     if len(carried_out) > after.emergencies + after.touched:
         return Broken("P3", f"k{note.n} was published in an emergency that nobody ordered")
+    return None
+
+
+def _copies(before: World, note: Publish) -> bool:
+    """Return whether a publish only says at one place what stood at the other one before."""
+    return any(
+        (one.rotation_id, one.n) == (note.rotation_id, note.n) and one.place != note.place
+        for one in before.publishes
+    )
+
+
+def _judge_copy(before: World, note: Publish, over: Version | None) -> Broken | None:
+    first: dict[int, int] = {}
+    for index, one in enumerate(before.publishes):
+        first.setdefault(one.n, index)
+    if over is not None and first.get(over.n, -1) > first.get(note.n, -1):
+        return Broken("P6", f"k{note.n} was copied over k{over.n}, which came after it")
     return None
 
 
@@ -148,22 +182,29 @@ def _judge_orders(before: World, learnt: Learnt, *, emergency: bool) -> Broken |
 
 
 def _for_emergency(world: World, mark: Mark | None) -> bool:
-    intent = world.intent(mark.rotation_id) if mark is not None else None
+    return mark is not None and _is_emergency(world, mark.rotation_id)
+
+
+def _is_emergency(world: World, rotation_id: str | None) -> bool:
+    intent = world.intent(rotation_id) if rotation_id is not None else None
     return intent is not None and intent.emergency
 
 
 def emergency_of(world: World, publish: Publish) -> bool:
-    intent = world.intent(publish.rotation_id)
-    return intent is not None and intent.emergency
+    return _is_emergency(world, publish.rotation_id)
 
 
 def in_emergency(world: World, key: Key) -> bool:
     """Return whether an emergency's key was published after `key`, and after it could be published for the last time."""
     mark = _mark(key.comment)
     intent = world.intent(mark.rotation_id) if mark is not None else None
-    base = intent.base if intent is not None else 0
-    last = max((p.version for p in world.publishes if p.n == key.n), default=base)
-    return any(emergency_of(world, p) and p.version > last for p in world.publishes)
+    bases = {intent.place: intent.base} if intent is not None else {}
+    last = {
+        place: max((p.version for p in world.publishes if (p.n, p.place) == (key.n, place)), default=base)
+        for place in PLACES
+        for base in (bases.get(place, 0),)
+    }
+    return any(emergency_of(world, p) and p.version > last[p.place] for p in world.publishes)
 
 
 def _judge_whose(before: World, key: Key, named: frozenset[int]) -> Broken | None:
@@ -176,48 +217,79 @@ def _judge_whose(before: World, key: Key, named: frozenset[int]) -> Broken | Non
     return None
 
 
-def _judge_served(before: World, key: Key) -> Broken | None:
-    served = before.served
-    if served is not None and served.n == key.n:
-        return Broken("P1", f"k{key.n} was revoked while Vault serves it")
+def _undisturbed(before: World, touched: tuple[int, int], texts: Texts) -> tuple[int, ...]:
+    """Return the places that are served, not only to be, and that no person changed since a process read them."""
+    begun = destination(before, texts)
+    return tuple(
+        place
+        for place in served_places(before, texts)
+        if before.touched[place] == touched[place] and (place == begun or before.newest(place) is not None)
+    )
+
+
+def _judge_served(before: World, key: Key, places: tuple[int, ...]) -> Broken | None:
+    for place in places:
+        served = before.newest(place)
+        if served is not None and served.n == key.n:
+            return Broken("P1", f"k{key.n} was revoked while Vault serves it")
     return None
 
 
-def _judge_time(before: World, key: Key, learnt: Learnt) -> Broken | None:
+def _judge_times(before: World, key: Key, learnt: Learnt, places: tuple[int, ...]) -> Broken | None:
     """Judge whether everybody had the whole overlap to leave a key, and it was looked at just before."""
     if learnt.minted == key.n:
         sent = learnt.sent
-        return Broken("P1", f"k{key.n} was revoked after its publish was sent") if sent else None
-    if learnt.asked != learnt.read:
-        return Broken("P3", f"k{key.n} was revoked on a proof {learnt.asked - learnt.read} ticks old")
-    emergency = in_emergency(before, key)
-    if key.n == ADOPTED and not (before.released or emergency):
+        return Broken("P1", f"k{key.n} was revoked after its publish was sent") if sent and places else None
+    if places and key.n == ADOPTED and not (before.released or in_emergency(before, key)):
         return Broken("P3", f"original k{key.n} was revoked without a release")
-    successor = before.key(before.served.n) if before.served is not None else None
+    judged = (_judge_time(before, key, learnt, place) for place in places)
+    return next((broken for broken in judged if broken is not None), None)
+
+
+def _judge_time(before: World, key: Key, learnt: Learnt, place: int) -> Broken | None:
+    read = learnt.reads[place]
+    if read not in (NOBODY, learnt.asked):
+        return Broken("P3", f"k{key.n} was revoked on a proof {learnt.asked - read} ticks old")
+    newest = before.newest(place)
+    successor = before.key(newest.n) if newest is not None else None
     if successor is None or not successor.alive:
         return Broken("P3", f"k{key.n} was revoked while Vault serves no living key")
-    if emergency or key.n in before.given_up:
+    if in_emergency(before, key) or key.n in before.given_up:
         return None
     mark = _mark(key.comment)
     intent = before.intent(mark.rotation_id) if mark is not None else None
-    return _judge_overlap(before, key, intent.base if intent is not None else 0)
+    if place == (HERE if intent is None else intent.place):
+        return _judge_overlap(before, key, 0 if intent is None else intent.base, place)
+    return _judge_left(before, key, place)
 
 
-def _judge_overlap(before: World, key: Key, base: int) -> Broken | None:
+def _judge_overlap(before: World, key: Key, base: int, place: int) -> Broken | None:
     """Judge the time since nobody can come to serve `key` any more. `base` is where it could be published.
 
     One that never was served needs no overlap where a person wrote the version that made its publish fail.
     """
-    last = max((p.version for p in before.publishes if p.n == key.n), default=0)
-    after = [p for p in before.publishes if p.version > max(last, base)]
-    if before.served is None or before.served.number <= max(last, base):
+    publishes = [p for p in before.publishes if p.place == place]
+    last = max((p.version for p in publishes if p.n == key.n), default=0)
+    after = [p for p in publishes if p.version > max(last, base)]
+    newest = before.newest(place)
+    if newest is None or newest.number <= max(last, base):
         return Broken("P3", f"k{key.n} was revoked before anything was published after it")
     if not after or (not last and key.n != ADOPTED and after[0].version != base + 1):
         return None
-    if before.tick - after[0].tick < OVERLAP_TICKS:
-        return Broken(
-            "P3", f"k{key.n} was revoked {before.tick - after[0].tick} ticks after what replaced it"
-        )
+    return _too_early(before, key, after[0])
+
+
+def _judge_left(before: World, key: Key, place: int) -> Broken | None:
+    """Judge the time since a place that once served `key`, and that no publish of it can reach, serves another one."""
+    publishes = [p for p in before.publishes if p.place == place]
+    last = max((p.version for p in publishes if p.n == key.n), default=None)
+    after = [p for p in publishes if last is not None and p.version > last]
+    return _too_early(before, key, after[0]) if after else None
+
+
+def _too_early(before: World, key: Key, after: Publish) -> Broken | None:
+    if before.tick - after.tick < OVERLAP_TICKS:
+        return Broken("P3", f"k{key.n} was revoked {before.tick - after.tick} ticks after what replaced it")
     return None
 
 

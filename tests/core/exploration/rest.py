@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rotator.model.order import OrderKind
 from tests.core.exploration import effects, promises
+from tests.core.exploration.moving import destination, policy_places, served_places
 from tests.core.exploration.process import DUE_TICKS, OVERLAP_TICKS, Ended, Processes, Start
 from tests.core.exploration.promises import Broken
 from tests.core.exploration.world import ADOPTED, US, World
@@ -38,7 +39,7 @@ class Rest:
         world, which is judged as well). A pause has ended. The key in use falls due once, because only a later publish makes
         it certain that an orphan's own can't come any more.
         """
-        world = world._replace(faults=0, acts=0, deaths=0, orders=0, late=(), paused=False)
+        world = world._replace(faults=0, acts=0, deaths=0, orders=0, moves=0, late=(), paused=False)
         passed: list[World] = []
         ended, broken = Ended(""), None
         for waited, ticks in enumerate(WAITS):
@@ -79,7 +80,8 @@ class Rest:
     def _turn(self, world: World) -> tuple[Broken | None, World, Ended]:
         """Let one turn run to its end, and judge each of its calls."""
         processes = self._processes
-        node = processes.start(Start("c", world.tick, world.issued[2], calm=True))
+        places = policy_places(world, processes.texts)
+        node = processes.start(Start("c", world.tick, world.issued[2], places, calm=True))
         while not isinstance(asked := processes.nexts[node], Ended):
             outcome = next(effects.outcomes(world, asked, processes.texts))
             learnt = processes.learnt[node]
@@ -93,13 +95,21 @@ class Rest:
         return (Broken("P8", asked.fault) if asked.fault else None), world, asked
 
     def _works(self, world: World, ended: Ended) -> Broken | None:
-        """Judge that what Vault serves works, or a person is told."""
-        served = world.served
-        if served is None or not world.record or world.forgotten or ended.text.startswith("Hold"):
+        """Judge that what Vault serves works, wherever it should, or a person is told."""
+        if not world.record or world.forgotten or ended.text.startswith("Hold"):
             return None
-        key = world.key(served.n)
-        if key is None or not key.alive:
-            return Broken("P1", f"at rest ({ended.text}), and Vault serves k{served.n}, which does not work")
+        places = served_places(world, self._processes.texts)
+        everywhere = {served.n for place in places if (served := world.newest(place)) is not None}
+        if len(everywhere) > 1:
+            return Broken("P8", f"at rest ({ended.text}), and two places serve {sorted(everywhere)}")
+        for place in places:
+            served = world.newest(place)
+            if served is None and len(places) == 1:
+                continue
+            key = world.key(served.n) if served is not None else None
+            if key is None or not key.alive:
+                what = f"k{served.n}, which does not work" if served is not None else "nothing at one place"
+                return Broken("P1", f"at rest ({ended.text}), and Vault serves {what}")
         return None
 
     def _sound(self, world: World, ended: Ended) -> Broken | None:
@@ -108,7 +118,7 @@ class Rest:
             return None
         how = f"at rest ({ended.text})"
         named = self._processes.texts.record(world.record[-1].text).known_key_ids()
-        adopted, served = world.key(ADOPTED), world.served
+        adopted, served = world.key(ADOPTED), world.newest(destination(world, self._processes.texts))
         if adopted is not None and adopted.alive and f"k{ADOPTED}" not in named:
             return Broken("P2", f"{how}, adopted k{ADOPTED} lives on and was forgotten")
         if ended.text.startswith("Hold"):

@@ -15,20 +15,21 @@ from typing import NamedTuple
 from tests.core.exploration import effects, orders, promises
 from tests.core.exploration.acts import acts
 from tests.core.exploration.bounds import Bounds
+from tests.core.exploration.moving import policy_places
 from tests.core.exploration.process import Ended, Processes, Start
 from tests.core.exploration.promises import Broken
 from tests.core.exploration.rest import Rest
 from tests.core.exploration.seat import Answer, Effect
-from tests.core.exploration.world import World, first_world
+from tests.core.exploration.world import HERE, THERE, World, first_world
 
 NAMES = "ab"
 
 
 class Seen(NamedTuple):
-    """A process within a turn: its node, and the world's `touched` when it last read the destination."""
+    """A process within a turn: its node, and the world's `touched` when it last read each place."""
 
     node: int
-    touched: int
+    touched: tuple[int, int]
 
 
 class State(NamedTuple):
@@ -97,6 +98,7 @@ class Search:
             acts=bounds.acts,
             deaths=bounds.deaths,
             orders=bounds.orders,
+            moves=bounds.moves,
         )
         start = State(self._number(world), (None,) * bounds.processes, None, bounds.switches)
         came: dict[State, tuple[State, str] | None] = {start: None}
@@ -139,7 +141,7 @@ class Search:
             if turned is not None:
                 yield from self._call(turned, which, seen or self._begin(world, which))
             if turned is not None and seen is None:
-                for order, ordered in orders.begun(world):
+                for order, ordered in orders.begun(world, self.processes.texts):
                     number = self._number(ordered)
                     begun = self._begin(ordered, which, order)
                     for step in self._call(turned._replace(world=number), which, begun):
@@ -155,13 +157,14 @@ class Search:
             yield Step("time passes", state._replace(world=later))
         for late in dict.fromkeys(world.late):
             landed = effects.land(world, late, self.processes.texts)
-            broken = promises.judge_late(world, landed, late)
+            broken = promises.judge_late(world, landed, late, self.processes.texts)
             yield Step(f"late: {late.call}", state._replace(world=self._number(landed)), broken)
         for label, acted in (*acts(world, self.processes.texts), *orders.pauses(world)):
             yield Step(label, state._replace(world=self._number(acted)))
 
     def _begin(self, world: World, which: int, order: str = "") -> Seen:
-        start = Start(NAMES[which], world.tick, world.issued[which], order=order, paused=world.paused)
+        places = policy_places(world, self.processes.texts, order)
+        start = Start(NAMES[which], world.tick, world.issued[which], places, order=order, paused=world.paused)
         return Seen(self.processes.start(start), world.touched)
 
     def _call(self, state: State, which: int, seen: Seen) -> Iterator[Step]:
@@ -182,7 +185,7 @@ class Search:
             follows = processes.nexts[node]
             then: Seen | None = None
             if not isinstance(follows, Ended):
-                then = Seen(node, world.touched if effect[0] == "read_entry" else seen.touched)
+                then = Seen(node, _touched(effect, world, seen))
             elif follows.fault:
                 broken = broken or Broken("P8", f"the program stopped itself: {follows.fault}")
             moved = state._replace(world=number, running=None if then is None else which)
@@ -194,6 +197,17 @@ class Search:
             ways = effects.outcomes(self.worlds[world], effect, self.processes.texts)
             self._outcomes[asked] = [(label, answer, self._number(after)) for label, answer, after in ways]
         return self._outcomes[asked]
+
+
+def _touched(effect: Effect, world: World, seen: Seen) -> tuple[int, int]:
+    """Return the counts of what persons changed, as they were when a process last read each place."""
+    match effect[0]:
+        case "read_entry":
+            return (world.touched[HERE], seen.touched[THERE])
+        case "read_entry_there":
+            return (seen.touched[HERE], world.touched[THERE])
+        case _:
+            return seen.touched
 
 
 def _way(came: dict[State, tuple[State, str] | None], state: State) -> tuple[str, ...]:

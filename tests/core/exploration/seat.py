@@ -9,7 +9,7 @@ from typing import Any
 
 from rotator import errors
 from rotator.model import key as keys
-from rotator.model.entry import Entry, EntryState, FieldNames, Publication
+from rotator.model.entry import Entry, EntryState, FieldNames, Place, Publication
 from rotator.model.lineage import Lineage
 from rotator.model.order import Pause
 from rotator.model.record import Record
@@ -27,9 +27,12 @@ from rotator.ports import (
     RecordRead,
 )
 from tests.core.exploration.texts import Texts
-from tests.core.exploration.world import NOBODY, OUR_MEMBER, Version, at
+from tests.core.exploration.world import NOBODY, NOTHING, OUR_MEMBER, Version, at
 
 LINEAGE = Lineage(provider="asr", project_id="p", namespace="", mount="secret", path="voice")
+PLACE_HERE = Place(mount="secret", path="voice", fields=FieldNames())
+PLACE_THERE = Place(mount="secret", path="moved", fields=FieldNames())
+FIELDS_THERE = Place(mount="secret", path="voice", fields=FieldNames(secret="KEY", key_id=None))
 JOURNAL_ID = "0123456789ab"
 CLAIM_TTL = timedelta(minutes=10)
 
@@ -119,19 +122,18 @@ class Seat:
     # the destination
 
     async def read(self, lineage: Lineage, fields: FieldNames, *, at_least: int = 0) -> EntryRead:
-        del lineage, fields
         version: Version
-        _, version, tick = await ask("read_entry", at_least)
-        there = version.number > 0
+        _, version, tick = await ask(_at(lineage, fields, "read_entry"), at_least)
+        there, held = version.number > 0, version.number > 0 and version.n != NOTHING
         entry = Entry(
             state=EntryState.PRESENT if there else EntryState.ABSENT,
             version=version.number,
             written_at=at(version.written) if there else None,
             rotation_id=version.rotation_id,
             key_id=None if version.named == NOBODY else f"k{version.named}",
-            has_secret=there,
+            has_secret=held,
         )
-        return EntryRead(entry, secret_of(version.n) if there else None, at(tick))
+        return EntryRead(entry, secret_of(version.n) if held else None, at(tick))
 
     async def check_writable(self, lineage: Lineage, fields: FieldNames) -> None:
         del lineage, fields
@@ -139,9 +141,8 @@ class Seat:
     async def publish(
         self, lineage: Lineage, fields: FieldNames, publication: Publication, *, base: int
     ) -> Published:
-        del lineage, fields
         n = int(publication.secret.reveal().removeprefix("CANARY "))
-        _, number = await ask("publish", base, n, publication.rotation_id)
+        _, number = await ask(_at(lineage, fields, "publish"), base, n, publication.rotation_id)
         return Published(number, None)
 
 
@@ -170,6 +171,12 @@ class _Journal:
     async def write(self, record: Record, *, base: int) -> int:
         _, version = await ask("write", base, self._seat.texts.number(record))
         return int(version)
+
+
+def _at(lineage: Lineage, fields: FieldNames, call: str) -> str:
+    """Return the name of a call about the place where a lineage is served."""
+    here = Place(mount=lineage.mount, path=lineage.path, fields=fields) == PLACE_HERE
+    return call if here else f"{call}_there"
 
 
 def refusal(answer: Answer) -> errors.PortError:

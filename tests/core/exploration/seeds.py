@@ -45,6 +45,7 @@ PUBLISH, MINT, ROTATE = (
     "rotator/rotation/rotate.py",
 )
 RETIRE, BOOKKEEPING = "rotator/rotation/retire.py", "rotator/rotation/bookkeeping.py"
+COPY, COPIES = "rotator/rotation/copy.py", "rotator/plan/copies.py"
 CLAIM, RECONCILE = "rotator/rotation/claim.py", "rotator/reconcile.py"
 RULES, FACTS, INVARIANTS = "rotator/plan/rules.py", "rotator/plan/facts.py", "rotator/plan/invariants.py"
 OBSERVE = "rotator/inventory/observe.py"
@@ -72,10 +73,9 @@ WORKING_SECRET = (
         edits=(
             Edit(
                 ROTATE,
-                "    except PortError as error:\n        await claimed.fail(action.reason, error, policy)\n",
-                "    except PortError as error:\n"
-                "        await mint.revoke_candidate(minted, attempt, claimed.record, ports)\n"
-                "        await claimed.fail(action.reason, error, policy)\n",
+                "        confirmed = await _publish(found, action, claimed.record, ports)\n    except PortError as error:\n",
+                "        confirmed = await _publish(found, action, claimed.record, ports)\n    except PortError as error:\n"
+                "        await mint.revoke_candidate(minted, attempt, claimed.record, ports)\n",
             ),
         ),
         bounds=Bounds(ticks=0, faults=1),
@@ -225,7 +225,7 @@ NOTHING_EARLY = (
         edits=(
             Edit(
                 PUBLISH,
-                "        read = await ports.destinations.read(lineage, fields, at_least=version)\n",
+                "        read = await ports.destinations.read(there, fields, at_least=version)\n",
                 "        return Confirmed(version=version, at=ports.clock.now(), deletion_at=deletion_at)\n",
             ),
         ),
@@ -395,8 +395,8 @@ ONE_AT_A_TIME = (
         edits=(
             Edit(
                 PUBLISH,
-                "publication, base=attempt.base)",
-                "publication, base=(await ports.destinations.read(lineage, fields)).entry.version)",
+                "fields, publication, base=base)",
+                "fields, publication, base=(await ports.destinations.read(there, fields)).entry.version)",
             ),
         ),
         bounds=Bounds(ticks=1, switches=1, processes=2),
@@ -408,9 +408,8 @@ ONE_AT_A_TIME = (
         edits=(
             Edit(
                 PUBLISH,
-                '            raise Conflict("publish", lineage.name, f"the entry is at version {read.entry.version}")\n',
-                "            from dataclasses import replace\n\n"
-                "            attempt = replace(attempt, base=read.entry.version)\n",
+                '            raise Conflict("publish", there.name, f"the entry is at version {read.entry.version}")\n',
+                "            base = read.entry.version\n",
             ),
         ),
         bounds=Bounds(ticks=1, switches=1, processes=2),
@@ -559,14 +558,84 @@ ORDERS = (
         edits=(
             Edit(
                 HANDED_OVER,
-                "        confirmed = await publish(candidate, snapshot.lineage, fields, None, ports)\n",
-                "        from dataclasses import replace\n\n"
-                "        entry = (await ports.destinations.read(snapshot.lineage, fields)).entry\n"
-                "        candidate = replace(candidate, attempt=replace(attempt, base=entry.version))\n"
-                "        confirmed = await publish(candidate, snapshot.lineage, fields, None, ports)\n",
+                "started.lineage, place, ports, base=attempt.base\n",
+                "started.lineage, place, ports, base=(\n"
+                "                await ports.destinations.read(started.lineage.at(place), place.fields)\n"
+                "            ).entry.version\n",
             ),
         ),
         bounds=Bounds(ticks=1, switches=2, orders=1, processes=2),
+    ),
+)
+
+AT_BOTH_PLACES = (
+    Seed(
+        name="key_revoked_while_a_copy_serves_it",
+        promise="P1",
+        what="An old key is deleted before its successor is copied to the other place, which is not looked at (both checks are gone).",
+        edits=(
+            Edit(INVARIANTS, "if copies.behind(snapshot):", "if False:"),
+            Edit(RULES, "    copy,\n    inherit,\n    revoke,\n", "    inherit,\n    revoke,\n    copy,\n"),
+        ),
+        bounds=Bounds(ticks=2, moves=1, world="imported"),
+    ),
+    Seed(
+        name="overlap_not_counted_from_the_copy",
+        promise="P3",
+        what="The overlap runs from the publish, although another place got the new secret only later.",
+        edits=(Edit(BOOKKEEPING, "max(one.superseded_at, at)", "one.superseded_at"),),
+        bounds=Bounds(ticks=2, moves=1, world="imported"),
+    ),
+    Seed(
+        name="unrecorded_copy_forgotten",
+        promise="P3",
+        what="What a place serves is taken from the record alone, although a copy may not have been recorded.",
+        edits=(Edit(BOOKKEEPING, "if before.key_id is not None and base == before.version:", "if before:"),),
+        bounds=Bounds(ticks=1, faults=1, moves=1, world="imported"),
+    ),
+    Seed(
+        name="publishes_follow_a_move_at_once",
+        promise="P3",
+        what="The first copy makes the new place the destination, while a late publish can still land at the one before.",
+        edits=(
+            Edit(
+                BOOKKEEPING,
+                "        previous=superseded,\n        also_at=tuple(done if one.place == place else one for one in others),\n",
+                "        previous=superseded,\n"
+                "        publishes_at=None,\n"
+                "        attempts=tuple(replace(one, void=True) for one in record.attempts),\n"
+                "        also_at=(replace(done, place=record.destination, version=current.version),)\n"
+                "        if record.publishes_at\n"
+                "        else tuple(done if one.place == place else one for one in others),\n",
+            ),
+            Edit(
+                BOOKKEEPING,
+                "        current = replace(current, version=version)\n    others",
+                "        pass\n    if record.publishes_at:\n"
+                "        current = replace(current, version=version)\n    others",
+            ),
+        ),
+        bounds=Bounds(ticks=1, faults=1, moves=1, world="imported"),
+    ),
+    Seed(
+        name="copy_at_latest_version",
+        promise="P6",
+        what="A copy is written at the version that its place has just then, not at the one that was looked at.",
+        edits=(
+            Edit(
+                COPY,
+                "ports, base=base), base",
+                "ports, base=(await ports.destinations.read(record.lineage.at(place), place.fields)).entry.version), base",
+            ),
+        ),
+        bounds=Bounds(ticks=1, switches=1, moves=1, processes=2, world="imported"),
+    ),
+    Seed(
+        name="persons_secret_at_the_other_place_written_over",
+        promise="P4",
+        what="The secret in use is copied over one that a person put at the other place.",
+        edits=(Edit(COPIES, "if ours or free or _of_this_lineage(snapshot, seen):", "if seen:"),),
+        bounds=Bounds(ticks=0, acts=1, moves=1, world="imported"),
     ),
 )
 
@@ -578,6 +647,7 @@ SEEDS: tuple[Seed, ...] = (
     *SAME_RIGHTS,
     *ONE_AT_A_TIME,
     *ORDERS,
+    *AT_BOTH_PLACES,
     *NO_LEAK,
     *NO_SILENCE,
 )

@@ -19,7 +19,7 @@ from tests.core.exploration import effects, orders
 from tests.core.exploration.acts import acts
 from tests.core.exploration.process import POLICY
 from tests.core.exploration.promises import Broken
-from tests.core.exploration.seat import LINEAGE, Seat, refusal, secret_of
+from tests.core.exploration.seat import LINEAGE, PLACE_HERE, PLACE_THERE, Seat, refusal, secret_of
 from tests.core.exploration.texts import Texts
 from tests.core.exploration.world import ADOPTED, World, first_world
 
@@ -64,7 +64,11 @@ def _run(world: World, order: str, at_call: int, way: int, texts: Texts) -> tupl
     seat = Seat("a", world.tick, 0, texts)
     assignment = Assignment(lineage=LINEAGE, policy=POLICY, matched_key_id=f"k{ADOPTED}")
     ports = seat.ports()
-    running = orders.program(order, assignment, ports) if order else reconcile(assignment, ports)
+    running = (
+        orders.program(order, (PLACE_HERE, PLACE_THERE), assignment, ports)
+        if order
+        else reconcile(assignment, ports)
+    )
     answer: Any = None
     calls, ways = 0, 1
     while True:
