@@ -245,11 +245,18 @@ def served_refused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisio
 
 
 def copy(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
-    """Copy what the destination is shown to serve to another place that should serve it too, unless that just failed."""
+    """Copy what the destination is shown to serve to another place that should serve it too, unless that just failed.
+
+    Once it has failed, a key that is due comes first: a place that takes nothing must not let it expire.
+    """
     record = _record(snapshot)
     failure = _standing(policy, record.copy_failure)
-    if (failure is not None and failure.next_try_at > now) or not facts.serves_current(snapshot):
+    if not facts.serves_current(snapshot):
         return None
+    if failure is not None:
+        due_first = isinstance(rotate_when_due(policy, snapshot, now), Rotate)
+        if due_first or failure.next_try_at > now:
+            return None
     if snapshot.paused and record.standing is not None:
         # What an emergency is to publish is not there yet.
         return None
@@ -408,9 +415,9 @@ RULES: tuple[Rule, ...] = (
     not_as_published,
     written_again,
     served_refused,
-    copy,
     inherit,
     rotate_when_ordered,
+    copy,
     revoke,
     nothing_to_copy,
     rotate_when_due,

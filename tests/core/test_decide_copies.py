@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rotator.model.entry import Served, Verdict
+from rotator.model.order import OrderKind
 from rotator.model.reason import CopyReason, HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import Copied, KnownKey
 from rotator.model.snapshot import CopySeen, Snapshot
@@ -14,7 +15,7 @@ from rotator.plan.actions import Copy, Finish, Hold, Revoke, Rotate, Wait
 from rotator.plan.decide import decide
 from rotator.policy.policy import Adopt as AdoptMode
 from tests.support import builders as a
-from tests.support.builders import CURRENT, DAY, LATER, MINUTE, NOT_DUE, NOW, POLICY, THERE, Case
+from tests.support.builders import CURRENT, DAY, HOUR, LATER, MINUTE, NOT_DUE, NOW, POLICY, THERE, Case
 
 WATCH = replace(POLICY, adopt=AdoptMode.WATCH)
 LOOK_AGAIN = NOW + MINUTE
@@ -210,6 +211,42 @@ ORDER = [
         replace(BEHIND, served=REFUSED),
     ),
     Case("the key in use is due and the new place is behind", Copy(THERE), DUE),
+    Case(
+        "the key in use is due and copying failed before",
+        Rotate(RotateReason.DUE_BY_EXPIRY, KnownKey.seen(a.key(CURRENT.key_id, age=70 * DAY))),
+        a.with_record(DUE, copy_failure=a.failure(CopyReason.MOVED, tries_in=-HOUR)),
+    ),
+    Case(
+        "the key in use is due, and copying and rotating failed before",
+        Copy(THERE),
+        a.with_record(
+            DUE,
+            copy_failure=a.failure(CopyReason.MOVED, tries_in=-HOUR),
+            rotate_failure=a.failure(RotateReason.DUE_BY_EXPIRY),
+        ),
+    ),
+    Case(
+        "a person wants a new key and the new place is behind",
+        Rotate(RotateReason.ORDERED, KnownKey.seen(CURRENT)),
+        a.with_record(BEHIND, standing=a.order()),
+    ),
+    Case(
+        "an emergency stands while the lineage is paused, and the new place is behind before it",
+        Wait(WaitReason.BACKING_OFF, LOOK_AGAIN),
+        replace(
+            a.with_record(
+                BEHIND,
+                standing=a.order(OrderKind.EMERGENCY),
+                rotate_failure=a.failure(RotateReason.EMERGENCY),
+            ),
+            paused="*, by ann@desk",
+        ),
+    ),
+    Case(
+        "an emergency replaced the key while the lineage is paused, and the new place is behind",
+        Copy(THERE),
+        replace(a.with_record(BEHIND, previous=(replace(OLD, at_once=True),)), paused="*, by ann@desk"),
+    ),
     Case(
         "the key in use is due and the new place may not be written to",
         Rotate(RotateReason.DUE_BY_EXPIRY, KnownKey.seen(a.key(CURRENT.key_id, age=70 * DAY))),

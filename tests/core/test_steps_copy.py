@@ -326,6 +326,23 @@ async def test_a_copy_that_fails_is_written_down_told_and_tried_again(error: Por
     assert copied_in(world).key_id == CURRENT.key_id
 
 
+async def test_a_place_that_takes_nothing_lets_no_key_expire() -> None:
+    """Each sweep of an hourly timer finds that the next try of the copy has come."""
+    old = a.key("key-1", age=70 * DAY)
+    world = settled(a.moved(a.record(serves=a.current(old, age=70 * DAY)), copied="key-older"))
+    world.add_key(a.key("key-older"))
+    world.put_entry("key-older", OLDER, at=THERE.name)
+    world.fails(COPY, *[Denied("publish", THERE.name)] * 100)
+
+    for _ in range(3):
+        await reconcile(world.assignment(), world.ports())
+        world.clock.advance(HOUR)
+
+    assert world.served == "key-made-1"
+    assert world.served_at(THERE.name) == "key-older"
+    assert world.record.copy_failure is not None
+
+
 @pytest.mark.promise("P8")
 async def test_a_place_that_can_not_be_read_is_told_by_what_is_wrong() -> None:
     world = moved_now()

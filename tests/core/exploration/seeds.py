@@ -575,7 +575,7 @@ AT_BOTH_PLACES = (
         what="An old key is deleted before its successor is copied to the other place, which is not looked at (both checks are gone).",
         edits=(
             Edit(INVARIANTS, "if copies.behind(snapshot):", "if False:"),
-            Edit(RULES, "    copy,\n    inherit,\n    revoke,\n", "    inherit,\n    revoke,\n    copy,\n"),
+            Edit(RULES, "    copy,\n    revoke,\n", "    revoke,\n    copy,\n"),
         ),
         bounds=Bounds(ticks=2, moves=1, world="imported"),
     ),
