@@ -122,10 +122,8 @@ def judge_publish(before: World, after: World, texts: Texts) -> Broken | None:
         )
     # What a person undid before it was recorded has to be done once more.
     deleted = {key.n for key in after.keys if key.killer == PERSON}
-    carried_out = {
-        p.rotation_id for p in after.publishes if emergency_of(after, p) and p.n not in deleted
-    }
-    if len(carried_out) > after.emergencies + after.touched:
+    carried_out = {p.rotation_id for p in after.publishes if emergency_of(after, p) and p.n not in deleted}
+    if len(carried_out) > after.emergencies + sum(after.touched):
         return Broken("P3", f"k{note.n} was published in an emergency that nobody ordered")
     return None
 
