@@ -17,7 +17,7 @@ PYTEST = pytest -n 2 --dist worksteal
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test check bench tools
+.PHONY: help demo playground test static check bench tools
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -31,7 +31,7 @@ playground: tools ## play the tutorial in docs/tutorial/first-hour.md: both serv
 test: tools ## run every test
 	@$(RUN) $(PYTEST) $(ARGS)
 
-check: tools ## format, lint, types, layers, generated pages, and the fast rings of tests
+static: tools ## format, lint, types, layers, generated pages
 	@uv=$(UV); run="$$uv run --frozen --all-extras"; \
 	  say() { printf '==> %s\n' "$$*"; }; \
 	  say format && $$run ruff format --check . && \
@@ -40,8 +40,10 @@ check: tools ## format, lint, types, layers, generated pages, and the fast rings
 	  say layers && $$run lint-imports --no-logo && \
 	  say pages && $$run python -m tests.support.policy_pages --check && \
 	  say promises && $$run python -m tests.support.promises --check && \
-	  say commands && $$run python -m tests.support.commands --check && \
-	  say 'fast rings' && $$run $(PYTEST) -q tests/core tests/service tests/arch
+	  say commands && $$run python -m tests.support.commands --check
+
+check: static ## the same, and the fast rings of tests
+	@$(RUN) $(PYTEST) -q tests/core tests/service tests/arch
 
 bench: tools ## measure, as ratios; nothing here passes or fails on a time
 	@$(RUN) python -m tests.benchmarks $(ARGS)

@@ -9,7 +9,7 @@ SECTIONS = {
     "Rotate": ("once", "rotate", "move"),
     "Take keys in, and let them go": ("adopt", "import", "release", "accept", "forget"),
     "Hold still": ("pause", "resume"),
-    "Set it up": ("schema", "vault-policy", "demo"),
+    "Set it up": ("schema", "vault-policy", "completion", "demo"),
 }
 """Which commands stand under which title, in this order. Those that none names come last."""
 

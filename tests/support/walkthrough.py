@@ -39,7 +39,7 @@ from tests.support.playground import playground
 
 ROOT: Final = Path(__file__).parents[2]
 
-PAGES: Final = (ROOT / "docs" / "tutorial" / "first-hour.md",)
+PAGES: Final = (ROOT / "docs" / "tutorial" / "first-hour.md", ROOT / "docs" / "how-to" / "runbook.md")
 """Played one after another in one playground."""
 
 LASTS_AT_MOST: Final = 300
