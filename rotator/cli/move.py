@@ -71,7 +71,10 @@ def move(options: Options, old: str, new: str, why: str) -> int:
     ordered = Ordered(kind=OrderKind.MOVE, who=credentials.person(), why=why, place=new)
     stop = Stop()
     result = asyncio.run(_move(options, old, ordered, stop))
-    options.emit({**result.document, "place": new}, result.shown(stopped=stop.asked))
+    shown = [result.shown(stopped=stop.asked)]
+    if _given(result):
+        shown.insert(0, f"{old}: {words.GIVEN[ordered.kind]}")
+    options.emit({**result.document, "place": new}, "\n\n".join(shown))
     return result.status
 
 
@@ -80,11 +83,15 @@ def give_up(options: Options, old: str, new: str, why: str, *, yes: bool) -> int
     options.start_logging()
     ordered = Ordered(kind=OrderKind.GIVE_UP, who=credentials.person(), why=why, place=old)
     result, left = asyncio.run(_give_up(options, new, ordered, asks=not yes))
-    given = any(isinstance(one.answer, Record) for one in result.outcomes)
-    document = {**result.document, "place": old, "left": left.document if left and given else None}
-    shown = [result.shown(stopped=False), *([left.said(old)] if left and given else [])]
+    stays = left if _given(result) else None
+    document = {**result.document, "place": old, "left": stays.document if stays else None}
+    shown = [result.shown(stopped=False), *([stays.said(old)] if stays else [])]
     options.emit(document, "\n\n".join(shown))
     return result.status
+
+
+def _given(result: Result) -> bool:
+    return any(isinstance(one.answer, Record) for one in result.outcomes)
 
 
 async def _move(options: Options, old: str, ordered: Ordered, stop: Stop) -> Result:

@@ -150,7 +150,8 @@ async def test_a_changed_path_is_held_until_a_person_moves_the_lineage(desk: Des
     moved = await desk.json("move", old, new, "--reason", "a new folder")
     assert moved.status == 0, moved.err
     document = moved.document
-    assert (document["order"], document["lineage"], document["given"]) == ("move", new, True)
+    assert (document["order"], document["place"], document["why"]) == ("move", new, "a new folder")
+    assert [(one["lineage"], one["given"]) for one in document["outcomes"]] == [(old, True)]
     (line,) = document["report"]["lineages"]
     assert [(done["action"], done["detail"]) for done in line["done"]] == [("copy", new)]
     assert [(one["place"], one["present"], one["up_to_date"]) for one in line["places"]] == [
@@ -168,7 +169,9 @@ async def test_both_places_follow_until_the_old_one_is_given_up(desk: Desk) -> N
     await served(desk)
     old, new = lineage(desk, "voice"), lineage(desk, "new/voice")
     desk.write(ELSEWHERE)
-    assert (await desk.run("move", old, new)).status == 0
+    moved = await desk.run("move", old, new)
+    assert moved.status == 0
+    assert "moved: both places are served until the old one is given up" in moved.out
     key_id = await rotated(desk, "new/voice")
     assert desk.entry("voice")["api_key_id"] == key_id
     assert desk.entry("voice")["team"] == "asr"
@@ -179,6 +182,7 @@ async def test_both_places_follow_until_the_old_one_is_given_up(desk: Desk) -> N
     assert asked.status == 2
     assert f"It holds the secret of key {key_id}" in " ".join(asked.err.split())
     given = await desk.run("move", old, new, "--give-up", "--yes", "--reason", "all moved")
+    assert "ordered" in given.err
     assert given.status == 0, given.err
     assert "given up: it is served there no more, and nothing was deleted" in given.out
     assert "what still reads it there fails from the end of that key on" in " ".join(given.out.split())
@@ -191,7 +195,8 @@ async def test_both_places_follow_until_the_old_one_is_given_up(desk: Desk) -> N
     about_places = [(one["kind"], one["place"], one["why"]) for one in orders if one["place"]]
     assert about_places == [("move", new, ""), ("give_up", old, "all moved")]
     nothing = await desk.json("move", old, new, "--give-up", "--yes")
-    assert (nothing.status, nothing.document["declined"]) == (1, "not_served")
+    (outcome,) = nothing.document["outcomes"]
+    assert (nothing.status, outcome["declined"], nothing.document["left"]) == (1, "not_served", None)
 
 
 async def test_a_name_that_is_no_lineages_is_a_mistake(desk: Desk) -> None:
@@ -210,7 +215,8 @@ async def test_a_place_that_is_taken_is_refused(desk: Desk) -> None:
     desk.write(ELSEWHERE)
     ran = await desk.json("move", lineage(desk, "voice"), lineage(desk, "new/voice"))
 
-    assert (ran.status, ran.document["hold"]["reason"]) == (3, "destination_occupied")
+    (outcome,) = ran.document["outcomes"]
+    assert (ran.status, outcome["hold"]["reason"]) == (3, "destination_occupied")
     assert desk.entry("new/voice") == {"api_key": theirs}
 
 
