@@ -250,13 +250,8 @@ def copy(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
     Once it has failed, a key that is due comes first: a place that takes nothing must not let it expire.
     """
     record = _record(snapshot)
-    failure = _standing(policy, record.copy_failure)
-    if not facts.serves_current(snapshot):
+    if not facts.serves_current(snapshot) or _not_again(record.copy_failure, policy, snapshot, now):
         return None
-    if failure is not None:
-        due_first = isinstance(rotate_when_due(policy, snapshot, now), Rotate)
-        if due_first or failure.next_try_at > now:
-            return None
     if snapshot.paused and record.standing is not None:
         # What an emergency is to publish is not there yet.
         return None
@@ -292,11 +287,12 @@ def rotate_when_ordered(policy: Policy, snapshot: Snapshot, now: datetime) -> De
 def revoke(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
     """Delete a previous key or original that nothing stands in the way of.
 
-    After a failure it is the next one's turn, so that one that can't be deleted never keeps the others alive.
+    After a failure it is the next one's turn, so that one that can't be deleted never keeps the others alive; and a key
+    that is due comes first, so that it lets none expire.
     """
     record = _record(snapshot)
     failure = _standing(policy, record.revoke_failure)
-    if failure is not None and failure.next_try_at > now:
+    if _not_again(failure, policy, snapshot, now):
         return None
     ends: list[tuple[str, Previous | Original]] = [(p.key_id, p) for p in record.previous]
     ends += [(o.key.key_id, o) for o in record.originals]
@@ -437,6 +433,17 @@ def _record(snapshot: Snapshot) -> Record:
 def _standing(policy: Policy, failure: Failure | None) -> Failure | None:
     """Return the failure, unless the policy entry has changed since."""
     return failure if failure and failure.policy_fingerprint == policy.fingerprint else None
+
+
+def _not_again(failure: Failure | None, policy: Policy, snapshot: Snapshot, now: datetime) -> bool:
+    """Return whether what failed is not to be tried again yet: its time has not come, or a key is to be replaced first.
+
+    Where sweeps are rarer than its tries, it would be what each of them begins with, and ends at.
+    """
+    standing = _standing(policy, failure)
+    if standing is None:
+        return False
+    return standing.next_try_at > now or isinstance(rotate_when_due(policy, snapshot, now), Rotate)
 
 
 def _unreadable(snapshot: Snapshot, key_id: str | None) -> bool:

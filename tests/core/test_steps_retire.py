@@ -13,9 +13,9 @@ from rotator.model.key import Key
 from rotator.model.reason import RevokeReason
 from rotator.model.told import Step
 from rotator.plan.actions import Revoke, Wait
-from rotator.reconcile import Turn, turn
+from rotator.reconcile import Turn, reconcile, turn
 from tests.support import builders as a
-from tests.support.builders import DAY, MINUTE, POLICY
+from tests.support.builders import DAY, HOUR, MINUTE, POLICY
 from tests.support.fakes import OTHERS, World, settled
 
 pytestmark = pytest.mark.promise("P3")
@@ -314,6 +314,21 @@ async def test_another_policy_entry_tries_a_deletion_again_at_once() -> None:
     await turn(world.assignment(replace(POLICY, fingerprint="edited")), world.ports())
 
     assert "key-old" not in world.keys
+
+
+@pytest.mark.promise("P1")
+async def test_a_key_that_can_not_be_deleted_lets_no_other_expire() -> None:
+    """Each sweep of an hourly timer finds that the next try of the deletion has come."""
+    old = a.key("key-1", age=70 * DAY)
+    world = settled(a.record(serves=a.current(old, age=70 * DAY), previous=[a.previous(superseded=2 * DAY)]))
+    world.fails(REVOKE, *[Rejected("revoke key", "it")] * 3)
+
+    for _ in range(3):
+        await reconcile(world.assignment(), world.ports())
+        world.clock.advance(HOUR)
+
+    assert world.served == "key-made-1"
+    assert "key-old" in world.keys
 
 
 async def test_keys_that_can_not_be_deleted_take_turns_and_are_spaced_together() -> None:
