@@ -117,7 +117,9 @@ def _lines(answer: Answer) -> Iterator[str]:
 
 def _verdict(answer: Answer) -> str:
     if answer.accepted:
-        return paragraph(f"It works: {', '.join(answer.proofs.accepted_by)} accepts it now.")
+        # Every provider with the same vendor accepts it: the one that lists its key is the one to name.
+        where = answer.identity.provider or " and ".join(answer.proofs.accepted_by)
+        return paragraph(f"It works: accepted by {where} now.")
     if answer.proofs.troubles:
         return paragraph("No provider that could be asked accepts it; some could not be asked.")
     return paragraph("No provider accepts it: it was revoked, it has expired, or it is of elsewhere.")

@@ -181,7 +181,7 @@ def said(kind: OrderKind, answer: Answer) -> str:
 
 def _table(kind: OrderKind, outcomes: tuple[Outcome, ...] | list[Outcome]) -> str:
     rows = [(one.lineage, said(kind, one.answer)) for one in outcomes]
-    return table(("LINEAGE", kind.value.upper()), rows) if rows else ""
+    return table(("LINEAGE", kind.value.upper().replace("_", " ")), rows) if rows else ""
 
 
 def _document(outcome: Outcome) -> dict[str, object]:

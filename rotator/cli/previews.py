@@ -68,7 +68,7 @@ class Preview:
         parts = [
             table(titles, rows) if rows else "No key is concerned.",
             *(f"{lineage} could not be looked at: {error}" for lineage, error in self.unseen),
-            f"STILL IN USE: {len(used)} of {len(rows)}. Whoever uses such a key fails once it is deleted."
+            f"STILL IN USE: {len(used)} of {len(rows)}. Whoever uses such a key fails once it is gone."
             if used
             else "",
             f"A provider's log is late: what was used after {absolute(min(logs))} may not show yet."

@@ -18,7 +18,7 @@ from rotator.errors import RotatorError
 _WIDTH_ELSEWHERE = 120
 """The width of what is not a terminal."""
 
-_LEAST_LAST = 28
+_LEAST_LAST = 24
 """A last column narrower than this is unreadable: each row becomes a block then."""
 
 _MOST_OTHER = 32

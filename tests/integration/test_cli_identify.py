@@ -50,7 +50,7 @@ async def test_the_key_in_use_is_named_with_its_lineage_and_what_to_do(desk: Des
     assert found["since"] is not None
     assert f"`rotator rotate --emergency {name}`" in found["to_do"]
     shown = await desk.fed(served(desk, "voice").encode(), "identify")
-    assert shown.out.splitlines()[0] == "It works: asr accepts it now."
+    assert shown.out.splitlines()[0] == "It works: accepted by asr now."
     assert f"in lineage {name}: the key in use, since " in " ".join(shown.out.split())
 
     before_it = (await identified(desk, old.secret)).document
