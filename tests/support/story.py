@@ -17,7 +17,7 @@ from enum import StrEnum
 from rotator.clock import Clock
 from rotator.ports import Minted
 from rotator.simulator.rights import Role
-from rotator.simulator.world import World
+from rotator.simulator.world import Quirks, World
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
@@ -119,6 +119,7 @@ def story(clock: Clock, *, secret_factory: Callable[[], str]) -> Story:
     numbers = itertools.count(1)
     world = World(
         clock,
+        quirks=Quirks(expands_scopes=True),
         secret_factory=secret_factory,
         id_factory=lambda: str(uuid.uuid5(uuid.NAMESPACE_URL, f"story:{next(numbers)}")),
     )
