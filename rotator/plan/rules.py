@@ -252,7 +252,7 @@ def copy(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
     record = _record(snapshot)
     if not facts.serves_current(snapshot) or _not_again(record.copy_failure, policy, snapshot, now):
         return None
-    if snapshot.paused and record.standing is not None:
+    if snapshot.paused and facts.ordered(record) is RotateReason.EMERGENCY:
         # What an emergency is to publish is not there yet.
         return None
     for copied, seen in copies.behind(snapshot):

@@ -248,6 +248,14 @@ ORDER = [
         replace(a.with_record(BEHIND, previous=(replace(OLD, at_once=True),)), paused="*, by ann@desk"),
     ),
     Case(
+        "an emergency replaced the key while the lineage is paused, and a person wants yet another key after it",
+        Copy(THERE),
+        replace(
+            a.with_record(BEHIND, previous=(replace(OLD, at_once=True),), standing=a.order()),
+            paused="*, by ann@desk",
+        ),
+    ),
+    Case(
         "the key in use is due and the new place may not be written to",
         Rotate(RotateReason.DUE_BY_EXPIRY, KnownKey.seen(a.key(CURRENT.key_id, age=70 * DAY))),
         there(DUE, version=2, served=a.accepted("key-9")),
