@@ -310,7 +310,7 @@ def _without_clashes(found: list[Found]) -> list[Found]:
 
 def _paused(found: Found, pauses: tuple[Pause, ...]) -> Found:
     """Return the lineage with who paused it and why, if anybody did."""
-    said = pause_of(found.assignment.lineage.name, pauses)
+    said = pause_of(frozenset(place.name for place in found.places), pauses)
     return replace(found, assignment=replace(found.assignment, paused=said)) if said else found
 
 

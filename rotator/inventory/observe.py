@@ -43,12 +43,14 @@ async def observe(
     paused = assignment.paused
     if record is None:
         control = await ports.journal.control()
-        paused = pause_of(lineage.name, control.pauses) if control else ""
         try:
             record = await ports.journal.read(lineage.record_name)
         except Rejected as error:
             record = RecordRead(None, 0, None, clock.now())
             fleet_hold, fleet_hold_detail = HoldReason.RECORD_UNREADABLE, error.detail
+        places = record.record.places if record.record else ()
+        names = frozenset((lineage.name, *(place.name for place in places)))
+        paused = pause_of(names, control.pauses) if control else ""
     if listing is None:
         listing = await ports.provider.list_keys()
     provider_skew = listing.at - listing.seen_at

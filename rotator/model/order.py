@@ -60,9 +60,12 @@ class Pause:
     at: Instant
 
 
-def pause_of(lineage: str, pauses: tuple[Pause, ...]) -> str:
-    """Return which of `pauses` stops the lineage of that name, who gave it and why; "" when none does."""
-    found = next((one for one in pauses if fnmatchcase(lineage, one.glob)), None)
+def pause_of(names: frozenset[str], pauses: tuple[Pause, ...]) -> str:
+    """Return which of `pauses` stops the lineage with any of these names, who gave it and why; "" when none does.
+
+    A lineage has the name of each place that it is served at: a move does not end what was paused by the name before.
+    """
+    found = next((one for one in pauses if any(fnmatchcase(name, one.glob) for name in names)), None)
     if found is None:
         return ""
     return f"{found.glob}, by {found.who}" + (f": {found.why}" if found.why else "")

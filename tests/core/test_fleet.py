@@ -449,6 +449,17 @@ async def test_lineages_that_a_pause_names_are_paused_and_say_by_whom() -> None:
     assert said == {"one": "", "two": "secret/t*, by ann@desk: a change"}
 
 
+async def test_a_lineage_that_was_moved_stays_paused_by_the_name_that_it_had() -> None:
+    one = key("key-1")
+    fleet = await seen(
+        moved(serving("voice", one), "new/voice"), keys=(one,), pauses=(paused("secret/voice"),)
+    )
+
+    assert {path: one.assignment.paused for path, one in by_path(fleet).items()} == {
+        "new/voice": "secret/voice, by ann@desk: a change"
+    }
+
+
 @pytest.mark.promise("P1")
 async def test_nothing_new_is_begun_where_most_keys_vanished() -> None:
     new, tts = key("key-new", comment="new"), FakeProvider((key("key-tts", comment="tts"),))

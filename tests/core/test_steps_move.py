@@ -110,6 +110,21 @@ async def test_a_publish_that_a_sleeping_process_makes_after_a_move_is_finished_
     assert "key-made-1" in world.keys
 
 
+@pytest.mark.parametrize("glob", [PLACE.name, THERE.name])
+async def test_a_pause_of_either_place_stops_a_lineage_that_is_served_at_both(glob: str) -> None:
+    """Who paused it by the one name need not know that somebody gave it another."""
+    world = settled(replace(a.record(), standing=a.order()))
+    world.pause(a.paused(glob))
+    await ordered(world)
+    moved_since = replace(world.assignment(), lineage=world.record.lineage)
+
+    done = await reconcile(moved_since, world.ports())
+
+    assert done.last is not None
+    assert done.last.decision == Wait(WaitReason.PAUSED, None)
+    assert done.last.snapshot.paused == f"{glob}, by ann@desk: a change"
+
+
 async def test_a_lineage_whose_secret_nobody_can_read_yet_moves_at_once() -> None:
     world = before_first()
 

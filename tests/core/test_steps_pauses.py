@@ -163,13 +163,13 @@ async def test_a_pause_is_waited_for_until_the_journal_shows_it(error: PortError
     ],
 )
 def test_a_pause_stops_the_lineages_that_its_glob_names(glob: str, *, stops: bool) -> None:
-    said = pause_of("secret/voice", (OTHER, a.paused(glob)))
+    said = pause_of(frozenset({"secret/voice"}), (OTHER, a.paused(glob)))
 
     assert said == (f"{glob}, by ann@desk: a change" if stops else "")
 
 
 def test_a_pause_without_a_reason_says_who_gave_it() -> None:
-    assert pause_of("secret/voice", (a.paused(why=""),)) == "*, by ann@desk"
+    assert pause_of(frozenset({"secret/voice"}), (a.paused(why=""),)) == "*, by ann@desk"
 
 
 def due() -> World:

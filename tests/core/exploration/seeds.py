@@ -532,7 +532,7 @@ ORDERS = (
         edits=(
             Edit(
                 OBSERVE,
-                'paused = pause_of(lineage.name, control.pauses) if control else ""',
+                'paused = pause_of(names, control.pauses) if control else ""',
                 'paused = ""',
             ),
         ),
