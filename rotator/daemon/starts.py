@@ -47,13 +47,16 @@ class Haste(IntEnum):
     """It asks no breaker."""
 
 
-def haste(rotate: Rotate, policy: Policy, at: datetime) -> Haste:
-    """Return what a rotation need not wait for. `at` is now on the provider's clock."""
+def haste(rotate: Rotate, policy: Policy, at: datetime, *, refused: bool) -> Haste:
+    """Return what a rotation need not wait for. `at` is now on the provider's clock.
+
+    `refused`: the provider refuses the served secret, for whatever reason it is to be replaced.
+    """
     if rotate.reason is RotateReason.EMERGENCY:
         return Haste.EMERGENCY
     safe_until = latest_safe_start(policy, rotate.replaces.expires_at)
     too_late = safe_until is not None and at >= safe_until
-    if too_late or rotate.reason is RotateReason.SERVED_KEY_REFUSED:
+    if too_late or refused:
         return Haste.LATE
     return Haste.ORDERED if rotate.reason is RotateReason.ORDERED else Haste.NONE
 

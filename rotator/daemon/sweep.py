@@ -20,6 +20,7 @@ from rotator.daemon.starts import Slots, Starts, haste, outcome_of, recent_start
 from rotator.daemon.turns import Turns, share
 from rotator.inventory.fleet import Fleet, Found
 from rotator.inventory.observe import observe
+from rotator.model.entry import Verdict
 from rotator.model.lineage import Lineage
 from rotator.model.reason import LeftReason
 from rotator.model.snapshot import Snapshot
@@ -117,7 +118,9 @@ class _Sweep:
         decision, snapshot = due
         at = snapshot.on_provider_clock(ports.clock.now())
         granted: asyncio.Future[Left | None] = asyncio.get_running_loop().create_future()
-        self._starts.wishes(rank, haste(decision, found.assignment.policy, at), granted.set_result)
+        refused = snapshot.served.verdict is Verdict.REFUSED
+        urgent = haste(decision, found.assignment.policy, at, refused=refused)
+        self._starts.wishes(rank, urgent, granted.set_result)
         left = await granted
         return replace(looked, left=left) if left else await self._rotate(rank, found, ports, looked)
 

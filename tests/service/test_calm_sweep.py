@@ -170,6 +170,22 @@ async def test_one_that_is_past_its_latest_safe_start_is_tried_though_the_breake
 
 
 @virtually
+async def test_an_order_lets_no_lineage_wait_whose_key_in_use_is_refused() -> None:
+    crowd = Crowd()
+    paths = due(crowd, 3)
+    crowd.parts[paths[0]].fails("create_key", Unavailable("create key", "project-1", "500"))
+    await crowd.sweep()
+
+    failing = crowd.add(
+        "failing", due=False, served=True, record=lambda record: replace(record, standing=a.order())
+    )
+    failing.keys.clear()
+    assert crowd.breakers["asr"].state is State.OPEN
+
+    assert "failing" in rotated(await crowd.sweep())
+
+
+@virtually
 async def test_probes_of_an_open_breaker_are_made_one_by_one() -> None:
     crowd = Crowd()
     paths = due(crowd, 3)

@@ -249,8 +249,6 @@ SAFE_UNTIL = POLICY.overlap + POLICY.prove_deadline + POLICY.retry_max
         (RotateReason.DUE_BY_AGE, -DAY, Haste.LATE),
         (RotateReason.DUE_BY_AGE, None, Haste.NONE),
         (RotateReason.ADOPT_NOW, 80 * DAY, Haste.NONE),
-        (RotateReason.SERVED_KEY_REFUSED, 80 * DAY, Haste.LATE),
-        (RotateReason.SERVED_KEY_REFUSED, None, Haste.LATE),
         (RotateReason.ORDERED, 80 * DAY, Haste.ORDERED),
         (RotateReason.ORDERED, SAFE_UNTIL, Haste.LATE),
         (RotateReason.EMERGENCY, None, Haste.EMERGENCY),
@@ -258,7 +256,23 @@ SAFE_UNTIL = POLICY.overlap + POLICY.prove_deadline + POLICY.retry_max
 )
 def test_what_makes_haste(reason: RotateReason, left: timedelta | None, expected: Haste) -> None:
     key = replace(a.current().key, expires_at=None if left is None else NOW + left)
-    assert haste(Rotate(reason, key), POLICY, NOW) is expected
+    assert haste(Rotate(reason, key), POLICY, NOW, refused=False) is expected
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (RotateReason.SERVED_KEY_REFUSED, Haste.LATE),
+        (RotateReason.ORDERED, Haste.LATE),
+        (RotateReason.EMERGENCY, Haste.EMERGENCY),
+    ],
+)
+@pytest.mark.parametrize("left", [80 * DAY, None])
+def test_a_served_key_that_is_refused_makes_haste(
+    reason: RotateReason, left: timedelta | None, expected: Haste
+) -> None:
+    key = replace(a.current().key, expires_at=None if left is None else NOW + left)
+    assert haste(Rotate(reason, key), POLICY, NOW, refused=True) is expected
 
 
 def test_an_hour_counts_each_rotation_once_however_it_is_remembered() -> None:
