@@ -59,10 +59,15 @@ def _section(title: str, items: Sequence[str]) -> str:
 
 
 def excluded(report: Report) -> str:
-    """Return how many keys no policy takes, by reason and provider, and which policies select nothing."""
+    """Return how many keys no policy takes, by reason and provider, and which policies select nothing.
+
+    Those that are in a lineage already were taken, and show there.
+    """
     places: dict[Exclusion, list[tuple[str, int]]] = {}
     for provider, counts in sorted(report.excluded.items()):
         for reason, count in sorted(counts.items()):
+            if reason is Exclusion.NAMED_BY_RECORD:
+                continue
             places.setdefault(reason, []).append((provider, count))
     lines = [
         paragraph(f"{_spread(some)}: {words.EXCLUSION[reason]}", indent="  ")

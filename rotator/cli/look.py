@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import itertools
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from rotator.bootstrap import Connected, connect, vault_address
@@ -46,13 +47,13 @@ async def connected(
 
 
 async def look(file: PolicyFile, globs: tuple[str, ...], progress: Progress) -> Report:
-    """Return where every lineage stands that a glob names (all, without globs)."""
+    """Return where every lineage stands that a glob names (all, without globs, and what is left out besides)."""
     async with connected(file, found_journal=False, progress=progress) as connection:
         fleet = await connection.survey()
         lines = await lines_of(named(fleet, globs), fleet, connection, progress)
         report = report_of(fleet, lines, connection)
         tell_unmatched(globs, [line.lineage for line in report.lines])
-        return report
+        return replace(report, excluded={}, idle=()) if globs else report
 
 
 async def lines_of(
@@ -102,7 +103,10 @@ def _none(globs: tuple[str, ...], fleet: Fleet) -> failures.Failure:
     what = f"no lineage is named {' or '.join(globs)}"
     if not fleet.troubles:
         return failures.Failure(
-            what, why="no policy and no record leads to one", cure=_ALL_NAMES, status=exits.USAGE
+            what,
+            why="no policy and no record leads to one",
+            cure=_likeliest(globs, fleet),
+            status=exits.USAGE,
         )
     return failures.Failure(
         f"{what}, as far as could be seen",
@@ -110,6 +114,13 @@ def _none(globs: tuple[str, ...], fleet: Fleet) -> failures.Failure:
         cure="; ".join(dict.fromkeys(failures.cure_of(trouble.error) for trouble in fleet.troubles)),
         status=exits.gravest({failures.status_of(trouble.error) for trouble in fleet.troubles}),
     )
+
+
+def _likeliest(globs: tuple[str, ...], fleet: Fleet) -> str:
+    """Return where the names are found, after the likeliest of them for each slip of the keyboard."""
+    names = [one.assignment.lineage.name for one in fleet.found]
+    close = [name for glob in globs for name in difflib.get_close_matches(glob, names, n=1)]
+    return f"did you mean {' or '.join(close)}? {_ALL_NAMES}" if close else _ALL_NAMES
 
 
 def tell_unmatched(globs: Iterable[str], names: list[str]) -> tuple[str, ...]:

@@ -368,6 +368,11 @@ def test_what_is_left_out_is_counted_in_words() -> None:
     assert "5 (2 at asr, 3 at tts): expired" in show.plan(both)
 
 
+def test_a_key_that_is_in_a_lineage_already_is_not_counted_as_left_out() -> None:
+    taken = replace(report(), excluded={"asr": {Exclusion.NAMED_BY_RECORD: 2}})
+    assert "Keys that no policy takes in" not in show.status(taken)
+
+
 def test_lineages_that_are_held_for_one_reason_are_told_of_together() -> None:
     held = [replace(line(HELD), lineage=f"secret/voice-{number}") for number in range(8)]
     shown = " ".join(show.plan(report(*held)).split())

@@ -83,10 +83,10 @@ class TestAdopt:
 
     async def test_a_name_that_nothing_has_is_a_mistake(self, desk: Desk) -> None:
         desk.key("voice")
-        ran = await desk.run("adopt", "secret/voise")
+        ran = await desk.run("adopt", desk.lineage("voise"))
         assert ran.status == 2
-        assert "no lineage is named secret/voise" in ran.err
-        assert "`rotator status` shows all names" in ran.err
+        assert f"no lineage is named {desk.lineage('voise')}" in shown(ran)
+        assert f"did you mean {desk.lineage('voice')}? `rotator status` shows all names" in shown(ran)
 
     async def test_of_several_names_those_that_are_right_count_and_the_status_tells(self, desk: Desk) -> None:
         desk.write(WATCH)

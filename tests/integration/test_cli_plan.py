@@ -107,6 +107,14 @@ async def test_exclusions_are_counted_by_reason(desk: Desk) -> None:
     }
 
 
+async def test_who_asks_about_some_lineages_is_not_told_what_is_left_out_besides(desk: Desk) -> None:
+    desk.key("voice")
+    desk.key("short", age=timedelta(0), lifetime=timedelta(hours=1))
+
+    assert "temporary" in (await desk.run("status")).out
+    assert "temporary" not in (await desk.run("status", desk.lineage("voice"))).out
+
+
 async def test_the_plan_says_when(desk: Desk) -> None:
     key = desk.key("voice")
     line = (await desk.json("plan")).line("voice")
