@@ -362,7 +362,8 @@ def _summary(
     for name in sorted({told.lineage for told in published}):
         times = sum(told.lineage == name for told in published)
         gone = sum(told.lineage == name for told in revoked)
-        screen.say(f"  {name}: rotated {times} times, {gone} old keys deleted after their overlap")
+        old_keys = "1 old key deleted after its" if gone == 1 else f"{gone} old keys deleted after their"
+        screen.say(f"  {name}: rotated {times} times, {old_keys} overlap")
     screen.say(
         f"  The consumer made {consumer.calls} calls with {len(consumer.keys_used)} different keys:"
         f" {consumer.failed} failed"
@@ -387,13 +388,13 @@ def _standing(result: Reconciled) -> str:
     stands, record = result.last.stands, result.last.snapshot.record
     if not isinstance(stands, Wait):
         return str(stands.reason if isinstance(stands, Hold) else "at work")
-    until = f" until {stands.until:%Y-%m-%d %H:%M:%S} UTC" if stands.until else ""
+    until = f"{stands.until:%Y-%m-%d %H:%M:%S} UTC" if stands.until else None
     if stands.reason is not WaitReason.AWAITING_RELEASE or record is None:
-        return f"{stands.reason.value.replace('_', ' ')}{until}"
+        return stands.reason.value.replace("_", " ") + (f" until {until}" if until else "")
     originals = ", ".join(original.key.key_id[:8] for original in record.originals)
     return (
         f"its original {originals} lives on, as nobody may read Vault yet; it is deleted when a person or the"
-        f" policy releases it. Next look{until}"
+        " policy releases it" + (f". Next step at {until}" if until else "")
     )
 
 
