@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -77,6 +78,17 @@ def test_the_unit_runs_a_command_that_there_is() -> None:
     assert start.startswith(f"ExecStart={PROGRAM} ")
     assert start.split()[-1] in rotator.commands
     assert f"SuccessExitStatus={exits.TRY_AGAIN}" in lines
+
+
+def test_the_page_about_timers_names_and_installs_each_credential_that_the_unit_passes_on() -> None:
+    unit = (DEPLOY / "systemd" / UNITS[0]).read_text()
+    passed = dict(re.findall(r"^LoadCredential=(.+):(.+)$", unit, re.MULTILINE))
+    page = (DEPLOY.parent / "docs" / "how-to" / "run-from-a-timer.md").read_text()
+    policy_file = page[page.index("    vault:") : page.index("Try it")]
+
+    assert set(re.findall(r"\{systemd: ([\w-]+)\}", policy_file)) == set(passed)
+    assert "{file:" not in policy_file
+    assert set(re.findall(r"^    install .* /dev/stdin (\S+)", page, re.MULTILINE)) == set(passed.values())
 
 
 def manifests() -> dict[str, Any]:
