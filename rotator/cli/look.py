@@ -89,14 +89,19 @@ async def find(connection: Connected, globs: tuple[str, ...]) -> Chosen:
     return Chosen(chosen=chosen, troubles=fleet.troubles)
 
 
-async def find_one(connection: Connected, *names: str) -> Found:
-    """Return the lineage of exactly that name, of several the first that there is. Raise Failure as `find`."""
+async def find_one(connection: Connected, lineage: str, *, or_served_at: str | None = None) -> Found:
+    """Return the lineage of exactly that name, or the one named `or_served_at` where that name is a place of it too.
+
+    Raise Failure as `find`.
+    """
     fleet = await connection.survey()
     found = {one.assignment.lineage.name: one for one in fleet.found}
-    name = next((name for name in names if name in found), None)
-    if name is None:
-        raise _none(names, fleet)
-    return found[name]
+    moved = found.get(or_served_at) if or_served_at is not None else None
+    if moved is not None and lineage in {place.name for place in moved.places}:
+        return moved
+    if lineage not in found:
+        raise _none((lineage,), fleet)
+    return found[lineage]
 
 
 def _none(globs: tuple[str, ...], fleet: Fleet) -> failures.Failure:

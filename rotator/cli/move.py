@@ -96,7 +96,7 @@ def _given(result: Result) -> bool:
 
 async def _move(options: Options, old: str, ordered: Ordered, stop: Stop) -> Result:
     async with connected(options.load(), found_journal=True) as connection:
-        found = await find_one(connection, old, ordered.place)
+        found = await find_one(connection, old, or_served_at=ordered.place)
         stop.listen()
         outcome = await _ordered(moves.move, ordered, found, connection, stop)
         report = None

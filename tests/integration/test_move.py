@@ -201,7 +201,12 @@ async def test_both_places_follow_until_the_old_one_is_given_up(desk: Desk) -> N
 
 async def test_a_name_that_is_no_lineages_is_a_mistake(desk: Desk) -> None:
     await served(desk)
-    for arguments in (("secret/a", "secret/b"), ("secret/a", "secret/b", "--give-up", "--yes")):
+    name = lineage(desk, "voice")
+    for arguments in (
+        ("secret/a", "secret/b"),
+        ("secret/a", name),
+        ("secret/a", "secret/b", "--give-up", "--yes"),
+    ):
         ran = await desk.run("move", *arguments)
         assert ran.status == 2
         assert "no lineage is named" in ran.err
