@@ -15,6 +15,7 @@ from rotator.cli.look import connected, find, tell_unmatched
 from rotator.cli.once import Stop, tell
 from rotator.cli.options import Options
 from rotator.cli.previews import Preview
+from rotator.cli.progress import Progress
 from rotator.cli.text import complain, table
 from rotator.errors import Rejected, RotatorError
 from rotator.inventory.fleet import Found
@@ -110,17 +111,28 @@ def order(options: Options, globs: tuple[str, ...], kind: OrderKind, why: str, *
     ordered = Ordered(kind=kind, who=credentials.person(), why=why)
     # An emergency does not wait for what a program may like to know.
     looked_at = kind in _ASKED_ABOUT and (not yes or (options.as_json and kind is not OrderKind.EMERGENCY))
-    result = asyncio.run(_order(options, globs, ordered, stop, looked_at=looked_at, asks=not yes))
+    with options.progress() as progress:
+        result = asyncio.run(
+            _order(options, globs, ordered, stop, progress, looked_at=looked_at, asks=not yes)
+        )
     options.emit(result.document, result.shown(stopped=stop.asked))
     return result.status
 
 
 async def _order(
-    options: Options, globs: tuple[str, ...], ordered: Ordered, stop: Stop, *, looked_at: bool, asks: bool
+    options: Options,
+    globs: tuple[str, ...],
+    ordered: Ordered,
+    stop: Stop,
+    progress: Progress,
+    *,
+    looked_at: bool,
+    asks: bool,
 ) -> Result:
     """Return what became of the order. Raise Failure when no lineage is named, or when it is called off."""
-    async with connected(options.load(), found_journal=True) as connection:
+    async with connected(options.load(), found_journal=True, progress=progress) as connection:
         found = await find(connection, globs)
+        progress.end()  # from here on the log, and a question, stand on the same terminal
         unmatched = tell_unmatched(globs, [one.assignment.lineage.name for one in found.chosen])
         preview = None
         if looked_at:

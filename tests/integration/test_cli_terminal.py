@@ -64,11 +64,11 @@ async def test_what_is_no_terminal_gets_neither_colours_nor_progress(desk: Desk)
         assert ran.err == ""
 
 
-@pytest.mark.parametrize("command", ["status", "plan", "check", "discover", "once"])
+@pytest.mark.parametrize("command", ["status", "plan", "check", "discover", "once", "adopt *"])
 async def test_long_work_tells_how_far_it_is_on_one_line_that_goes_away(desk: Desk, command: str) -> None:
     for number in range(12):
         desk.key(f"key {number}")
-    ran = await desk.watched("stderr", "--log-level", "error", command)
+    ran = await desk.watched("stderr", "--log-level", "error", *command.split())
 
     assert ran.status == 0, ran.err
     drawn = ran.err.split("\r\x1b[K")
