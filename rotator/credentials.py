@@ -29,6 +29,8 @@ https://docs.docker.com/engine/swarm/secrets/)."""
 
 _LONGEST_ACCOUNT, _LONGEST_PERSON = 64, 200
 
+_SEE = "see that it is there, and that this user may read it"
+
 _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
@@ -72,7 +74,7 @@ def check_file(path: str) -> None:
     try:
         _check_ours(reference, Path(path))
     except (OSError, ValueError) as error:
-        _refuse(reference, f"can't be read ({_cause(error)})")
+        _refuse(reference, f"can't be read ({_cause(error)})", _SEE)
 
 
 def _look_up(reference: SecretReference) -> str:
@@ -100,7 +102,7 @@ def _read_file(reference: SecretReference, path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
-        _refuse(reference, f"can't be read ({_cause(error)})")
+        _refuse(reference, f"can't be read ({_cause(error)})", _SEE)
     if len(content) > MOST_BYTES:
         _refuse(
             reference, f"larger than {MOST_BYTES // 1024} KiB", "the file holds the secret and nothing else"

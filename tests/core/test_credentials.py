@@ -20,6 +20,9 @@ pytestmark = pytest.mark.promise("P7")
 VALUE = secret_text("credential")
 
 
+SEE = " (see that it is there, and that this user may read it)"
+
+
 def in_env(name: str = "A_KEY") -> SecretReference:
     return SecretReference(SecretSource.ENV, name)
 
@@ -103,18 +106,18 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> No
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
-    assert refusal(in_file(tmp_path / "none")) == "can't be read (No such file or directory)"
+    assert refusal(in_file(tmp_path / "none")) == f"can't be read (No such file or directory){SEE}"
     assert refusal(in_file(tmp_path)) == "not a regular file"
     os.mkfifo(tmp_path / "pipe", 0o600)
     assert refusal(in_file(tmp_path / "pipe")) == "not a regular file"
-    assert refusal(SecretReference(SecretSource.FILE, "/a\0b")) == "can't be read (not a path)"
+    assert refusal(SecretReference(SecretSource.FILE, "/a\0b")) == f"can't be read (not a path){SEE}"
 
 
 def test_a_credential_of_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(CREDENTIALS_DIRECTORY, raising=False)
     assert refusal(in_systemd()).startswith("$CREDENTIALS_DIRECTORY is not set (write `LoadCredential=`")
     monkeypatch.setenv(CREDENTIALS_DIRECTORY, str(tmp_path))
-    assert refusal(in_systemd()) == "can't be read (No such file or directory)"
+    assert refusal(in_systemd()) == f"can't be read (No such file or directory){SEE}"
     path = written(tmp_path / "key", f"{VALUE}\n", mode=0o440)
     assert read(in_systemd()).matches(Secret(VALUE))
     assert read(in_file(path)).matches(Secret(VALUE))

@@ -56,4 +56,7 @@ async def test_a_secret_id_that_is_not_there_or_is_refused_is_told(desk: Desk, r
 
     assert (refused.status, gone.status) == (1, 78)
     assert "does not let us log in\n  why: log in with vault.auth.approle: 400: the role id or" in refused.err
-    assert gone.err == f"{{file: {file}}}: can't be read (No such file or directory)\n"
+    assert gone.err == (
+        f"{{file: {file}}}: can't be read (No such file or directory) (see that it is there, and that this user may "
+        "read it)\n"
+    )
