@@ -15,10 +15,9 @@ from rotator.inventory.assignment import Assignment
 from rotator.inventory.observe import observe
 from rotator.model.entry import FieldNames, Place
 from rotator.model.order import Order
-from rotator.model.reason import HoldReason, WaitReason
+from rotator.model.reason import HoldReason
 from rotator.model.record import Copied, Record
 from rotator.model.snapshot import Snapshot
-from rotator.model.told import Step, Told
 from rotator.plan import copies, facts
 from rotator.plan.actions import Hold
 from rotator.plan.decide import decide
@@ -26,13 +25,13 @@ from rotator.plan.rules import HOLDS_OF_MINTING
 from rotator.ports import Ports, RecordRead
 from rotator.rotation.orders import (
     ASK_AGAIN_AFTER,
-    PATIENCE,
     TRIES,
     Declined,
     Ordered,
     noted,
     shown,
     told_of,
+    until_free,
 )
 
 Answer = Record | Declined | Hold
@@ -142,19 +141,13 @@ async def _give(
 
 async def _unclaimed(assignment: Assignment, ports: Ports) -> RecordRead:
     """Return the record while no other process works on the lineage. Raise Unavailable as `orders.free`."""
-    gives_up_at = ports.clock.monotonic() + PATIENCE.total_seconds()
-    lineage, told = assignment.lineage, False
-    while True:
-        read = await ports.journal.read(lineage.record_name)
-        claimed_until = facts.claim_ends(read.record, read.written_at, ports.holder)
-        if claimed_until is None or claimed_until <= read.at:
-            return read
-        if ports.stopping() or ports.clock.monotonic() >= gives_up_at:
-            raise Unavailable("order", lineage.name, "another process works on it")
-        if not told:
-            ports.tell(Told(step=Step.WAITING, lineage=lineage.name, reason=WaitReason.CLAIMED.value))
-            told = True
-        await ports.clock.sleep(ASK_AGAIN_AFTER)
+
+    def claimed(read: RecordRead) -> bool:
+        until = facts.claim_ends(read.record, read.written_at, ports.holder)
+        return until is not None and until > read.at
+
+    name = assignment.lineage.record_name
+    return await until_free(lambda: ports.journal.read(name), claimed, assignment, ports)
 
 
 async def _moved(read: RecordRead, record: Record, to: str, assignment: Assignment, ports: Ports) -> Answer:

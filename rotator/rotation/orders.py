@@ -6,11 +6,12 @@ that wrote it: the next look at the lineage acts by it.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from rotator.errors import Ambiguous, Conflict, PortError, Unavailable
 from rotator.inventory.assignment import Assignment
@@ -37,6 +38,8 @@ ASK_AGAIN_AFTER = timedelta(seconds=1)
 
 PATIENCE = timedelta(minutes=5)
 """How long to wait at most until a lineage is free: a rotation takes less."""
+
+Seen = TypeVar("Seen")
 
 SHOWN_AFTER = timedelta(milliseconds=200)
 LOOKS = 25
@@ -129,20 +132,28 @@ async def free(assignment: Assignment, ports: Ports, *, at_once: bool = False) -
 
     Raise Unavailable when it does not come free, or when this process is asked to stop meanwhile.
     """
+
+    def claimed(snapshot: Snapshot) -> bool:
+        until = facts.claimed_until(snapshot)
+        return not at_once and until is not None and until > snapshot.on_vault_clock(ports.clock.now())
+
+    return await until_free(lambda: observe(assignment, ports), claimed, assignment, ports)
+
+
+async def until_free(
+    look: Callable[[], Awaitable[Seen]], claimed: Callable[[Seen], bool], assignment: Assignment, ports: Ports
+) -> Seen:
+    """Return the first look that shows no other process at work on the lineage. Raise Unavailable as `free`."""
     gives_up_at = ports.clock.monotonic() + PATIENCE.total_seconds()
     lineage, told = assignment.lineage.name, False
-    while True:
-        snapshot = await observe(assignment, ports)
-        claimed_until = facts.claimed_until(snapshot)
-        claimed = claimed_until is not None and claimed_until > snapshot.on_vault_clock(ports.clock.now())
-        if at_once or not claimed:
-            return snapshot
+    while claimed(seen := await look()):
         if ports.stopping() or ports.clock.monotonic() >= gives_up_at:
             raise Unavailable("order", lineage, "another process works on it")
         if not told:
             ports.tell(Told(step=Step.WAITING, lineage=lineage, reason=WaitReason.CLAIMED.value))
             told = True
         await ports.clock.sleep(ASK_AGAIN_AFTER)
+    return seen
 
 
 def noted(record: Record, order: Order) -> Record:
