@@ -64,7 +64,7 @@ async def test_an_imported_key_is_rotated_with_its_overlap_and_goes_without_a_re
     await import_(desk, key.secret.reveal().encode())
     assert (await desk.run("rotate", "*")).status == 0
     assert desk.alive(key.key_id)
-    await desk.world.clock.sleep(timedelta(seconds=1.5))
+    await desk.world.clock.sleep(timedelta(seconds=2.5))  # the overlap, and a second by which Date is cut
     assert (await desk.run("once")).status == 0
 
     assert not desk.alive(key.key_id)

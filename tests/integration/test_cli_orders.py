@@ -138,7 +138,7 @@ class TestRelease:
         assert "from before rotator" in shown(ran)
         assert "write --yes" in ran.err
         assert ran.out == ""
-        await desk.world.clock.sleep(timedelta(seconds=1.5))
+        await desk.world.clock.sleep(timedelta(seconds=2.5))  # the overlap, and a second by which Date is cut
         await desk.run("once")
         assert desk.alive(old)
 
@@ -153,7 +153,7 @@ class TestRelease:
         assert ran.status == status, ran.err
         assert "Let these keys be deleted?" in ran.err
         assert ("released: deleted by the next sweep" in shown(ran)) == gone
-        await desk.world.clock.sleep(timedelta(seconds=1.5))
+        await desk.world.clock.sleep(timedelta(seconds=2.5))  # the overlap, and a second by which Date is cut
         await desk.run("once")
         assert desk.alive(old) != gone
         assert desk.serves("voice")
@@ -482,7 +482,7 @@ class TestEmergency:
         assert ran.status == 0, ran.err
         assert took < 30, "a claim lasts 30 s"
         assert desk.serves("voice")
-        await desk.world.clock.sleep(timedelta(seconds=1.5))
+        await desk.world.clock.sleep(timedelta(seconds=2.5))  # the overlap, and a second by which Date is cut
         await desk.run("once")
         ours = [key.key_id for key in desk.world.keys(desk.project_id) if "[rotator:" in key.comment]
         assert ours == [desk.entry("voice")["api_key_id"]]

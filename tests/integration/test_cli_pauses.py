@@ -139,7 +139,7 @@ class TestHistory:
         old = desk.due_key("voice")
         desk.put("voice", api_key=old.secret.reveal())
         await desk.run("once")
-        await desk.world.clock.sleep(timedelta(seconds=1.5))
+        await desk.world.clock.sleep(timedelta(seconds=2.5))  # the overlap, and a second by which Date is cut
         await desk.run("rotate", "*", "--reason", "somebody left")
         ran = await desk.run("history", desk.lineage("voice"))
 
