@@ -10,6 +10,7 @@
     │   ├─ Denied           our own credential was refused                      start nothing new, tell
     │   ├─ NotFound         an answer: there is no such thing                   the caller knows what it means
     │   └─ Rejected         any other refusal, or an answer that makes no sense hold until the policy changes
+    │       └─ TooNew       a newer version of ours wrote it                    leave it, tell which version it takes
     └─ InvariantViolation   a bug, or an unsafe action refused                  hold, tell, never repeat
 
 An adapter translates every error of its vendor into one of these. Their texts never hold a body, a
@@ -107,6 +108,10 @@ class NotFound(PortError):
 
 class Rejected(PortError):
     """Refused for good, or answered with something that can't be understood."""
+
+
+class TooNew(Rejected):
+    """A newer version wrote it, and this one must neither act by it nor write over it."""
 
 
 class InvariantViolation(RotatorError):

@@ -8,12 +8,13 @@ retry a write, and after `Ambiguous` the caller looks again before it decides.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from rotator.clock import Clock
 from rotator.model.entry import Entry, FieldNames, Publication
+from rotator.model.format import WRITTEN
 from rotator.model.key import Key, KeyRequest, Listing
 from rotator.model.lineage import Lineage
 from rotator.model.order import Pause
@@ -185,13 +186,16 @@ class RecordRead:
 class Control:
     """The control record of a journal: its id, made once and at random, which instance owns it, and what is paused.
 
-    `version` is the one that it was read at, 0 for one that is not written yet.
+    `version` is the one that it was read at, 0 for one that is not written yet. `format` and `unknown` are as in
+    `model.record.Record`: the fields of a newer format are written back as they are.
     """
 
     journal_id: str
     instance: str
     pauses: tuple[Pause, ...] = ()
     version: int = 0
+    format: int = WRITTEN
+    unknown: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 class Journal(Protocol):
@@ -200,8 +204,8 @@ class Journal(Protocol):
     async def control(self) -> Control | None:
         """Return the control record, None when there never was one.
 
-        Raise Rejected when there is something else in its place, or when it was deleted; else Unavailable,
-        Throttled or Denied.
+        Raise TooNew when a newer version wrote it and this one may not act by it, Rejected when there is something else
+        in its place, or when it was deleted; else Unavailable, Throttled or Denied.
         """
         ...
 
@@ -219,8 +223,8 @@ class Journal(Protocol):
     async def read(self, name: str) -> RecordRead:
         """Return the latest record of that name (`Lineage.record_name`).
 
-        Raise Rejected when there is something that is not a record this version can read, or when it was
-        deleted; else Unavailable, Throttled or Denied.
+        Raise TooNew when a newer version wrote it and this one may not act by it, Rejected when there is something that is
+        not a record this version can read, or when it was deleted; else Unavailable, Throttled or Denied.
         """
         ...
 

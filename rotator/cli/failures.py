@@ -17,12 +17,16 @@ from rotator.errors import (
     PortError,
     RotatorError,
     Throttled,
+    TooNew,
     Unavailable,
 )
 from rotator.policy.settings import origin_of
 
 _NO_PROVIDER_SAYS = re.compile(r"3[0-9]{2}|40[1347]")
 """An answer without the provider's own code for what is wrong, which it gives with each of these statuses."""
+
+
+NEWER = "run a rotator that knows the format that is named, on every replica; nothing was touched"
 
 
 class Failure(RotatorError):
@@ -57,6 +61,8 @@ def of_vault(error: PortError, address: str) -> Failure:
             cure = "let the policies of our token, or of the role we log in with, allow what is named above"
         case Ambiguous() | Conflict():
             what, cure = f"{vault} gave no clear answer to a write", "run it again: it looks first"
+        case TooNew():
+            what, cure = f"the journal in {vault} was written by a newer rotator", NEWER
         case _:
             what = f"{vault} has something else there than rotator needs"
             cure = "check `vault.journal`, `vault.namespace` and `instance` in the policy file"
@@ -94,6 +100,8 @@ def cure_of(error: RotatorError) -> str:
             return "nothing: the next run looks at what happened and goes on from there"
         case NotFound():
             return "check the project's id and the base URL"
+        case TooNew():
+            return NEWER
         case InvariantViolation():
             return "report it, it is a bug; the other lineages go on"
         case _:

@@ -71,6 +71,7 @@ _NEVER: Final[Mapping[WaitReason, str]] = {
 HOLD: Final[Mapping[HoldReason, str]] = {
     HoldReason.LOST_RECORD: "there are keys or an entry of ours, but no journal record of them",
     HoldReason.RECORD_UNREADABLE: "a journal record, its own or one that may name this key, can't be read by this version",
+    HoldReason.RECORD_NEWER: "a newer rotator wrote its journal record, and this version may not act by it",
     HoldReason.DESTINATION_CLASH: "two keys give this one path",
     HoldReason.MATCHED_TWICE: "two policies match this key",
     HoldReason.MANY_ABSENT: "most keys in use vanished from the provider's list in one look",
@@ -98,7 +99,11 @@ CURE: Final[Mapping[HoldReason, str]] = {
         "field `rotation_id` in the entry"
     ),
     HoldReason.RECORD_UNREADABLE: (
-        "undelete the record in Vault or roll it back to its last good version; if a newer rotator wrote it, run that"
+        "undelete the record in Vault or roll it back to its last good version; if that can't be, keep a copy, delete its "
+        "metadata, and `rotator check --rebuild-journal` shows what can be rebuilt"
+    ),
+    HoldReason.RECORD_NEWER: (
+        "run a rotator that knows the format it needs, on every replica; until then nothing of it is touched"
     ),
     HoldReason.DESTINATION_CLASH: (
         "narrow `select` so that it takes one of the two; the other can be named under `keys:`, with another path"

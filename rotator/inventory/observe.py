@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from rotator.errors import PortError, Rejected
+from rotator.errors import PortError, Rejected, TooNew
 from rotator.inventory.assignment import Assignment
 from rotator.model.entry import Entry, Place, Served, Verdict
 from rotator.model.key import ListedKey, Listing, is_rotation_id
@@ -47,7 +47,9 @@ async def observe(
             record = await ports.journal.read(lineage.record_name)
         except Rejected as error:
             record = RecordRead(None, 0, None, clock.now())
-            fleet_hold, fleet_hold_detail = HoldReason.RECORD_UNREADABLE, error.detail
+            newer = isinstance(error, TooNew)
+            fleet_hold = HoldReason.RECORD_NEWER if newer else HoldReason.RECORD_UNREADABLE
+            fleet_hold_detail = error.detail
         places = record.record.places if record.record else ()
         names = frozenset((lineage.name, *(place.name for place in places)))
         paused = pause_of(names, control.pauses) if control else ""

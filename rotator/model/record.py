@@ -2,16 +2,19 @@
 
 One record per lineage, one JSON text, written with check-and-set only. Reading is strict: a record that
 this version can't read without harm is refused, never guessed at. A number is no text, and an instant
-without a zone, which could not be compared with any other, is none, nor is one that nothing could be added to.
+without a zone, which could not be compared with any other, is none, nor is one that nothing could be added to. What a
+newer version wrote beside what is known here is kept, where that allows it: see `model.format`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+import json
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated
 
-from pydantic import ConfigDict, PlainSerializer, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
 
+from rotator.model import format as formats
 from rotator.model.entry import FieldNames, Place
 from rotator.model.instant import Instant, Span
 from rotator.model.key import Key, Mark
@@ -234,11 +237,14 @@ class Record:
     only watches does not count. `accepted` are the rights that a person accepted for the next key. `standing` is an
     order to rotate whose new key is not published yet; it outlives the process that took it. `forgotten`: a person told
     us to leave it alone; what was remembered is kept, and nothing is done by it.
+
+    `unknown` are the fields of a newer format that this version does not know, as the text of a JSON object, "" without
+    any. Whoever wrote them knows whether a secret is among them: they are shown nowhere.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    format: Literal[1] = 1
+    format: Annotated[int, Field(ge=1)] = formats.WRITTEN
     lineage: Lineage
     first_key_id: str
     adopted_at: Instant
@@ -261,6 +267,7 @@ class Record:
     history: tuple[Rotated, ...] = ()
     retired: tuple[Retired, ...] = ()
     orders: tuple[Order, ...] = ()
+    unknown: Annotated[str, Field(exclude=True)] = field(default="", repr=False)
 
     @property
     def place(self) -> Place:
@@ -310,21 +317,65 @@ class Record:
 
 
 _CODEC = TypeAdapter(Record)
+_OWN = frozenset(one.name for one in fields(Record)) - {"unknown"}
 
 
 def encode(record: Record) -> str:
-    """Return the JSON text of `record`."""
-    return _CODEC.dump_json(record).decode()
+    """Return the JSON text of `record`, in the format that this version writes, or in a newer one that it was read in."""
+    text = _CODEC.dump_json(replace(record, format=max(record.format, formats.WRITTEN))).decode()
+    return f"{text[:-1]},{record.unknown[1:]}" if record.unknown else text
 
 
 def decode(text: str) -> Record:
-    """Return the record in `text`. Raise ValueError, without the text, when it is not one of format 1."""
+    """Return the record in `text`.
+
+    Raise `format.NewerFormat` when a newer version wrote it and this one may not act by it, any other ValueError when it
+    is no record; neither shows the text.
+    """
+    refusal = ValueError("not a journal record that this version can read (at: format)")
     try:
-        return _CODEC.validate_json(text, strict=True)
+        record = _CODEC.validate_json(text, strict=True)
     except ValidationError as error:
-        places = ", ".join(_place(e["type"], e["loc"]) for e in error.errors(include_input=False)[:3])
-        message = f"not a journal record of format 1 (at: {places or 'the top'})"
-        raise ValueError(message) from None
+        refusal = _refusal(error)
+    else:
+        if record.format <= formats.KNOWN and not record.unknown:
+            return record
+    return _newer(text, refusal)
+
+
+def _newer(text: str, refusal: ValueError) -> Record:
+    """Return the record in a text of a newer format, what is not known of it kept. Raise `refusal` when it is none.
+
+    Only the record itself may have unknown fields: its parts are made into others and dropped as a rotation goes on, and
+    nobody here could say what becomes of an unknown field of theirs.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise refusal from None
+    found = document.get("format") if isinstance(document, dict) else None
+    if (
+        not isinstance(found, int)
+        or found > formats.LARGEST
+        or not formats.keeps_unknown(found, document.get("needs"))
+    ):
+        raise refusal
+    try:
+        own = json.dumps({name: value for name, value in document.items() if name in _OWN}, allow_nan=False)
+        rest = json.dumps(
+            {name: value for name, value in document.items() if name not in _OWN}, allow_nan=False
+        )
+        return replace(_CODEC.validate_json(own, strict=True), unknown=rest)
+    except ValidationError as error:
+        raise _refusal(error) from None
+    except ValueError:
+        raise refusal from None
+
+
+def _refusal(error: ValidationError) -> ValueError:
+    """Return the error that says where a text is no record, without the text."""
+    places = ", ".join(_place(e["type"], e["loc"]) for e in error.errors(include_input=False)[:3])
+    return ValueError(f"not a journal record that this version can read (at: {places or 'the top'})")
 
 
 def _place(kind: str, place: tuple[int | str, ...]) -> str:

@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from rotator.errors import Rejected
+from rotator.errors import Rejected, TooNew
+from rotator.model import format as formats
 from rotator.model import order as orders
 from rotator.model import record as records
 from rotator.model.entry import EntryState
@@ -20,17 +21,18 @@ from rotator.vault import paths
 from rotator.vault.answers import Stored
 from rotator.vault.client import VaultClient
 
-_FORMAT: Final = "1"
+_FORMAT: Final = re.compile(r"[1-9][0-9]{0,5}")
 _JOURNAL_ID: Final = re.compile(r"[0-9a-f]{12}")
-_RECORD_FIELDS: Final = ("format", "lineage", "record")
-_CONTROL_FIELDS: Final = ("format", "instance", "journal_id", "pauses")
+_RECORD_FIELDS: Final = frozenset({"format", "lineage", "record"})
+"""Those of a document that holds a record, in every format: what is new goes into the record."""
+_CONTROL_FIELDS: Final = frozenset({"format", "instance", "journal_id", "pauses"})
 
 
 class VaultJournal:
     """Records under `prefix` of `mount`: `PREFIX/control` and `PREFIX/lineages/NAME`.
 
     Reading is strict. What this version can't read whole is refused, because writing it back would lose what
-    another version, or a person, put there.
+    another version, or a person, put there; a format that is one newer may say that it is no such case (`model.format`).
     """
 
     def __init__(self, client: VaultClient, *, mount: str, prefix: str) -> None:
@@ -41,14 +43,23 @@ class VaultJournal:
     async def control(self) -> Control | None:
         """Return the control record, None when there never was one.
 
-        Raise Rejected when there is something else in its place, or when it was deleted; else Unavailable,
-        Throttled or Denied.
+        Raise TooNew when a newer version wrote it and this one may not act by it, Rejected when there is something else
+        in its place, or when it was deleted; else Unavailable, Throttled or Denied.
         """
         operation, path = "read control record", paths.control_path(self._prefix)
         found = await self._client.read(operation, self._mount, path)
         if found.state is EntryState.ABSENT:
             return None
-        document = self._document(operation, path, found, _CONTROL_FIELDS)
+        document = self._document(operation, path, found)
+        unknown = {name: text for name, text in document.items() if name not in _CONTROL_FIELDS}
+        needs = unknown.get("needs", "")
+        try:
+            keeps = formats.keeps_unknown(int(document["format"]), int(needs) if needs.isdecimal() else None)
+        except formats.NewerFormat as newer:
+            detail = str(newer)
+            raise self._too_new(operation, path, detail) from None
+        if not document.keys() >= _CONTROL_FIELDS or (unknown and not keeps):
+            raise self._other_fields(operation, path, _CONTROL_FIELDS)
         if not _JOURNAL_ID.fullmatch(document["journal_id"]):
             # It goes into the comments of keys, and must be found there again.
             raise Rejected(operation, path, "its journal_id is not 12 lower-case hexadecimal digits")
@@ -62,6 +73,8 @@ class VaultJournal:
             instance=document["instance"],
             pauses=pauses,
             version=found.version,
+            format=int(document["format"]),
+            unknown=tuple(unknown.items()),
         )
 
     async def write_control(self, control: Control) -> None:
@@ -70,10 +83,11 @@ class VaultJournal:
         Conflict: it was not. Else as `write`.
         """
         document = {
-            "format": _FORMAT,
+            "format": str(max(control.format, formats.WRITTEN)),
             "journal_id": control.journal_id,
             "instance": control.instance,
             "pauses": orders.encode_pauses(control.pauses),
+            **dict(control.unknown),
         }
         path = paths.control_path(self._prefix)
         await self._write("write control record", path, document, base=control.version)
@@ -89,22 +103,31 @@ class VaultJournal:
     async def read(self, name: str) -> RecordRead:
         """Return the latest record of that name (`Lineage.record_name`).
 
-        Raise Rejected when there is something that is not a record this version can read, when it is the record
-        of another name, or when it was deleted; else Unavailable, Throttled or Denied.
+        Raise TooNew when a newer version wrote it and this one may not act by it, Rejected when there is something that is
+        not a record this version can read, when it is the record of another name, or when it was deleted; else
+        Unavailable, Throttled or Denied.
         """
         operation, path = "read record", paths.record_path(self._prefix, name)
         found = await self._client.read(operation, self._mount, path)
         if found.state is EntryState.ABSENT:
             return RecordRead(record=None, version=0, written_at=None, at=found.at)
-        document = self._document(operation, path, found, _RECORD_FIELDS)
+        document = self._document(operation, path, found)
+        if document.keys() != _RECORD_FIELDS:
+            raise self._other_fields(operation, path, _RECORD_FIELDS)
         try:
             record = records.decode(document["record"])
+        except formats.NewerFormat as newer:
+            detail = str(newer)
+            raise self._too_new(operation, path, detail) from None
         except ValueError as error:
             problem = str(error)
         else:
-            if record.lineage.record_name == name and record.lineage.name == document["lineage"]:
+            if document["format"] != str(record.format):
+                problem = "it has another format than the record in it"
+            elif record.lineage.record_name == name and record.lineage.name == document["lineage"]:
                 return RecordRead(record, found.version, found.created_at, found.at)
-            problem = "it is the record of another lineage"
+            else:
+                problem = "it is the record of another lineage"
         raise self._rejected(operation, path, problem)
 
     async def write(self, record: Record, *, base: int) -> int:
@@ -114,7 +137,11 @@ class VaultJournal:
         `base` only. Rejected: refused for good, or written in a way that Vault will delete it by itself.
         Unavailable, Throttled, Denied: not written.
         """
-        document = {"format": _FORMAT, "lineage": record.lineage.name, "record": records.encode(record)}
+        document = {
+            "format": str(max(record.format, formats.WRITTEN)),
+            "lineage": record.lineage.name,
+            "record": records.encode(record),
+        }
         path = paths.record_path(self._prefix, record.lineage.record_name)
         return await self._write("write record", path, document, base=base)
 
@@ -125,20 +152,24 @@ class VaultJournal:
             raise self._rejected(operation, path, detail)
         return result.version
 
-    def _document(
-        self, operation: str, path: str, found: Stored, expected: tuple[str, ...]
-    ) -> Mapping[str, str]:
-        """Return a document that has exactly the `expected` fields, all strings, in a format known here."""
+    def _document(self, operation: str, path: str, found: Stored) -> Mapping[str, str]:
+        """Return a document that has a format, and texts only."""
         if found.state is EntryState.DELETED:
             detail = f"version {found.version} was deleted; undelete it, or remove its metadata to start anew"
             raise self._rejected(operation, path, detail)
         document = {name: value for name, value in found.data.items() if isinstance(value, str)}
-        if document.get("format", _FORMAT) != _FORMAT:
-            raise self._rejected(operation, path, "it has a format that this version can't read")
-        if sorted(found.data) != list(expected) or sorted(document) != list(expected):
-            detail = f"it has other fields than the texts {', '.join(expected)}"
+        if len(document) != len(found.data) or not _FORMAT.fullmatch(document.get("format", "")):
+            detail = "it is none of ours: it has other fields than texts, or no format"
             raise self._rejected(operation, path, detail)
         return document
+
+    def _other_fields(self, operation: str, path: str, expected: frozenset[str]) -> Rejected:
+        return self._rejected(
+            operation, path, f"it has other fields than the texts {', '.join(sorted(expected))}"
+        )
+
+    def _too_new(self, operation: str, path: str, detail: str) -> TooNew:
+        return TooNew(operation, f"{self._mount}/{path}", detail)
 
     def _rejected(self, operation: str, path: str, detail: str) -> Rejected:
         return Rejected(operation, f"{self._mount}/{path}", detail)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotator.clock import SystemClock
-from rotator.errors import Ambiguous, Conflict, Denied, Rejected, Unavailable
+from rotator.errors import Ambiguous, Conflict, Denied, Rejected, TooNew, Unavailable
 from rotator.model import record as records
 from rotator.model.entry import FieldNames
 from rotator.model.lineage import Lineage
@@ -127,6 +127,12 @@ async def test_the_control_record_is_read_from_what_others_wrote(
         {},
         {"api_key": "something else"},
         GOOD_CONTROL | {"format": "2"},
+        GOOD_CONTROL | {"format": "2", "needs": "2"},
+        GOOD_CONTROL | {"format": "2", "needs": "x"},
+        GOOD_CONTROL | {"format": "3", "needs": "1"},
+        GOOD_CONTROL | {"format": "2", "needs": "1", "more": 7},
+        GOOD_CONTROL | {"needs": "1"},
+        GOOD_CONTROL | {"format": "01"},
         GOOD_CONTROL | {"format": 1},
         GOOD_CONTROL | {"more": "x"},
         GOOD_CONTROL | {"instance": 7},
@@ -228,19 +234,55 @@ def document(**changes: object) -> dict[str, object]:
 OTHER = Lineage(provider="p", project_id="x", namespace="", mount="secret", path="app/other")
 
 
+async def test_what_is_one_format_newer_is_kept_as_it_is(journal: Journal, root: Root, prefix: str) -> None:
+    """The journal of a rotator that is rolled out, or was rolled back: both go on, and nothing gets lost."""
+    newer = GOOD_CONTROL | {"format": "2", "needs": "1", "keys_in_use": "[7]"}
+    text = records.encode(record()).replace('"format":1', '"format":2,"needs":1,"more":[1,"x"]')
+    root.do("POST", f"secret/data/{prefix}/control", {"data": newer})
+    root.do("POST", f"secret/data/{prefix}/lineages/{NAME}", {"data": document(format="2", record=text)})
+
+    await pauses.pause(journal, SystemClock(), (Pause(glob="a*", who="ann@desk", why="", at=AT),))
+    await pauses.resume(journal, SystemClock(), ())
+    read = await journal.read(NAME)
+    assert read.record is not None
+    await journal.write(replace(read.record, claim=None), base=read.version)
+
+    assert root.data(f"{prefix}/control") == newer
+    written = root.data(f"{prefix}/lineages/{NAME}")
+    assert written["format"] == "2"
+    assert json.loads(str(written["record"])) == json.loads(text) | {"claim": None}
+
+
+@pytest.mark.promise("P2")
+async def test_what_is_for_newer_rotators_only_is_told_and_never_written_over(
+    journal: Journal, root: Root, prefix: str
+) -> None:
+    text = records.encode(record()).replace('"format":1', '"format":2')
+    root.do("POST", f"secret/data/{prefix}/control", {"data": GOOD_CONTROL | {"format": "2"}})
+    root.do("POST", f"secret/data/{prefix}/lineages/{NAME}", {"data": document(format="2", record=text)})
+
+    for read in (journal.control(), journal.read(NAME)):
+        with pytest.raises(TooNew, match="in format 2; only a rotator that knows format 2 may act by it"):
+            await read
+    with pytest.raises(Conflict):
+        await journal.write(record(), base=0)
+    with pytest.raises(Conflict):
+        await journal.write_control(CONTROL)
+
+
 @pytest.mark.parametrize(
     ("stored", "problem"),
     [
-        ({}, "other fields"),
-        (document(format="2"), "format"),
-        (document(format=1), "other fields"),
+        ({}, "no format"),
+        (document(format="2"), "another format"),
+        (document(format=1), "no format"),
         (document(extra="x"), "other fields"),
-        (document(record={"lineage": "x"}), "other fields"),
+        (document(record={"lineage": "x"}), "other fields than texts"),
         (document(record="{}"), "not a journal record"),
         (document(record="no JSON"), "not a journal record"),
         (
             document(record=records.encode(record()).replace('"format":1', '"format":2')),
-            "not a journal record",
+            "a newer rotator wrote it",
         ),
         (
             document(record=records.encode(record()).replace('"format":1', '"format":1,"x":1')),

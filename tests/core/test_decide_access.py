@@ -42,6 +42,7 @@ FLEET = [
     )
     for reason in (
         HoldReason.RECORD_UNREADABLE,
+        HoldReason.RECORD_NEWER,
         HoldReason.DESTINATION_CLASH,
         HoldReason.MATCHED_TWICE,
         HoldReason.MANY_ABSENT,

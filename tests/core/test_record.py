@@ -206,7 +206,7 @@ def test_what_is_written_is_read_back(record: Record) -> None:
 
 
 def test_the_full_record_leaves_no_part_empty() -> None:
-    assert all(getattr(FULL, part.name) for part in fields(Record))
+    assert all(getattr(FULL, part.name) for part in fields(Record) if part.name != "unknown")
     assert decode(encode(FULL)) == FULL
 
 
@@ -262,7 +262,6 @@ REFUSED: dict[str, Callable[[], str]] = {
     "an unknown field whose name is a secret": lambda: changed((SECRET,), 1),
     "an unknown field further in": lambda: changed(("current", "more"), SECRET),
     "an unknown field further in whose name is a secret": lambda: changed(("current", "key", SECRET), 1),
-    "a later format": lambda: changed(("format",), 2),
     "a format that is a text": lambda: changed(("format",), "1"),
     "no lineage": lambda: without("lineage"),
     "no word on the current key": lambda: without("current"),
@@ -289,7 +288,7 @@ REFUSED: dict[str, Callable[[], str]] = {
 @pytest.mark.promise("P7")
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_text_that_is_no_record_is_refused_without_showing_it(name: str) -> None:
-    with pytest.raises(ValueError, match=r"^not a journal record of format 1 \(at: .+\)$"):
+    with pytest.raises(ValueError, match=r"^not a journal record that this version can read \(at: .+\)$"):
         decode(REFUSED[name]())
 
 
@@ -330,7 +329,7 @@ def test_every_instant_needs_a_zone_because_others_can_not_be_compared(place: Pl
     st.text() | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(json.dumps)
 )
 def test_any_other_text_is_refused_and_nothing_worse(text: str) -> None:
-    with pytest.raises(ValueError, match="not a journal record of format 1"):
+    with pytest.raises(ValueError, match="not a journal record that this version can read"):
         decode(text)
 
 
@@ -359,7 +358,7 @@ def test_a_hostile_value_gives_a_record_or_a_refusal_and_nothing_else(place: Pla
     try:
         record = decode(changed(place, value))
     except ValueError as error:
-        assert str(error).startswith("not a journal record of format 1")  # noqa: PT017 (either is right)
+        assert str(error).startswith("not a journal record that this version can read")  # noqa: PT017 (either is right)
     else:
         assert decode(encode(record)) == record
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from rotator.errors import Conflict, NotFound, PortError
+from rotator.errors import Conflict, NotFound, PortError, TooNew
 from rotator.inventory.assignment import Assignment
 from rotator.model.entry import ROTATION_ID_FIELD, Entry, EntryState, FieldNames, Publication
+from rotator.model.format import NewerFormat
 from rotator.model.key import Key, KeyRequest, Listing
 from rotator.model.lineage import Lineage
 from rotator.model.order import Pause
@@ -411,7 +412,10 @@ class FakeJournal:
         if not shown:
             return RecordRead(None, 0, None, world.vault_now())
         text, written_at = shown[-1]
-        return RecordRead(decode(text), len(shown), written_at, world.vault_now())
+        try:
+            return RecordRead(decode(text), len(shown), written_at, world.vault_now())
+        except NewerFormat as newer:
+            raise TooNew("read record", a.LINEAGE.name, str(newer)) from None
 
     def _write_control(self, control: Control) -> None:
         there = self._world.control

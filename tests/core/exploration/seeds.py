@@ -50,7 +50,7 @@ CLAIM, RECONCILE = "rotator/rotation/claim.py", "rotator/reconcile.py"
 RULES, FACTS, INVARIANTS = "rotator/plan/rules.py", "rotator/plan/facts.py", "rotator/plan/invariants.py"
 OBSERVE = "rotator/inventory/observe.py"
 GIVEN, HANDED_OVER = "rotator/rotation/orders.py", "rotator/rotation/handed_over.py"
-KEY, SECRET = "rotator/model/key.py", "rotator/model/secret.py"
+KEY, SECRET, RECORD = "rotator/model/key.py", "rotator/model/secret.py", "rotator/model/record.py"
 
 WORKING_SECRET = (
     Seed(
@@ -105,6 +105,24 @@ NOTHING_LOST = (
             Edit(ROTATE, "    except Ambiguous as error:\n", "    except NotImplementedError as error:\n"),
         ),
         bounds=Bounds(ticks=0, faults=1),
+    ),
+    Seed(
+        name="unknown_fields_dropped",
+        promise="P2",
+        what="A record of a newer version is written again in our own format, without what we don't know of it.",
+        edits=(
+            Edit(
+                RECORD,
+                "replace(record, format=max(record.format, formats.WRITTEN))",
+                "replace(record, format=1)",
+            ),
+            Edit(
+                RECORD,
+                'return f"{text[:-1]},{record.unknown[1:]}" if record.unknown else text',
+                "return text",
+            ),
+        ),
+        bounds=Bounds(ticks=0),
     ),
     Seed(
         name="no_intent",

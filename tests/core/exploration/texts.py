@@ -1,8 +1,18 @@
-"""Journal records by number, so that worlds stay small and quick to compare."""
+"""Journal records by number, so that worlds stay small and quick to compare.
+
+A newer version of the program is at work in this world, too: whatever is read has a field beside it that this version
+does not know, and must write back.
+"""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
+from rotator.model.format import KNOWN
 from rotator.model.record import Record, decode, encode
+
+LATER = json.dumps({"needs": KNOWN, "later": 1})
 
 
 class Texts:
@@ -22,5 +32,10 @@ class Texts:
 
     def record(self, number: int) -> Record:
         if number not in self._records:
-            self._records[number] = decode(self._texts[number])
+            record = decode(self._texts[number])
+            self._records[number] = replace(record, format=KNOWN + 1, unknown=LATER)
         return self._records[number]
+
+    def kept(self, number: int) -> bool:
+        """Return whether a record that was written has what a newer version had put there."""
+        return decode(self._texts[number]).unknown == LATER
