@@ -182,7 +182,7 @@ def _beside(about: str, own: OwnKey, listing: Listing) -> Iterator[Finding]:
             about=about,
             terms={"owner": own.owner or "its account", "keys": len(ours)},
         )
-    comment = own.key.operator_comment if own.key else ""
+    comment = own.key.operator_comment if own.key else None
     twins = tuple(
         one.key_id
         for one in beside

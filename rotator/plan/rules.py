@@ -363,9 +363,8 @@ def copy_stopped(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision 
     record = _record(snapshot)
     for copied, seen in copies.behind(snapshot):
         reason = copies.obstacle(snapshot, copied, seen)
-        if isinstance(reason, HoldReason):
-            version = seen.entry.version if seen.entry is not None else 0
-            return Hold(reason, f"{record.label(copied.place)}, version {version}")
+        if seen.entry is not None and isinstance(reason, HoldReason):
+            return Hold(reason, f"{record.label(copied.place)}, version {seen.entry.version}")
     return None
 
 

@@ -8,14 +8,14 @@ finds the fence where it left it; giving that place up is what makes the present
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from rotator.errors import Ambiguous, Conflict, Unavailable
 from rotator.inventory.assignment import Assignment
 from rotator.inventory.observe import observe
 from rotator.model.entry import FieldNames, Place
 from rotator.model.order import Order
-from rotator.model.reason import HoldReason
+from rotator.model.reason import HoldReason, WaitReason
 from rotator.model.record import Copied, Record
 from rotator.model.snapshot import Snapshot
 from rotator.plan import copies, facts
@@ -97,9 +97,9 @@ def given_up(record: Record, place: str) -> Record | Declined:
 
 def crossed(one: FieldNames, other: FieldNames) -> bool:
     """Return whether the same field would have two meanings, were both written into one entry."""
-    meanings = {name: meaning for meaning, name in _meanings(one) if name is not None}
+    meanings = {name: meaning for meaning, name in asdict(one).items() if name is not None}
     return any(
-        meanings.get(name, meaning) != meaning for meaning, name in _meanings(other) if name is not None
+        meanings.get(name, meaning) != meaning for meaning, name in asdict(other).items() if name is not None
     )
 
 
@@ -182,11 +182,10 @@ def _hold(place: Place, seen: Snapshot, assignment: Assignment) -> Hold | None:
             continue
         there = copies.seen_at(seen, copied)
         reason = copies.obstacle(seen, copied, there)
-        if isinstance(reason, HoldReason):
-            version = there.entry.version if there.entry is not None else 0
-            return Hold(reason, f"{place.name}, version {version}")
-        if reason is not None or there.entry is None:
+        if there.entry is None or isinstance(reason, WaitReason):
             raise Unavailable("look at", place.name, "what is there could not be learnt")
+        if reason is not None:
+            return Hold(reason, f"{place.name}, version {there.entry.version}")
     decision = decide(assignment.policy, replace(seen, fleet_hold=None, paused=""), seen.seen_at)
     return decision if isinstance(decision, Hold) and decision.reason not in HOLDS_OF_MINTING else None
 
@@ -200,12 +199,3 @@ def _settled(record: Record, destination: Place, also_at: tuple[Copied, ...]) ->
 def _voided(record: Record) -> Record:
     """Return the record with attempts whose publish nobody waits for any more."""
     return replace(record, attempts=tuple(replace(attempt, void=True) for attempt in record.attempts))
-
-
-def _meanings(fields: FieldNames) -> tuple[tuple[str, str | None], ...]:
-    return (
-        ("secret", fields.secret),
-        ("key_id", fields.key_id),
-        ("previous_key_id", fields.previous_key_id),
-        ("expires_at", fields.expires_at),
-    )

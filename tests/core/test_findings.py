@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from rotator.cli.findings import said
 from rotator.model.key import Key, Listing
 from rotator.model.record import KnownKey
 from rotator.plan.findings import (
@@ -200,6 +201,8 @@ SHORT = Policy(
         (used(ENDLESS, replace(POLICY, adopt=Adopt.NOW, lifetime=90 * DAY), rotated=True), [Check.NEVER_DUE]),
         (used(key(age=2 * HOUR, lifetime=3 * HOUR + 10 * MINUTE), SHORT), [Check.SAFE_START_PAST]),
         (used(key(age=2 * HOUR, lifetime=3 * HOUR + 11 * MINUTE), SHORT), [Check.POLICY_FIT]),
+        (used(key(age=3 * HOUR, lifetime=3 * HOUR + TICK), SHORT), [Check.SAFE_START_PAST]),
+        (used(key(age=3 * HOUR, lifetime=3 * HOUR), SHORT), [Check.POLICY_FIT]),
         (
             used(key(age=2 * HOUR, lifetime=3 * HOUR + 10 * MINUTE), SHORT, watched=True),
             [Check.SAFE_START_PAST],
@@ -226,3 +229,84 @@ def test_keys_of_one_policy_are_told_of_together_and_those_of_others_not() -> No
 
     assert (found.about, found.subjects) == ("policy all", ("secret/a", "secret/b"))
     assert list(of_policy(replace(POLICY, name="empty"), keys, NOW)) == []
+
+
+# What a person reads
+
+BOUND = replace(BEST, owner_scopes=frozenset({"usage:write"}))
+ENDING = replace(BOUND, key=replace(OWNER, expires_at=NOW + DAY))
+NAMELESS = replace(BOUND, key=None, owner=None)
+OURS = listing(OTHERS, key("key-2"))
+LATE = [used(key(age=HOUR, lifetime=2 * HOUR), SHORT)]
+BILLING = [used(replace(key(), scopes=frozenset({"billing:read"})))]
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize(
+    ("about", "found", "sentences"),
+    [
+        (
+            "Vault",
+            lambda: of_token(ends_at=NOW + DAY, renewable=False, policies=frozenset({"root"}), now=NOW),
+            [
+                "our token ends in 1d (2026-01-06 12:00Z) and can't be renewed",
+                "our token may do everything",
+            ],
+        ),
+        (
+            "provider asr",
+            lambda: of_own_key("asr", ENDING, listing(OTHERS, key("key-2"), TWIN), rotated=False),
+            [
+                "the management key lacks keys:read, keys:write",
+                "the management key key-management expires in 1d (2026-01-06 12:00Z), and nothing rotates it",
+                "ops@example.com, the account of the management key, is no owner there but usage:write",
+                (
+                    "new keys will belong to ops@example.com, and end if that account is removed; "
+                    "2 keys belong to other accounts now"
+                ),
+                "ops@example.com, the account of the management key, has 1 key of its own besides",
+                'there are other management keys with the comment "rotator itself": key-twin',
+            ],
+        ),
+        (
+            "provider asr",
+            lambda: of_own_key("asr", NAMELESS, OURS, rotated=False),
+            [
+                "the management key lacks keys:read, keys:write",
+                "its account, the account of the management key, is no owner there but usage:write",
+                (
+                    f"new keys will belong to {MEMBER}, and end if that account is removed; "
+                    "1 key belongs to other accounts now"
+                ),
+                "its account, the account of the management key, has 1 key of its own besides",
+            ],
+        ),
+        (
+            "provider asr",
+            lambda: of_copies("asr", BOUND, BILLING),
+            ["billing:read is to be copied for secret/voice, and the management key is not known to have it"],
+        ),
+        (
+            "policy all",
+            lambda: of_policy(POLICY, [used(), used()], NOW),
+            ["it covers 2 lineages, adopt when_due"],
+        ),
+        (
+            "policy all",
+            lambda: of_policy(SHORT, LATE, NOW),
+            [
+                "the key in use is due too late to give the whole overlap, for secret/voice",
+                "it is too late for a whole overlap, for secret/voice",
+            ],
+        ),
+    ],
+    ids=["token", "management key", "management key that is not known", "copies", "policy", "late"],
+)
+def test_what_is_found_is_said_with_its_names_and_figures(
+    about: str, found: Callable[[], Iterable[Finding]], sentences: list[str]
+) -> None:
+    assert [(one.about, said(one, NOW).what) for one in found()] == [(about, each) for each in sentences]
+
+
+def test_what_a_rotation_takes_is_said_where_there_is_too_little_time() -> None:
+    assert [said(one, NOW).why.rpartition(" = ")[2] for one in of_policy(SHORT, LATE, NOW)] == ["1h10m"] * 2

@@ -10,15 +10,16 @@ from rotator.errors import Ambiguous, Denied, Unavailable
 from rotator.inventory.assignment import Assignment
 from rotator.model.entry import FieldNames, Place
 from rotator.model.order import OrderKind
-from rotator.model.reason import HoldReason, WaitReason
+from rotator.model.reason import CopyReason, HoldReason, WaitReason
 from rotator.model.record import Claim, Copied, Record
+from rotator.plan import facts
 from rotator.plan.actions import Copy, Hold, Wait
 from rotator.policy.policy import DestinationTemplate
 from rotator.reconcile import reconcile
 from rotator.rotation import moves
 from rotator.rotation.handed_over import hand_over
 from rotator.rotation.moves import crossed, give_up, given_up, move, moved
-from rotator.rotation.orders import Declined, Ordered, give
+from rotator.rotation.orders import TRIES, Declined, Ordered, give
 from tests.support import builders as a
 from tests.support.builders import CURRENT, DAY, LINEAGE, MINUTE, OTHER_FIELDS, PLACE, POLICY, THERE
 from tests.support.fakes import Version, World, before_first, settled
@@ -155,6 +156,24 @@ async def test_it_waits_until_no_other_process_works_on_the_lineage() -> None:
     assert world.record.claim is None
 
 
+async def test_a_claim_ends_for_a_move_at_the_instant_at_which_it_ends_for_all() -> None:
+    world = settled(replace(a.record(), claim=Claim("replica-b", 3 * MINUTE)))
+    world.clock.advance(3 * MINUTE + facts.CLAIM_MARGIN)
+    at = world.clock.now()
+
+    await ordered(world)
+
+    assert world.clock.now() == at
+
+
+async def test_an_order_that_is_never_answered_is_told_as_one_that_may_have_been_given() -> None:
+    world = settled()
+    world.fails("write_record", *[Ambiguous("write record", "it")] * TRIES)
+
+    with pytest.raises(Ambiguous):
+        await ordered(world)
+
+
 @pytest.mark.parametrize("done", [True, False])
 async def test_an_unanswered_order_is_looked_for_and_given_once(*, done: bool) -> None:
     world = settled()
@@ -233,6 +252,31 @@ async def test_a_place_with_a_secret_that_is_not_this_lineages_is_refused() -> N
 
 
 @pytest.mark.promise("P4")
+async def test_an_occupied_place_is_refused_though_other_places_are_fine_and_the_key_is_due() -> None:
+    old = a.key("key-1", age=70 * DAY)
+    moved_before = a.moved(a.record(serves=a.current(old, age=70 * DAY)), copied="key-1")
+    third = replace(THERE, path="third")
+    world = settled(moved_before)
+    world.put_entry("key-1", a.ISSUED, at=THERE.name)
+    world.add_key(a.key("key-9"))
+    world.put_entry("key-9", None, at=third.name)
+
+    answer = await move(to_move(third.name), assigned(third), world.ports())
+
+    assert answer == Hold(HoldReason.DESTINATION_OCCUPIED, "kv/third, version 1")
+
+
+async def test_whose_secret_is_at_a_place_has_to_be_learnt_before_it_is_moved_to() -> None:
+    world = settled()
+    world.add_key(a.key("key-9"))
+    world.put_entry("key-9", None, at=THERE.name)
+    world.fails("prove", None, Unavailable("prove", "it"))
+
+    with pytest.raises(Unavailable, match="could not be learnt"):
+        await ordered(world)
+
+
+@pytest.mark.promise("P4")
 async def test_an_unused_lineage_moves_to_no_occupied_place_either() -> None:
     world = before_first()
     world.add_key(a.key("key-9"))
@@ -282,6 +326,14 @@ async def test_a_lineage_that_is_held_is_not_moved() -> None:
     assert await move(to_move(THERE.name), clash, settled().ports()) == Hold(
         HoldReason.DESTINATION_CLASH, "keys a and b"
     )
+
+
+async def test_a_pause_hides_no_hold_from_a_move() -> None:
+    world = settled()
+    world.put_entry(CURRENT.key_id, "9" * 16)
+    world.pause(a.paused())
+
+    assert await ordered(world) == Hold(HoldReason.ENTRY_CHANGED, "version 4")
 
 
 async def test_a_lineage_that_may_mint_nothing_just_now_is_moved_all_the_same() -> None:
@@ -447,6 +499,19 @@ def test_moving_back_leaves_the_destination_where_it_is() -> None:
     assert back.publishes_at is None
     assert back.also_at == a.moved().also_at
     assert given_up(back, THERE.name) == replace(a.record(), copy_failure=None)
+
+
+def test_what_failed_at_one_set_of_places_is_tried_at_once_at_another() -> None:
+    failed = replace(a.moved(), copy_failure=a.failure(CopyReason.MOVED))
+    third = replace(THERE, path="third")
+    on = moved(failed, third, unused=False)
+    without_the_first = given_up(failed, PLACE.name)
+    without_the_second = given_up(replace(on, copy_failure=failed.copy_failure), THERE.name)
+
+    assert on.copy_failure is None
+    for record in (without_the_first, without_the_second):
+        assert isinstance(record, Record)
+        assert record.copy_failure is None
 
 
 def test_moving_on_serves_three_places_until_each_is_given_up() -> None:

@@ -124,6 +124,14 @@ async def test_a_change_gives_up_when_others_always_write_first() -> None:
     assert standing(world) == (OTHER,)
 
 
+async def test_a_change_that_is_never_answered_is_told_as_one_that_may_have_been_made() -> None:
+    world = paused()
+    world.fails("write_control", *[Ambiguous("write control record", "x")] * TRIES)
+
+    with pytest.raises(Ambiguous):
+        await pause(world, VOICE)
+
+
 async def test_without_a_journal_there_is_nothing_to_pause() -> None:
     world = World()
     world.control = None

@@ -285,6 +285,8 @@ async def test_a_candidate_with_other_rights_is_revoked_and_the_lineage_held(
 
     assert done.held == Hold(HoldReason.PARITY, UNLIKE[grant])
     assert world.steps == [Step.INTENT, Step.CREATED, Step.CANDIDATE_REVOKED]
+    assert (world.told[-1].key_id, world.told[-1].rotation_id) == ("key-made-1", f"{1:016x}")
+    assert [one.key_id for one in world.record.attempts] == [None], "there is no key left to be found"
     assert "key-made-1" not in world.keys
     assert "publish" not in world.calls
     record = world.record
@@ -328,15 +330,18 @@ async def test_a_secret_that_turns_out_to_be_another_keys_is_not_published() -> 
     "error", [Unavailable("revoke key", "k"), Ambiguous("revoke key", "k"), Denied("revoke key", "k")]
 )
 async def test_a_candidate_that_can_not_be_revoked_is_not_told_as_revoked(error: PortError) -> None:
-    world = before_first()
+    world = settled(DUE)
     world.grant = with_admin
     world.fails("revoke_key key-made-1", error)
 
-    done = await rotate(world)
+    done = await rotate(world, POLICY)
 
     assert done.held is not None
     assert world.steps == [Step.INTENT, Step.CREATED]
-    assert [(one.rotation_id, one.key_id) for one in world.record.attempts] == [(f"{1:016x}", "key-made-1")]
+    assert [(one.rotation_id, one.key_id) for one in world.record.attempts] == [
+        (a.ISSUED, None),
+        (f"{1:016x}", "key-made-1"),
+    ]
 
 
 async def test_a_candidate_that_is_gone_already_counts_as_revoked() -> None:

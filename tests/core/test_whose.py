@@ -35,7 +35,7 @@ ORPHAN = made(LATE, "key-orphan")
 FULL = record(previous=[previous()], originals=[original()], attempts=[LATE])
 ELSEWHERE = replace(key("key-elsewhere"), comment=Mark("f" * 12, LINEAGE.lineage_id, LATER).put_on("voice"))
 UNISSUED = replace(key("key-stray"), comment=Mark(JOURNAL, LINEAGE.lineage_id, "9" * 16).put_on("voice"))
-NOWHERE = replace(key("key-nowhere"), comment=Mark(JOURNAL, "0" * 12, LATER).put_on("voice"))
+NOWHERE = replace(ORPHAN, key_id="key-nowhere", comment=Mark(JOURNAL, "0" * 12, LATER).put_on("voice"))
 PLAIN = key("key-plain")
 COPIED = replace(ORPHAN, key_id="key-copied", member_id="somebody")
 
