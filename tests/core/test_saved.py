@@ -79,9 +79,11 @@ def test_durations_are_exact(duration: timedelta) -> None:
     assert decode(encode(saved).encode()) == saved
 
 
-def test_the_text_is_json_with_sets_in_order() -> None:
-    document = json.loads(encode(Saved(now=NOW, cases=(Case(policy=POLICIES[3], snapshot=SETTLED),))))
+def test_the_text_is_json_with_sets_in_order_one_value_a_line() -> None:
+    text = encode(Saved(now=NOW, cases=(Case(policy=POLICIES[3], snapshot=SETTLED),)))
+    document = json.loads(text)
 
+    assert text == json.dumps(document, indent=2) + "\n"
     assert document["format"] == 1
     assert document["cases"][0]["policy"]["select"]["tags"] == ["x", "y", "z"]
     assert document["cases"][0]["policy"]["select"]["comment"] == ["b", "a"]
@@ -109,3 +111,21 @@ def test_there_is_no_field_for_a_secret() -> None:
 def test_anything_else_is_refused_without_being_shown(text: bytes) -> None:
     with pytest.raises(ValueError, match="not a saved snapshot of format 1"):
         decode(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        (b"[]", "the top"),
+        (b'{"format": 1, "now": "2026-01-05T12:00:00Z"}', "cases"),
+        (
+            b'{"format": 1, "now": "2026-01-05T12:00:00Z", "cases": [{}, {}]}',
+            "cases.0.policy, cases.0.snapshot, cases.1.policy",
+        ),
+    ],
+)
+def test_the_first_three_places_are_named_at_which_a_text_is_none_of_ours(text: bytes, places: str) -> None:
+    with pytest.raises(ValueError, match="not a saved") as refused:
+        decode(text)
+
+    assert str(refused.value) == f"not a saved snapshot of format 1 (at: {places})"

@@ -8,14 +8,25 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.errors import Ambiguous, Conflict, Denied, PortError, Rejected, Throttled, Unavailable
-from rotator.model.entry import ROTATION_ID_FIELD
+from rotator.errors import (
+    Ambiguous,
+    Conflict,
+    Denied,
+    InvariantViolation,
+    PortError,
+    Rejected,
+    Throttled,
+    Unavailable,
+)
+from rotator.model.entry import ROTATION_ID_FIELD, Place
 from rotator.model.reason import CopyReason, HoldReason, RevokeReason, WaitReason
 from rotator.model.record import Copied, Record
 from rotator.model.told import Step
 from rotator.plan.actions import Copy, Hold, Revoke, Wait
 from rotator.policy.policy import DestinationTemplate
 from rotator.reconcile import Reconciled, Turn, reconcile, turn
+from rotator.rotation import bookkeeping
+from rotator.rotation.perform import perform
 from rotator.rotation.publish import SENDS
 from tests.support import builders as a
 from tests.support.builders import CURRENT, DAY, HOUR, ISSUED, OTHER_FIELDS, PLACE, POLICY, THERE
@@ -101,6 +112,8 @@ async def test_a_copy_is_what_the_publish_was_and_keeps_the_other_fields_of_its_
     assert written[ROTATION_ID_FIELD] == ISSUED
     assert (written["team"], written["api_key_id"]) == ("asr", CURRENT.key_id)
     assert written["previous_api_key_id"] == "key-old"
+    assert CURRENT.expires_at is not None
+    assert written["expires_at"] == CURRENT.expires_at.isoformat()
 
 
 async def test_a_standby_is_asked_for_no_older_version_than_was_copied() -> None:
@@ -109,6 +122,7 @@ async def test_a_standby_is_asked_for_no_older_version_than_was_copied() -> None
     await copy(world)
 
     assert world.floors[:2] == [("secret/voice", 3), (THERE.name, 1)]
+    assert {floor for name, floor in world.floors if name == "secret/voice"} == {3}
 
 
 async def test_a_key_that_vault_held_before_adoption_is_copied_without_a_rotation_id() -> None:
@@ -194,7 +208,71 @@ async def test_what_an_emergency_replaced_goes_as_soon_as_it_is_copied() -> None
     assert done.done == (Copy(THERE), Revoke("key-old", RevokeReason.EMERGENCY))
 
 
+# What a copy says of the versions of other places
+
+
+SHARED = replace(THERE, fields=OTHER_FIELDS.fields)
+"""Other fields of the entry to which the lineage was moved first."""
+
+
+@pytest.mark.parametrize(
+    ("place", "base", "version", "published"),
+    [
+        (OTHER_FIELDS, 3, 4, 4),
+        (OTHER_FIELDS, None, 4, 4),
+        (OTHER_FIELDS, 3, 5, 3),
+        (OTHER_FIELDS, 4, 5, 3),
+        (THERE, 3, 4, 3),
+        (THERE, None, 4, 3),
+    ],
+    ids=[
+        "the next version of the entry that holds the publish",
+        "seen there, with nothing to write",
+        "a person wrote it after us",
+        "a person wrote it before us",
+        "another entry",
+        "another entry, with nothing to write",
+    ],
+)
+def test_a_publish_is_known_at_a_later_version_only_where_we_alone_wrote_its_entry(
+    place: Place, base: int | None, version: int, published: int
+) -> None:
+    record = a.moved(to=place, copied=None)
+
+    after = bookkeeping.copied(record, place, version=version, at=a.NOW, base=base)
+
+    assert after.current == replace(a.current(), version=published)
+    assert after.also_at == (Copied(place=place, key_id=CURRENT.key_id, version=version),)
+
+
+@pytest.mark.parametrize(("version", "known"), [(2, 2), (3, 1)])
+def test_other_fields_of_the_entry_that_is_copied_into_stand_at_the_version_that_we_wrote(
+    version: int, known: int
+) -> None:
+    elsewhere = Copied(place=replace(THERE, path="third"), key_id="key-old", version=1)
+    first = Copied(place=THERE, key_id=CURRENT.key_id, version=1)
+    record = replace(a.moved(), also_at=(elsewhere, first, Copied(place=SHARED)))
+
+    after = bookkeeping.copied(record, SHARED, version=version, at=a.NOW, base=1)
+
+    done = Copied(place=SHARED, key_id=CURRENT.key_id, version=version)
+    assert after.also_at == (elsewhere, replace(first, version=known), done)
+
+
 # What happens in between
+
+
+async def test_a_copy_that_nothing_asks_for_is_a_bug_and_holds_the_lineage() -> None:
+    world = settled()
+    assignment, ports = world.assignment(), world.ports()
+    seen = (await turn(assignment, ports)).snapshot
+
+    with pytest.raises(InvariantViolation):
+        await perform(Copy(THERE), assignment, seen, ports)
+
+    assert world.record.hold is not None
+    assert world.record.hold.reason is HoldReason.UNSAFE
+    assert world.served_at(THERE.name) is None
 
 
 @pytest.mark.promise("P6")
@@ -373,6 +451,14 @@ async def test_a_copy_that_vault_would_delete_by_itself_holds_the_lineage() -> N
     assert isinstance(done.held, Hold)
     assert done.held.reason is HoldReason.ENTRY_EXPIRES
     assert world.record.hold is not None
+
+
+@pytest.mark.promise("P8")
+async def test_a_copy_that_outlives_its_key_holds_nothing() -> None:
+    world = moved_now()
+    world.deletion_at = CURRENT.expires_at
+
+    assert (await copy(world)).held is None
 
 
 # Other fields of the same entry

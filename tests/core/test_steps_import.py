@@ -511,6 +511,21 @@ async def test_orders_to_import_are_bounded_like_all_others() -> None:
 
 
 @pytest.mark.promise("P2")
+async def test_an_import_that_could_not_be_recorded_is_so_when_it_is_ordered_again() -> None:
+    world = fresh()
+    world.fails("write_record", None, Unavailable("write record", "voice"))
+    with pytest.raises(Unavailable):
+        await import_(world)
+    world.clock.advance(CLAIM_TTL + MINUTE)
+
+    answer = await import_(world)
+
+    assert isinstance(answer, Record), "it was not done before"
+    assert world.record.current is not None
+    assert await import_(world) is Declined.DONE
+
+
+@pytest.mark.promise("P2")
 async def test_an_unfinished_publish_of_a_rotation_is_finished_and_the_old_key_is_not_imported() -> None:
     world = before_first()
     policy = replace(POLICY, max_age=DAY)

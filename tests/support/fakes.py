@@ -371,11 +371,13 @@ class FakeDestinations:
         if len(versions) != base:
             raise Conflict("publish", lineage.name)
         before = versions[-1].values if versions else None
+        expires_at = publication.expires_at
         ours = {
             fields.secret: publication.secret.reveal(),
             ROTATION_ID_FIELD: publication.rotation_id,
             str(fields.key_id): publication.key_id,
             str(fields.previous_key_id): publication.previous_key_id,
+            str(fields.expires_at): expires_at.isoformat() if expires_at is not None else None,
         }
         kept = {name: value for name, value in (before or {}).items() if name not in ours}
         written = {name: value for name, value in ours.items() if value is not None}
