@@ -20,12 +20,13 @@ from rotator.errors import (
     Unavailable,
 )
 from rotator.model.key import Key, mark_of
-from rotator.model.reason import HoldReason, RotateReason
-from rotator.model.record import KnownKey
+from rotator.model.reason import CopyReason, HoldReason, RevokeReason, RotateReason
+from rotator.model.record import KnownKey, Previous
 from rotator.model.told import Step
 from rotator.plan.actions import Hold
 from rotator.policy.policy import Adopt, Policy
 from rotator.reconcile import Turn, turn
+from rotator.rotation import bookkeeping
 from tests.support import builders as a
 from tests.support.builders import DAY, HOUR, MINUTE, POLICY, SCOPES, TAGS
 from tests.support.fakes import CLAIM_TTL, World, before_first, settled
@@ -526,6 +527,61 @@ async def test_another_policy_entry_starts_counting_anew_and_success_clears_the_
     record = world.record
     assert record.failure is None
     assert record.current is not None
+
+
+@pytest.mark.parametrize(
+    ("before", "tried", "count"),
+    [
+        (RotateReason.DUE_BY_AGE, RotateReason.DUE_BY_AGE, 2),
+        (RotateReason.DUE_BY_AGE, RotateReason.ORDERED, 1),
+        (RevokeReason.OVERLAP_ENDED, RevokeReason.OVERLAP_ENDED, 2),
+        (RevokeReason.OVERLAP_ENDED, RevokeReason.ORIGINAL_RELEASED, 2),
+        (RotateReason.DUE_BY_AGE, RevokeReason.OVERLAP_ENDED, 1),
+        (RotateReason.DUE_BY_AGE, CopyReason.MOVED, 1),
+        (CopyReason.MOVED, CopyReason.MOVED, 2),
+    ],
+    ids=str,
+)
+def test_rotations_that_fail_count_by_their_reason_and_deletions_all_together(
+    before: RotateReason | CopyReason | RevokeReason,
+    tried: RotateReason | CopyReason | RevokeReason,
+    count: int,
+) -> None:
+    once = bookkeeping.failed(a.record(), POLICY, before, "it went wrong", a.NOW, not_before=a.NOW)
+    twice = bookkeeping.failed(
+        once, POLICY, tried, "it went wrong", a.NOW + MINUTE, not_before=a.NOW + MINUTE
+    )
+
+    assert twice.failure is not None
+    assert (twice.failure.tried, twice.failure.count) == (tried, count)
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "most"), [(None, MINUTE / 2, MINUTE), (SECOND, MINUTE / 2, MINUTE), (HOUR, HOUR, HOUR)]
+)
+async def test_a_provider_that_asks_for_patience_is_not_asked_again_before(
+    asked: timedelta | None, least: timedelta, most: timedelta
+) -> None:
+    world = before_first()
+    world.fails("create_key", Throttled("create key", "project-1", retry_after=asked))
+
+    with pytest.raises(Throttled):
+        await rotate(world)
+
+    failure = world.record.failure
+    assert failure is not None
+    assert least <= failure.next_try_at - world.clock.now() <= most
+
+
+@pytest.mark.parametrize("left", [a.previous(at_once=True), a.previous()], ids=["emergency", "calm"])
+def test_in_an_emergency_the_time_between_tries_to_copy_does_not_grow(left: Previous) -> None:
+    record = a.record(previous=[left])
+    for _ in range(5):
+        record = bookkeeping.failed(record, POLICY, CopyReason.MOVED, "no", a.NOW, not_before=a.NOW)
+
+    assert record.copy_failure is not None
+    waits = record.copy_failure.next_try_at - a.NOW
+    assert (waits <= MINUTE) is left.at_once
 
 
 @pytest.mark.promise("P1", "P8")
