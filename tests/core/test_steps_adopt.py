@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rotator.errors import Conflict
-from rotator.model.record import KnownKey, Original
+from rotator.model.record import KnownKey, Original, Previous
 from rotator.model.told import Step
 from rotator.plan.actions import Action, Adopt, Finish, Inherit
 from rotator.policy.policy import DestinationTemplate
@@ -83,15 +83,29 @@ async def test_an_overtaken_orphan_joins_the_previous_keys_with_its_own_overlap(
     done = await look(world, None)
 
     assert done.decision == Inherit("key-orphan")
-    (previous,) = world.record.previous
-    assert (previous.key_id, previous.overlap, previous.expires_at) == (
-        "key-orphan",
-        3 * DAY,
-        orphan.expires_at,
+    assert world.record.previous == (
+        Previous(
+            key_id="key-orphan",
+            superseded_at=a.current().published_at,
+            overlap=3 * DAY,
+            expires_at=orphan.expires_at,
+            member_id=orphan.member_id,
+        ),
     )
-    assert previous.superseded_at == a.current().published_at
     assert world.steps == [Step.INHERITED]
     assert world.record.claim is None
+
+
+@pytest.mark.promise("P2")
+async def test_an_orphan_of_a_lineage_that_vault_served_before_we_rotated_it_joins_them_too() -> None:
+    overtaken = a.attempt(LATER, base=2, age=DAY)
+    served = replace(a.current(), rotation_id=None)
+    world = settled(replace(a.record(serves=served), attempts=(overtaken,), history=()))
+    world.add_key(a.made(overtaken, "key-orphan"))
+
+    await look(world, None)
+
+    assert [(one.key_id, one.at_once) for one in world.record.previous] == [("key-orphan", False)]
 
 
 @pytest.mark.promise("P2", "P6")

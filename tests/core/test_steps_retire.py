@@ -11,6 +11,7 @@ import pytest
 from rotator.errors import Ambiguous, Conflict, Denied, PortError, Rejected, Throttled, Unavailable
 from rotator.model.key import Key
 from rotator.model.reason import RevokeReason
+from rotator.model.record import Record
 from rotator.model.told import Step
 from rotator.plan.actions import Revoke, Wait
 from rotator.reconcile import Turn, reconcile, turn
@@ -197,6 +198,35 @@ async def test_a_404_from_a_demoted_management_key_is_not_believed() -> None:
     assert "key-old" in world.keys
     assert [one.key_id for one in world.record.previous] == ["key-old"]
     assert world.record.failure is not None
+
+
+def of_member(member_id: str | None) -> tuple[Record, Record]:
+    """Return two lineages of which a key of this account awaits its end: a previous one, and an original."""
+    released = a.original(replace(a.key("key-old"), member_id=member_id), released=True)
+    previous = replace(a.previous(), member_id=member_id)
+    return a.record(previous=[previous]), a.record(originals=[released])
+
+
+@pytest.mark.promise("P2")
+@pytest.mark.parametrize("kind", [0, 1], ids=["previous", "original"])
+@pytest.mark.parametrize(
+    ("member_id", "believed"),
+    [(a.MEMBER, True), ("somebody", False), (None, False)],
+    ids=["our account's", "another account's", "nobody knows whose"],
+)
+async def test_a_404_is_believed_of_a_key_that_a_demoted_management_key_would_see(
+    member_id: str | None, kind: int, *, believed: bool
+) -> None:
+    """The list shows keys of our own account only, the served one among them."""
+    world = settled(of_member(member_id)[kind])
+    world.keys.pop("key-old")
+    world.hidden = {OTHERS}
+
+    done = await reconcile(world.assignment(), world.ports())
+
+    assert REVOKE in world.calls
+    assert (done.error is None) is believed
+    assert ("key-old" in world.record.known_key_ids()) is not believed
 
 
 @pytest.mark.promise("P2")
