@@ -200,6 +200,19 @@ async def test_a_404_from_a_demoted_management_key_is_not_believed() -> None:
     assert world.record.failure is not None
 
 
+@pytest.mark.parametrize("member_id", [a.MEMBER, "somebody", None])
+async def test_a_deletion_that_was_answered_is_believed_with_a_list_that_shows_the_served_key(
+    member_id: str | None,
+) -> None:
+    """Where all keys are of one account, no list ever shows another's."""
+    world = settled(a.record(previous=[replace(a.previous(), member_id=member_id)]))
+    world.hidden = {OTHERS}
+
+    await retire(world)
+
+    assert world.record.previous == ()
+
+
 def of_member(member_id: str | None) -> tuple[Record, Record]:
     """Return two lineages of which a key of this account awaits its end: a previous one, and an original."""
     released = a.original(replace(a.key("key-old"), member_id=member_id), released=True)
