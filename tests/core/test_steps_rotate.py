@@ -25,6 +25,7 @@ from rotator.model.record import KnownKey, Previous
 from rotator.model.told import Step
 from rotator.plan.actions import Hold
 from rotator.policy.policy import Adopt, Policy
+from rotator.policy.schedule import KEPT_WITHOUT_EXPIRY, MADE_WITHIN
 from rotator.reconcile import Turn, turn
 from rotator.rotation import bookkeeping
 from tests.support import builders as a
@@ -106,6 +107,30 @@ async def test_a_later_rotation_leaves_the_terms_of_an_original_as_they_were() -
     await rotate(world, replace(POLICY, original=DAY))
 
     assert world.record.originals == (waiting,)
+
+
+async def test_consumers_find_the_key_the_one_before_and_the_expiry_beside_the_secret() -> None:
+    world = settled(DUE)
+
+    await rotate(world, POLICY)
+
+    written, made = world.versions[-1].values, world.keys["key-made-1"]
+    assert written is not None
+    assert made.expires_at is not None
+    assert (written["api_key_id"], written["previous_api_key_id"]) == ("key-made-1", "key-1")
+    assert written["expires_at"] == made.expires_at.isoformat()
+
+
+@pytest.mark.promise("P2", "P4")
+@pytest.mark.parametrize("lifetime", [90 * DAY, None])
+async def test_an_attempt_is_remembered_as_long_as_its_key_can_live(lifetime: timedelta | None) -> None:
+    old = a.key("key-1", age=70 * DAY, lifetime=lifetime)
+    world = settled(a.record(serves=a.current(old, age=70 * DAY)))
+
+    await rotate(world, replace(POLICY, max_age=60 * DAY))
+
+    kept = world.record.attempts[-1].keep_until - world.clock.now()
+    assert kept == (lifetime or KEPT_WITHOUT_EXPIRY) + MADE_WITHIN
 
 
 @pytest.mark.promise("P5")
@@ -266,11 +291,16 @@ def with_a_tag(key: Key) -> Key:
     return replace(key, tags=key.tags | {"new"})
 
 
+def of_another_kind(key: Key) -> Key:
+    return replace(key, scopes=frozenset({"admin", "billing"}), tags=frozenset())
+
+
 UNLIKE: dict[Callable[[Key], Key], str] = {
     without_listen: "lacks scopes listen",
     with_admin: "has extra scopes admin",
     without_tags: "lacks tags prod",
     with_a_tag: "has extra tags new",
+    of_another_kind: "lacks scopes listen, usage:write; has extra scopes admin, billing; lacks tags prod",
 }
 
 
@@ -377,7 +407,7 @@ async def test_a_candidate_that_never_works_is_revoked_and_tried_again_later() -
     world.works_after = HOUR
     started = world.clock.now()
 
-    with pytest.raises(Unavailable, match="does not accept the new secret"):
+    with pytest.raises(Unavailable, match=r": the provider does not accept the new secret$"):
         await rotate(world)
 
     assert world.clock.now() - started == POLICY.prove_deadline
@@ -391,6 +421,18 @@ async def test_a_candidate_that_never_works_is_revoked_and_tried_again_later() -
     assert world.record.hold is None
     assert world.record.claim is None
     assert len(world.record.attempts) == 1
+
+
+@pytest.mark.promise("P8")
+async def test_what_kept_a_candidate_from_being_looked_at_is_told() -> None:
+    world = before_first()
+    world.fails("get_key", *[Unavailable("get key", "project-1", "500")] * 1000)
+
+    with pytest.raises(Unavailable, match="get key project-1: 500"):
+        await rotate(world)
+
+    assert world.record.failure is not None
+    assert "get key project-1: 500" in world.record.failure.what
 
 
 @pytest.mark.promise("P2")
