@@ -331,9 +331,9 @@ async def test_a_lineage_that_is_held_is_not_moved() -> None:
 async def test_a_pause_hides_no_hold_from_a_move() -> None:
     world = settled()
     world.put_entry(CURRENT.key_id, "9" * 16)
-    world.pause(a.paused())
+    paused = replace(assigned(), paused="*, by ann@desk: a change")
 
-    assert await ordered(world) == Hold(HoldReason.ENTRY_CHANGED, "version 4")
+    assert await move(to_move(), paused, world.ports()) == Hold(HoldReason.ENTRY_CHANGED, "version 4")
 
 
 async def test_a_lineage_that_may_mint_nothing_just_now_is_moved_all_the_same() -> None:

@@ -122,7 +122,7 @@ async def test_consumers_find_the_key_the_one_before_and_the_expiry_beside_the_s
 
 
 @pytest.mark.promise("P2", "P4")
-@pytest.mark.parametrize("lifetime", [90 * DAY, None])
+@pytest.mark.parametrize("lifetime", [80 * DAY, None])
 async def test_an_attempt_is_remembered_as_long_as_its_key_can_live(lifetime: timedelta | None) -> None:
     old = a.key("key-1", age=70 * DAY, lifetime=lifetime)
     world = settled(a.record(serves=a.current(old, age=70 * DAY)))
