@@ -39,6 +39,7 @@ static: tools ## format, lint, types, layers, generated pages
 	  say types && $$run mypy && \
 	  say layers && $$run lint-imports --no-logo && \
 	  say pages && $$run python -m tests.support.policy_pages --check && \
+	  say traps && $$run python -m tests.support.traps --check && \
 	  say promises && $$run python -m tests.support.promises --check && \
 	  say commands && $$run python -m tests.support.commands --check
 

@@ -62,20 +62,26 @@ def perform(world: World, ask: Ask, now: datetime) -> Reply:
     if caller is None:
         return replies.legacy(401, "INVALID_AUTH", "Invalid credentials.")
     if ask.operation not in _OF_NO_PROJECT:
-        refusal = _unknown_project(caller, ask.project_id)
+        refusal = _unknown_project(world, caller, ask.project_id)
         if refusal:
             return refusal
     missing = _NEEDS.get(ask.operation, frozenset()) - world.rights(caller)
     if missing:
-        return replies.forbidden(min(missing))
+        return _forbidden(world, min(missing))
     return _CALLS[ask.operation](world, caller, ask, now)
 
 
-def _unknown_project(caller: SimulatedKey, project_id: str) -> Reply | None:
-    if project_id != caller.project_id:
-        unknown = replies.legacy(404, "PROJECT_NOT_FOUND", "The project was not found.")
-        return replies.odd_id(project_id) or unknown
-    return None
+def _unknown_project(world: World, caller: SimulatedKey, project_id: str) -> Reply | None:
+    if project_id == caller.project_id:
+        return None
+    unknown = replies.legacy(404, "PROJECT_NOT_FOUND", "The project was not found.")
+    if world.quirks.hides_projects:
+        unknown = replies.modern(404, "NOT_FOUND", "Not found.", "The project was not found.")
+    return replies.odd_id(project_id) or unknown
+
+
+def _forbidden(world: World, needed: str) -> Reply:
+    return replies.forbidden_as_documented() if world.quirks.forbids_with_401 else replies.forbidden(needed)
 
 
 def _projects(world: World, caller: SimulatedKey, _ask: Ask, _now: datetime) -> Reply:
@@ -83,8 +89,14 @@ def _projects(world: World, caller: SimulatedKey, _ask: Ask, _now: datetime) -> 
     return Reply(200, {"projects": [project]})
 
 
-def _list(world: World, caller: SimulatedKey, _ask: Ask, now: datetime) -> Reply:
-    return Reply(200, {"api_keys": [replies.listed(world, key) for key in world.shown(caller, now)]})
+def _list(world: World, caller: SimulatedKey, ask: Ask, now: datetime) -> Reply:
+    wanted = ask.query.get("status")
+    shown = [key for key in world.shown(caller, now) if wanted in (None, _status(key, now))]
+    return Reply(200, {"api_keys": [replies.listed(world, key) for key in shown]})
+
+
+def _status(key: SimulatedKey, now: datetime) -> str:
+    return "expired" if key.expired(now) else "active"
 
 
 def _get(world: World, caller: SimulatedKey, ask: Ask, _now: datetime) -> Reply:
@@ -129,7 +141,7 @@ def _delete(world: World, caller: SimulatedKey, ask: Ask, now: datetime) -> Repl
         return key
     member = world.member(caller.member_id)
     if key.member_id != caller.member_id and (member is None or member.role is not Role.OWNER):
-        return replies.forbidden(KEYS_WRITE)
+        return _forbidden(world, KEYS_WRITE)
     world.delete(key.key_id, now)
     return Reply(200, {"message": "Successfully deleted the API key!"})
 
@@ -190,7 +202,7 @@ def _member_scopes(world: World, caller: SimulatedKey, ask: Ask, _now: datetime)
         return replies.modern(404, "NOT_FOUND", "Not found.", "The member was not found.")
     missing = READS_SCOPES - world.rights(caller)
     if member.member_id != caller.member_id and missing:
-        return replies.forbidden(min(missing))
+        return _forbidden(world, min(missing))
     return Reply(200, {"scopes": [member.role.value]})
 
 

@@ -153,8 +153,7 @@ class DeepgramSimulator:
                 response.headers["Content-Length"] = str(len(response.body))
                 return response
             case Fault.THROTTLED:
-                body = {"err_code": "TOO_MANY_REQUESTS", "err_msg": "Too many requests."}
-                response = self._dated(Reply(429, body))
+                response = self._dated(replies.legacy(429, "TOO_MANY_REQUESTS", "Too many requests."))
                 response.headers["Retry-After"] = str(round(self.retry_after.total_seconds()))
                 return response
 

@@ -33,10 +33,17 @@ def modern(status: int, category: str, message: str, details: str) -> Reply:
     return Reply(status, content)
 
 
+_INSUFFICIENT = "INSUFFICIENT_PERMISSIONS", "User does not have sufficient permissions."
+
+
 def forbidden(needed: str) -> Reply:
-    """Return the error for a missing right, as it was seen on a create."""
-    message = "User does not have sufficient permissions."
-    return modern(403, "INSUFFICIENT_PERMISSIONS", message, f"Missing scope: {needed}")
+    """Return the error for a missing right, as it was seen on a create (deepgram-ai-agent-demo issue 62)."""
+    return modern(403, *_INSUFFICIENT, f"Missing scope: {needed}")
+
+
+def forbidden_as_documented() -> Reply:
+    """Return the error for a missing right as Deepgram's docs on errors have it."""
+    return legacy(401, *_INSUFFICIENT)
 
 
 def odd_id(text: str) -> Reply | None:

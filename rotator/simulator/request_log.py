@@ -2,7 +2,7 @@
 
 Sources: Deepgram's OpenAPI description (filters, limit 1 to 1000, default 10), its older usage reference (newest
 first, `page` counted from 0, names that it does not know are ignored) and its docs on logs and usage (kept for
-90 days). Only accepted requests are in it, and only for what keys are made for, not for managing them.
+90 days). Deepgram's SDKs send instants with `Z` and a fraction of a second too, so these are read. Only accepted requests are in it, and only for what keys are made for, not for managing them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 KEPT = timedelta(days=90)
 _DEFAULT_LIMIT, _LARGEST_LIMIT = 10, 1000
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([+-]\d\d:\d\d)?")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,9 @@ class Quirks:
     `nested_get`: one key comes as `item.member.api_key`, as specified, not as flat `api_key`.
     `list_shows_details`: a list has tags and expiry. `expands_scopes`: a create with keys:write gets
     keys:read too. `drops_tags`: a create loses its tags. `self_check_says_id`: `/v1/auth/token` says whose
-    key it is. `fraction_digits`: 0 to 9 digits of a second in timestamps. `list_lag`: how late keys that are
+    key it is. `forbids_with_401`: a missing right is answered as Deepgram's docs on errors say, with 401 and an
+    older body, not with the 403 that was seen. `hides_projects`: the 404 for a project that is not the key's looks
+    like that for a key. `fraction_digits`: 0 to 9 digits of a second in timestamps. `list_lag`: how late keys that are
     created and deleted from now on show in lists. `accept_lag`: how late secrets of new keys are accepted.
     `log_lag`: how late requests show in the request log: 12 to 17 minutes were measured (Appmixer's end-to-end
     notes). All lags are none by default.
@@ -47,6 +49,8 @@ class Quirks:
     expands_scopes: bool = False
     drops_tags: bool = False
     self_check_says_id: bool = True
+    forbids_with_401: bool = False
+    hides_projects: bool = False
     fraction_digits: int = 6
     list_lag: timedelta = timedelta(0)
     accept_lag: timedelta = timedelta(0)
@@ -83,8 +87,11 @@ class SimulatedKey:
 
     def works(self, now: datetime) -> bool:
         """Return whether the secret is good for a call at `now`, as far as the key itself goes."""
-        unexpired = self.expires_at is None or now < self.expires_at
-        return self.accepted_from <= now and unexpired and self.deleted_at is None
+        return self.accepted_from <= now and not self.expired(now) and self.deleted_at is None
+
+    def expired(self, now: datetime) -> bool:
+        """Return whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= now
 
     def listed(self, now: datetime) -> bool:
         """Return whether lists show it at `now`."""

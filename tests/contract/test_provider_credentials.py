@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.errors import Denied, Rejected
+from rotator.errors import Denied, NotFound, Rejected
 from rotator.model.secret import Secret
 from rotator.simulator.rights import Role
 from rotator.simulator.world import Quirks
@@ -127,6 +127,25 @@ class TestOurOwnCredential:
             await provider.get_key(made.key_id)
         with pytest.raises(Rejected, match="404 PROJECT_NOT_FOUND"):
             await provider.revoke_key(made.key_id)
+
+    async def test_trap_11_a_project_that_is_hidden_does_not_pass_for_an_empty_one(
+        self, deepgram: Bench
+    ) -> None:
+        """What it says of keys then is what it says of deleted ones: only a list could prove that they are gone."""
+        deepgram.world.quirks = Quirks(hides_projects=True)
+        provider = deepgram.provider_with(deepgram.management.secret, project_id=UNKNOWN_ID)
+        with pytest.raises(Rejected, match="404 NOT_FOUND"):
+            await provider.list_keys()
+        with pytest.raises(NotFound):
+            await provider.revoke_key(deepgram.key().key_id)
+
+    async def test_trap_11_a_missing_right_that_is_told_as_401_is_no_dead_key(self, deepgram: Bench) -> None:
+        deepgram.world.quirks = Quirks(forbids_with_401=True)
+        weak = deepgram.key(scopes=("usage:write",))
+        provider = deepgram.provider_with(weak.secret)
+        with pytest.raises(Denied, match="401 INSUFFICIENT_PERMISSIONS"):
+            await provider.list_keys()
+        assert (await deepgram.provider.prove(weak.secret)).accepted
 
 
 @pytest.mark.promise("P4")

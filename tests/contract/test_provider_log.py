@@ -48,6 +48,20 @@ class TestLastUsed:
         used = await deepgram.provider.last_used(ours.key_id)
         assert used.used_at == deepgram.clock.now() - 2 * DAY
 
+    async def test_trap_18_last_use_is_told_by_the_log_to_the_second_and_by_no_summary(
+        self, deepgram: Bench
+    ) -> None:
+        ours = deepgram.key()
+        deepgram.clock.advance(timedelta(hours=7, seconds=11))
+        await use(deepgram, ours)
+        used_at = deepgram.clock.now()
+        deepgram.clock.advance(timedelta(minutes=40))
+        deepgram.simulator.log.clear()
+        assert (await deepgram.provider.last_used(ours.key_id)).used_at == used_at
+        assert [logged.path for logged in deepgram.simulator.log] == [
+            f"/v1/projects/{deepgram.project_id}/requests"
+        ]
+
     async def test_of_more_requests_than_a_page_holds_the_newest_counts(self, deepgram: Bench) -> None:
         ours = deepgram.key()
         for _ in range(25):

@@ -387,6 +387,33 @@ def test_an_address_that_is_refused_is_not_shown(address: str, message: str) -> 
     assert "hidden" not in problem
 
 
+def test_trap_21_the_usual_overlap_outlives_every_token() -> None:
+    """A token that was made with a key lives an hour at most (Deepgram's docs, "Token-Based Authentication")."""
+    (policy,) = loaded(file_of(POLICY)).policies
+    assert policy.overlap >= timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    "host", ["api.eu.deepgram.com", "agent.deepgram.com", "API.AU.deepgram.com", "uid.eu.api.deepgram.com"]
+)
+def test_trap_22_an_endpoint_that_manages_no_keys_is_refused(host: str) -> None:
+    head = HEAD.replace("project_id:", f'base_url: "https://{host}", project_id:', 1)
+    problem = problem_of(file_of(POLICY, head=head))
+    assert problem.endswith(
+        "base_url: an endpoint of Deepgram that manages no keys (leave it out, or write `https://api.deepgram.com`: "
+        "keys of all regions are managed there)"
+    )
+
+
+@pytest.mark.parametrize(
+    "host", ["api.deepgram.com", "deepgram.example.com", "api.eu.deepgram.com.example.com"]
+)
+def test_an_endpoint_that_may_manage_keys_is_taken(host: str) -> None:
+    head = HEAD.replace("project_id:", f'base_url: "https://{host}", project_id:', 1)
+    (provider,) = loaded(file_of(POLICY, head=head)).providers
+    assert provider.base_url == f"https://{host}"
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from rotator.policy.duration import show_duration
 from rotator.policy.file.auth_reader import read_auth
 from rotator.policy.file.document import Mapping, Node
@@ -37,6 +39,10 @@ from rotator.policy.settings import (
 )
 
 _CALLS_PER_CLAIM = 3
+
+_MANAGES_KEYS = "api.deepgram.com"
+"""The regional and agent endpoints beside it serve inference only (Deepgram's docs, "Regional Endpoints"; its Rust SDK
+sends management calls here whatever address it is given)."""
 
 
 def read_vault(top: Fields, owner: Node, instance: str) -> VaultSettings:
@@ -127,4 +133,11 @@ def _read_provider(name: str, node: Node, complaints: Complaints) -> ProviderSet
         credential=fields.take(PROVIDER_CREDENTIAL),
     )
     fields.close()
+    host = urlsplit(settings.base_url).hostname or ""
+    if host.endswith(".deepgram.com") and host != _MANAGES_KEYS:
+        complaints.tell(
+            fields.node(BASE_URL.name) or node,
+            "an endpoint of Deepgram that manages no keys",
+            f"leave it out, or write `https://{_MANAGES_KEYS}`: keys of all regions are managed there",
+        )
     return settings
