@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+from pathlib import Path
 
 INTERRUPTED = 130
+
+_CORE_FILTER = Path("/proc/self/coredump_filter")
 
 
 def main() -> None:
     """Run the command line. A Ctrl-C ends it quietly and at once, until a command that writes listens itself."""
     # Not by KeyboardInterrupt: raised while modules are loaded, it can get lost in a callback that can't raise.
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    leave_no_trace()
     from rotator.cli import run  # noqa: PLC0415 (--help must not wait for the adapters)
 
     run()
+
+
+def leave_no_trace() -> None:
+    """See that what this process has in memory gets into no file: it will hold credentials.
+
+    Not by making the process undumpable (PR_SET_DUMPABLE): that is another 5 ms for each command, as Python has it only
+    by ctypes, and takes debuggers from the operator. Whoever is this user could read the credentials themselves.
+    """
+    # Python writes the keys of each TLS session where this says, for those who debug TLS; libraries that are told to
+    # read nothing from the environment do so too.
+    os.environ.pop("SSLKEYLOGFILE", None)  # noqa: TID251 (before any library is loaded)
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415 (Unix only)
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # The limit does not count where the kernel hands cores to a program (core(5)): then they hold no memory.
+    with contextlib.suppress(OSError):
+        _CORE_FILTER.write_text("0")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from rotator.errors import NotFound, PortError
 from rotator.model.entry import Publication
-from rotator.model.key import Key, KeyRequest
+from rotator.model.key import Key, KeyRequest, Mark
 from rotator.model.reason import HoldReason
 from rotator.model.record import Attempt, Record, Rights
 from rotator.model.secret import Secret
@@ -24,6 +24,11 @@ from rotator.rotation.claim import ClaimedRecord
 
 ASK_AGAIN_AFTER = timedelta(seconds=1)
 """How long to wait between two questions whether a new key works yet."""
+
+_STRANGE = (
+    "the answer to the create names key {}, which does not carry the mark of this rotation, so it is left alone; find "
+    "out who made it, and what answers in the provider's place"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +55,14 @@ class Candidate:
 class Unfit:
     """Why a new key may not be published. `hold` None: try again later with another one.
 
-    `offered` are the rights that it has, where those are what is wrong.
+    `offered` are the rights that it has, where those are what is wrong. `strange`: it is not the work of this attempt,
+    and not ours to delete.
     """
 
     what: str
     hold: HoldReason | None = None
     offered: Rights | None = None
+    strange: bool = False
 
 
 def attempt_for(action: Rotate, policy: Policy, snapshot: Snapshot, ports: Ports) -> Attempt:
@@ -111,8 +118,9 @@ async def prove(
     `prove.deadline` has passed or the process is asked to stop. Raise only when the claim can't be kept.
     """
     gives_up_at = ports.clock.monotonic() + policy.prove_deadline.total_seconds()
+    mark = claimed.record.mark(ports.journal_id, attempt.rotation_id)
     while True:
-        found = await _look(minted, attempt, ports)
+        found = await _look(minted, attempt, mark, ports)
         if not isinstance(found, Unfit) or found.hold is not None:
             break
         if ports.stopping() or ports.clock.monotonic() >= gives_up_at:
@@ -154,10 +162,13 @@ async def revoke_candidate(minted: Minted, attempt: Attempt, record: Record, por
     return True
 
 
-async def _look(minted: Minted, attempt: Attempt, ports: Ports) -> Candidate | Unfit:
-    """Return the candidate if the provider shows it with the right rights and accepts its secret now."""
+async def _look(minted: Minted, attempt: Attempt, mark: Mark, ports: Ports) -> Candidate | Unfit:
+    """Return the candidate if the provider shows it with our mark and the right rights and accepts its secret now."""
     try:
         key = await ports.provider.get_key(minted.key_id)
+        if key.mark != mark:
+            # An answer may be an older one that a proxy repeats: the key that it names may be anybody's.
+            return Unfit(_STRANGE.format(key.key_id), HoldReason.UNSAFE, strange=True)
         unlike = _unlike(key, attempt)
         if unlike:
             return Unfit(unlike, HoldReason.PARITY, Rights(scopes=key.scopes, tags=key.tags))

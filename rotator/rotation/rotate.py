@@ -109,9 +109,9 @@ async def _publish(candidate: Candidate, action: Rotate, record: Record, ports: 
 async def _unfit(
     unfit: Unfit, minted: Minted, attempt: Attempt, policy: Policy, claimed: ClaimedRecord, ports: Ports
 ) -> Hold:
-    """Delete the candidate, and hold the lineage if another one would be unfit too; else raise Unavailable."""
+    """Delete the candidate, if it is ours, and hold the lineage if another one would be unfit too; else raise Unavailable."""
     await claimed.keep()
-    if not await mint.revoke_candidate(minted, attempt, claimed.record, ports):
+    if not unfit.strange and not await mint.revoke_candidate(minted, attempt, claimed.record, ports):
         claimed.record = bookkeeping.left_alive(claimed.record, attempt.rotation_id, minted.key_id)
     if unfit.hold is None:
         raise Unavailable("prove key", minted.key_id, unfit.what)

@@ -19,7 +19,7 @@ from rotator.errors import (
     Throttled,
     Unavailable,
 )
-from rotator.model.key import Key, mark_of
+from rotator.model.key import Key, Mark, mark_of
 from rotator.model.reason import CopyReason, HoldReason, RevokeReason, RotateReason
 from rotator.model.record import KnownKey, Previous
 from rotator.model.told import Step
@@ -354,6 +354,27 @@ async def test_a_secret_that_turns_out_to_be_another_keys_is_not_published() -> 
     assert done.held == Hold(HoldReason.UNSAFE, "the new secret is that of key key-original")
     assert "publish" not in world.calls
     assert "key-original" in world.keys
+
+
+@pytest.mark.promise("P4")
+@pytest.mark.parametrize("comment", ["somebody's", str(Mark("0" * 12, "0" * 12, "0" * 16))])
+@pytest.mark.parametrize("scopes", [SCOPES, frozenset({"admin"})])
+async def test_a_key_without_the_mark_of_this_rotation_is_left_alone_whatever_the_answer_to_the_create_says(
+    comment: str, scopes: frozenset[str]
+) -> None:
+    """A proxy may repeat an older answer, and an answer may be wrong."""
+    world = before_first()
+    world.grant = lambda key: replace(key, key_id="key-strangers", comment=comment, scopes=scopes)
+
+    done = await rotate(world)
+
+    assert done.held is not None
+    assert done.held.reason is HoldReason.UNSAFE
+    assert "key-strangers, which does not carry the mark of this rotation" in done.held.detail
+    assert "key-strangers" in world.keys
+    assert not [call for call in world.calls if call.startswith(("publish", "revoke_key"))]
+    assert world.steps == [Step.INTENT, Step.CREATED]
+    assert [(one.rotation_id, one.key_id) for one in world.record.attempts] == [(f"{1:016x}", None)]
 
 
 @pytest.mark.promise("P2")

@@ -285,7 +285,8 @@ class FakeProvider:
             expires_at=None if request.lifetime is None else created_at + request.lifetime,
             member_id=a.MEMBER,
         )
-        return Minted(key.key_id, world.add_key(world.grant(key)))
+        granted = world.grant(key)
+        return Minted(granted.key_id, world.add_key(granted))
 
     def _revoke(self, key_id: str) -> None:
         if key_id not in self._world.keys or key_id in self._world.hidden:

@@ -130,7 +130,8 @@ def forward(upstream: str, request: Seen, authority: Path | None = None) -> Repl
     try:
         connection.request(request.method, request.path, request.body, dict(request.headers))
         response = connection.getresponse()
-        headers = {name: value for name, value in response.getheaders() if name != "Content-Length"}
+        framing = {"Content-Length", "Transfer-Encoding"}  # of their connection, not of ours
+        headers = {name: value for name, value in response.getheaders() if name not in framing}
         return Reply(response.status, response.read(), headers)
     finally:
         connection.close()
