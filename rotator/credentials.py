@@ -31,7 +31,13 @@ _LONGEST_ACCOUNT, _LONGEST_PERSON = 64, 200
 
 _SEE = "see that it is there, and that this user may read it"
 
-_READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
+_READ_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
+_WRITTEN_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+_OURS_ALONE = (
+    "give it the mode 600 or 400; in a container, mount it read-only below /run/secrets, where what the container may "
+    "read is taken"
+)
 
 
 def variable(name: str) -> str | None:
@@ -55,8 +61,8 @@ def person() -> str:
 def read(reference: SecretReference) -> Secret:
     """Return the secret that `reference` leads to, read afresh at each call.
 
-    Raise PolicyError, with the reference and without anything that was found, when there is none, or when
-    the file can be read by other users of this machine.
+    Raise PolicyError, with the reference and without anything that was found, when there is none, or when other
+    users of this machine can read the file or exchange it.
     """
     text = _look_up(reference)
     try:
@@ -68,11 +74,11 @@ def read(reference: SecretReference) -> Secret:
 def check_file(path: str) -> None:
     """Make sure that a file of several lines, such as a private key, is one of ours alone.
 
-    Raise PolicyError, as `read` does, when there is none or when other users of this machine can read it.
+    Raise PolicyError, as `read` does, when there is none or when other users of this machine can read or exchange it.
     """
     reference = SecretReference(SecretSource.FILE, path)
     try:
-        _check_ours(reference, Path(path))
+        _check_ours(reference, Path(path), Path(path).stat())
     except (OSError, ValueError) as error:
         _refuse(reference, f"can't be read ({_cause(error)})", _SEE)
 
@@ -97,9 +103,11 @@ def _look_up(reference: SecretReference) -> str:
 def _read_file(reference: SecretReference, path: Path) -> str:
     """Return the file's text without the one newline that editors and `echo` put at its end."""
     try:
-        # Looked at before it is opened: opening a pipe would wait for somebody to write.
-        _check_ours(reference, path)
+        # Looked at before it is opened, as opening a pipe would wait for somebody to write; and again what was opened,
+        # as it may be another file by then.
+        _check_ours(reference, path, path.stat())
         with path.open("rb") as file:
+            _check_ours(reference, path, os.fstat(file.fileno()))
             content = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         _refuse(reference, f"can't be read ({_cause(error)})", _SEE)
@@ -113,12 +121,32 @@ def _read_file(reference: SecretReference, path: Path) -> str:
     return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
 
 
-def _check_ours(reference: SecretReference, path: Path) -> None:
-    status = path.stat()
+def _check_ours(reference: SecretReference, path: Path, status: os.stat_result) -> None:
+    """Refuse what is no file of ours alone: `status` is that of what is read, `path` leads to it."""
     if not stat.S_ISREG(status.st_mode):
         _refuse(reference, "not a regular file")
-    if status.st_mode & _READABLE_BY_OTHERS and not _passed_by_systemd(path) and not _mounted(path):
-        _refuse(reference, "other users can read the file", "give it the mode 600 or 400")
+    if _passed_by_systemd(path) or _mounted(path, status):
+        return
+    if status.st_mode & _WRITTEN_BY_OTHERS:
+        _refuse(reference, "other users can write into the file", _OURS_ALONE)
+    if status.st_mode & _READ_BY_OTHERS:
+        _refuse(reference, "other users can read the file", _OURS_ALONE)
+    folder = _exchangeable(path)
+    if folder is not None:
+        what = "other users can put another file in its place"
+        _refuse(reference, what, f"take the right to write from group and others: chmod go-w {folder}")
+
+
+def _exchangeable(path: Path) -> Path | None:
+    """Return the folder on the way to a file in which others can exchange it, or what leads to it; None without one.
+
+    In a folder with the sticky bit, such as /tmp, everybody exchanges only what is their own.
+    """
+    for folder in (path.absolute().parent, *path.resolve().parents):
+        mode = folder.stat().st_mode
+        if mode & _WRITTEN_BY_OTHERS and not mode & stat.S_ISVTX:
+            return folder
+    return None
 
 
 def _decoded(content: bytes) -> str | None:
@@ -135,7 +163,7 @@ def _passed_by_systemd(path: Path) -> bool:
     return directory is not None and path.resolve().is_relative_to(Path(directory).resolve())
 
 
-def _mounted(path: Path) -> bool:
+def _mounted(path: Path, status: os.stat_result) -> bool:
     """Return whether a container platform put the file there: root's, in one of its places, read-only mounted.
 
     Who can read such a file lives in the same container. On a machine without one, a file there that anybody may
@@ -144,7 +172,7 @@ def _mounted(path: Path) -> bool:
     real = path.resolve()
     return (
         any(real.is_relative_to(place) for place in MOUNTED_SECRETS)
-        and path.stat().st_uid == 0
+        and status.st_uid == 0
         and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     )
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rotator.cli import exits, files
+from rotator.cli.failures import Failure
 from rotator.policy.file.document import MOST_BYTES
 from rotator.policy.load import MOST_FILES, Included, included_by, load
 from rotator.policy.settings import PolicyFile
 
 _GLOB = re.compile(r"[*?\[]")
+
+_OPEN_TO_ALL = "every user of this machine can write into it, and so decide where our credentials are sent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,13 @@ def read(main: Path, further: Iterable[Path]) -> PolicyTexts:
         cure="name it with --config PATH or ROTATOR_CONFIG, and let this user read it",
         status=exits.BAD_POLICY,
     )
+    if _open_to_all(main):
+        raise Failure(
+            f"the policy file {main} is not used",
+            why=_OPEN_TO_ALL,
+            cure=f"take that right from them: chmod o-w {main}",
+            status=exits.BAD_POLICY,
+        )
     found: dict[Path, Included] = {}
     left = MOST_BYTES - len(text)
     for path, unread in _named(main, included_by(text, name=str(main)), further):
@@ -83,11 +94,21 @@ def _matches(name: str, glob: str) -> bool:
     return fnmatchcase(name, glob) and (glob.startswith(".") or not name.startswith("."))
 
 
+def _open_to_all(path: Path) -> bool:
+    """Return whether every user may write into a file."""
+    try:
+        return bool(path.stat().st_mode & stat.S_IWOTH)
+    except OSError:  # read a moment ago, and gone by now
+        return False
+
+
 def _included(path: Path, left: int) -> Included:
     try:
         text = files.content(path, most_bytes=MOST_BYTES)
     except files.UnreadableError as error:
         return Included(name=str(path), unread=str(error))
+    if _open_to_all(path):
+        return Included(name=str(path), unread=_OPEN_TO_ALL)
     if len(text) > left:
         unread = f"it and the files before it are larger than {MOST_BYTES // 1024 // 1024} MiB"
         return Included(name=str(path), unread=unread)

@@ -172,7 +172,7 @@ def test_files_that_can_not_be_used_are_told_at_once(server: TlsServer, auth: Ce
     key = Path(auth.key)
     good = key.read_text()
     key.chmod(0o644)
-    assert "other users can read the file (give it the mode 600 or 400)" in unusable(auth)
+    assert "other users can read the file (give it the mode 600 or 400; in a container, " in unusable(auth)
     key.chmod(0o600)
     for bad in (f"{CANARY}\n", LOCKED, ""):
         key.write_text(bad)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -99,10 +100,45 @@ def test_a_large_file_is_a_mistake(tmp_path: Path) -> None:
     assert refusal(in_file(path)) == "larger than 64 KiB (the file holds the secret and nothing else)"
 
 
+OURS_ALONE = (
+    " (give it the mode 600 or 400; in a container, mount it read-only below /run/secrets, where what the container may "
+    "read is taken)"
+)
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
 def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = written(tmp_path / "k", VALUE, mode=mode)
-    assert refusal(in_file(path)) == "other users can read the file (give it the mode 600 or 400)"
+    assert refusal(in_file(path)) == "other users can read the file" + OURS_ALONE
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_file_that_others_can_write_is_refused(tmp_path: Path, mode: int) -> None:
+    """They could make the program send their key, or log in as somebody else."""
+    path = written(tmp_path / "k", VALUE, mode=mode)
+    assert refusal(in_file(path)) == "other users can write into the file" + OURS_ALONE
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
+def test_a_file_that_others_can_exchange_is_refused(tmp_path: Path, mode: int) -> None:
+    open_one, ours = tmp_path / "open", tmp_path / "ours"
+    for folder in (open_one / "below", ours):
+        folder.mkdir(parents=True)
+        written(folder / "k", VALUE)
+    (open_one / "link").symlink_to(ours / "k")
+    (ours / "link").symlink_to(open_one / "below" / "k")
+    paths = (open_one / "below" / "k", open_one / "link", ours / "link")
+    for path in paths:
+        assert read(in_file(path)).matches(Secret(VALUE))
+    open_one.chmod(mode)
+    for path in paths:
+        told = refusal(in_file(path))
+        assert told.startswith("other users can put another file in its place")
+        assert told.endswith(f": chmod go-w {open_one})")
+    assert read(in_file(ours / "k")).matches(Secret(VALUE))
+    open_one.chmod(mode | stat.S_ISVTX)
+    for path in paths:
+        assert read(in_file(path)).matches(Secret(VALUE))
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
@@ -179,7 +215,7 @@ def test_a_file_that_a_container_platform_mounted_may_be_readable_in_the_contain
 @pytest.mark.skipif(not UNSHARE, reason="needs Linux's unshare")
 def test_a_readable_file_in_such_a_place_that_could_be_written_to_is_refused() -> None:
     said = in_container("/run/secrets/app/token", mode="0644", access="rw")
-    assert said.endswith("other users can read the file (give it the mode 600 or 400)")
+    assert said.endswith("other users can read the file" + OURS_ALONE)
 
 
 def test_a_private_key_is_held_to_the_same_rules(tmp_path: Path) -> None:

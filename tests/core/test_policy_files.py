@@ -151,3 +151,22 @@ def test_a_policy_file_that_can_not_be_read_is_a_failure_of_its_own(tmp_path: Pa
     with pytest.raises(Failure) as caught:
         policy_files.read(tmp_path / "none.yaml", ())
     assert (caught.value.status, caught.value.why) == (exits.BAD_POLICY, "No such file or directory")
+
+
+@pytest.mark.promise("P7")
+def test_a_file_that_every_user_can_write_is_not_used(tmp_path: Path) -> None:
+    """Whoever writes a policy file chooses which files and variables are sent to which address."""
+    main = main_in(tmp_path, "p.d/*.yaml")
+    included = put(tmp_path / "p.d" / "a.yaml")
+    assert names_of(main) == ["a"]
+    included.chmod(0o646)
+    (told,) = told_of(main)
+    assert told.startswith("p.d/a.yaml: can't be read: every user of this machine can write into it")
+    included.chmod(0o664)
+    main.chmod(0o666)
+    with pytest.raises(Failure) as caught:
+        names_of(main)
+    assert caught.value.status == exits.BAD_POLICY
+    assert caught.value.cure == f"take that right from them: chmod o-w {main}"
+    main.chmod(0o664)
+    assert names_of(main) == ["a"]

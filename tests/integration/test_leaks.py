@@ -59,7 +59,7 @@ class Moment:
         for opened in (process / "fd").iterdir():
             with suppress(FileNotFoundError):  # closed meanwhile
                 flags = int((process / "fdinfo" / opened.name).read_text().split("flags:")[1].split()[0], 8)
-                target = os.readlink(opened)
+                target = str(opened.readlink())
                 if target.startswith("/") and flags & (os.O_WRONLY | os.O_RDWR):
                     self.writable.append(target)
 
