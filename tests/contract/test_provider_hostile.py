@@ -81,8 +81,10 @@ class Scripted(httpx.AsyncBaseTransport):
 
     def __init__(self) -> None:
         self.answers: Answers = []
+        self.asked: list[str] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(str(request.url))
         status, headers, body = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return httpx.Response(
             status, headers=list(headers.items()), stream=httpx.ByteStream(body), request=request
@@ -125,6 +127,26 @@ class TestRedirects:
                     await CALLS[name](server.provider)
                 assert server.seen
             assert elsewhere.seen == []
+
+    @pytest.mark.promise("P7")
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    @pytest.mark.parametrize(
+        "target", [b"http://api.example.com/v1/x", b"https://api.example.com/v1/x", b"/v1/x"]
+    )
+    async def test_no_redirect_leads_from_https_to_http_or_to_another_path(
+        self, status: int, target: bytes
+    ) -> None:
+        scripted = Scripted()
+        http = HttpClient("https://api.example.com", call_timeout=timedelta(seconds=5), concurrency=4)
+        http._client._transport = scripted
+        provider = Deepgram(http, project_id="p", management=MANAGEMENT, clock=VirtualClock())
+        for call in CALLS.values():
+            scripted.answers = [(status, {b"Location": target}, b"")]
+            with pytest.raises(PortError):
+                await call(provider)
+        assert scripted.asked
+        assert all(url.startswith("https://api.example.com/v1/") for url in scripted.asked)
+        assert not [url for url in scripted.asked if url.endswith("/v1/x")]
 
 
 class TestBodies:
