@@ -14,10 +14,11 @@ export UV_PYTHON_DOWNLOADS := never
 UV = $$(cat .tools/uv-path)
 RUN = exec "$(UV)" run --frozen --all-extras
 PYTEST = pytest -n 2 --dist worksteal
+SBOM ?= dist/rotator.cdx.json
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test static check bench tools
+.PHONY: help demo playground test static check bench licences sbom tools
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -37,6 +38,7 @@ static: tools ## format, lint, types, layers, generated pages
 	  say format && $$run ruff format --check . && \
 	  say lint && $$run ruff check . && \
 	  say types && $$run mypy && \
+	  say security && $$run bandit -q -c pyproject.toml -r rotator && \
 	  say layers && $$run lint-imports --no-logo && \
 	  say pages && $$run python -m tests.support.policy_pages --check && \
 	  say traps && $$run python -m tests.support.traps --check && \
@@ -48,6 +50,15 @@ check: static ## the same, and the fast rings of tests
 
 bench: tools ## measure, as ratios; nothing here passes or fails on a time
 	@$(RUN) python -m tests.benchmarks $(ARGS)
+
+licences: tools ## list the licences of what the program needs; fail on one that pyproject.toml does not allow
+	@exec "$(UV)" run --quiet --isolated --frozen --no-default-groups --group audit pip-licenses
+
+sbom: tools ## write what the program consists of to dist/, as CycloneDX
+	@mkdir -p "$$(dirname "$(SBOM)")"
+	@exec "$(UV)" export --quiet --frozen --no-default-groups --format cyclonedx1.5 \
+	  --preview-features sbom-export --output-file "$(SBOM)" >/dev/null
+	@echo "$(SBOM)"
 
 tools:
 	@command -v "$(PYTHON)" >/dev/null || { echo "make: there is no $(PYTHON) on PATH; rotator needs Python 3.11 or newer (PYTHON=... names one)" >&2; exit 1; }
