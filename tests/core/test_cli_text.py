@@ -6,7 +6,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rotator.cli import text, times
@@ -71,6 +71,25 @@ def test_what_could_steer_a_terminal_is_escaped(hostile: str) -> None:
 @given(st.text(max_size=300), st.integers(min_value=10, max_value=80))
 def test_wrapped_lines_are_never_longer(anything: str, width: int) -> None:
     assert all(len(line) <= width and line.isprintable() for line in wrapped(anything, width))
+
+
+PIECES = ("\n", "\r", "\x1b[31m", "\x9b", "\u2028", "\u202e", "\x00", "  ", "held:")
+NAMES = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=3).map("".join)
+CELLS = st.lists(st.sampled_from((*PIECES, "long " * 40)) | st.text(max_size=9), max_size=4).map("".join)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(NAMES, CELLS, CELLS), min_size=1, max_size=4))
+def test_a_table_stays_one_whatever_is_in_its_cells(rows: list[tuple[str, str, str]]) -> None:
+    """No cell can look like another row: only names begin at the margin, and each once."""
+    titles, *lines = table(TITLES, rows).split("\n")
+
+    assert titles.split() == list(TITLES)
+    assert all(line.isprintable() for line in lines)
+    at_the_margin = [line for line in lines if line[:1].strip()]
+    names = [plain(name) for name, _, _ in rows if plain(name)[:1].strip()]
+    assert len(at_the_margin) == len(names)
+    assert all(line.startswith(name.rstrip()) for line, name in zip(at_the_margin, names, strict=True))
 
 
 def test_a_paragraph_hangs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -273,3 +274,74 @@ def test_a_line_that_can_not_be_written_fails_nobody(
     monkeypatch.setattr("sys.stderr", stream)
 
     log.get("rotator").info("intent")
+
+
+PIECES = st.sampled_from(
+    [
+        "\n",
+        "\r\n",
+        "\x1b[31m",
+        "\x9b",
+        "\u2028",
+        "\u2029",
+        "\x85",
+        "\u202e",
+        "\u2066",
+        "\ufeff",
+        "\x00",
+        "\ud800",
+        *('", "level": "error"}', "[error", "x=1", "\\n", "}" * 50, "long " * 500),
+    ]
+)
+HOSTILE = st.lists(PIECES | st.text(max_size=20), max_size=6).map("".join)
+FIELDS = st.recursive(
+    HOSTILE | st.integers() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(HOSTILE, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def logged(form: log.Form, event: str, fields: dict[str, object], *, raised: str | None) -> str:
+    """Return what is written of one event, or of one error of a library."""
+    log.configure("debug", form)
+    written = io.StringIO()
+    with contextlib.redirect_stderr(written):
+        try:
+            if raised is not None:
+                raise ValueError(raised)  # noqa: TRY301 (it is the text that matters)
+            log.get("rotator.x").debug(event, **fields)
+        except ValueError:
+            logging.getLogger("hvac").exception("%s", event)
+    return written.getvalue()
+
+
+@given(HOSTILE, st.dictionaries(st.text("abcxyz", min_size=1), FIELDS, max_size=4), st.none() | HOSTILE)
+def test_whatever_is_logged_is_one_line_of_json(
+    event: str, fields: dict[str, object], raised: str | None
+) -> None:
+    fields = {f"field_{name}": value for name, value in fields.items()}
+    text = logged("json", event, fields, raised=raised)
+
+    assert text.endswith("\n")
+    assert text.count("\n") == 1
+    assert text.removesuffix("\n").isascii()
+    assert text.removesuffix("\n").isprintable()
+    line = json.loads(text)
+    assert (line["level"], line["logger"]) == (
+        ("debug", "rotator.x") if raised is None else ("error", "hvac")
+    )
+    assert line.keys() - {"exception"} == {"event", "level", "logger", "timestamp"} | (
+        fields.keys() if raised is None else set()
+    )
+
+
+@given(HOSTILE, st.dictionaries(st.text("abcxyz", min_size=1), FIELDS, max_size=4), st.none() | HOSTILE)
+def test_whatever_is_logged_for_people_begins_one_line(
+    event: str, fields: dict[str, object], raised: str | None
+) -> None:
+    fields = {f"field_{name}": value for name, value in fields.items()}
+    first, *rest = logged("console", event, fields, raised=raised).removesuffix("\n").split("\n")
+
+    assert all(line.isprintable() for line in (first, *rest))
+    assert all(line.startswith("    ") for line in rest)
+    assert bool(rest) is (raised is not None)
