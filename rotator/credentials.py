@@ -164,7 +164,7 @@ def _passed_by_systemd(path: Path) -> bool:
 
 
 def _mounted(path: Path, status: os.stat_result) -> bool:
-    """Return whether a container platform put the file there: root's, in one of its places, read-only mounted.
+    """Return whether a container platform put the file there: root's or ours, in one of its places, read-only mounted.
 
     Who can read such a file lives in the same container. On a machine without one, a file there that anybody may
     read is on a writable file system, and is refused as everywhere.
@@ -172,7 +172,7 @@ def _mounted(path: Path, status: os.stat_result) -> bool:
     real = path.resolve()
     return (
         any(real.is_relative_to(place) for place in MOUNTED_SECRETS)
-        and status.st_uid == 0
+        and status.st_uid in (0, os.geteuid())
         and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     )
 

@@ -184,10 +184,11 @@ except PolicyError as error:
 """As Kubernetes does it: a file system in memory, links to the version that counts, mounted to be read only."""
 
 
-def in_container(where: str, *, mode: str, access: str) -> str:
+def in_container(where: str, *, mode: str, access: str, user: int = 0) -> str:
     """Return what is read of a secret in namespaces of its own, where nobody else sees the mount."""
+    mapped = (f"--map-user={user}", f"--map-group={user}", "--keep-caps")
     ran = subprocess.run(
-        (UNSHARE, "--user", "--map-root-user", "--mount", "/bin/sh", "-c", MOUNT),
+        (UNSHARE, "--user", *mapped, "--mount", "/bin/sh", "-c", MOUNT),
         env={
             "PATH": os.defpath,
             "PYTHON": sys.executable,
@@ -210,6 +211,16 @@ def in_container(where: str, *, mode: str, access: str) -> str:
 def test_a_file_that_a_container_platform_mounted_may_be_readable_in_the_container() -> None:
     for mode in ("0644", "0440"):
         assert in_container("/var/run/secrets/app/token", mode=mode, access="ro") == str(len(VALUE))
+
+
+@pytest.mark.skipif(not UNSHARE, reason="needs Linux's unshare")
+def test_a_projected_token_with_a_group_of_its_own_is_taken() -> None:
+    """With `fsGroup`, the kubelet gives the token to the user of the container, and the group the right to read it
+    (https://kubernetes.io/docs/concepts/storage/projected-volumes/#securitycontext-interactions)."""
+    for mode in ("0640", "0600"):
+        assert in_container("/var/run/secrets/app/token", mode=mode, access="ro", user=1000) == str(
+            len(VALUE)
+        )
 
 
 @pytest.mark.skipif(not UNSHARE, reason="needs Linux's unshare")
