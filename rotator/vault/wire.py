@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import ssl
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,6 +20,9 @@ from rotator.model.secret import Secret
 from rotator.vault import answers, translate
 from rotator.vault.answers import Answer
 from rotator.vault.translate import Call
+
+# urllib3 logs headers that it can't read as they came, and a proxy may send back what it was sent.
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 Send: TypeAlias = Callable[[hvac.adapters.RawAdapter], object]
 """Sends one request through an adapter and returns its answer."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rotator.clock import SystemClock
-from rotator.errors import Conflict, Denied, PolicyError, Rejected, Throttled, Unavailable
+from rotator.errors import Conflict, Denied, PolicyError, PortError, Rejected, Throttled, Unavailable
 from rotator.model.entry import EntryState
 from rotator.model.secret import Secret
 from rotator.simulator.vault_server import VaultServer, vault_server
@@ -254,3 +255,25 @@ async def test_a_sealed_vault_is_unavailable() -> None:
         ):
             with pytest.raises(Unavailable, match=r"503.*sealed"):
                 await attempt
+
+
+@pytest.mark.promise("P7")
+async def test_headers_that_make_no_sense_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A proxy may send back what it was sent; urllib3 would log such headers whole."""
+    caplog.set_level(logging.WARNING)
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sent = await reader.readuntil(b"\r\n\r\n")
+        token = next(line for line in sent.split(b"\r\n") if line.lower().startswith(b"x-vault-token"))
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + token.replace(b":", b" ") + b"\r\nX: y\r\n\r\n{}"
+        )
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(echo, "127.0.0.1", 0) as listening:
+        address = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        async with connected(address, Secret(f"{CANARY}-token")) as client:
+            with pytest.raises(PortError):
+                await client.check_mount("secret")
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == []
