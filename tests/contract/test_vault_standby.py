@@ -14,8 +14,9 @@ from rotator.model.secret import Secret
 from rotator.simulator.vault_server import VaultServer
 from tests.support.canary import CANARY
 from tests.support.vault_auth import Role
+from tests.support.vault_cluster import cluster
 from tests.support.vault_lab import LEAST_PRIVILEGE, Between, Reply, Root, Seen, between, connected, forward
-from tests.support.vault_processes import TlsServer, cluster, tls_server
+from tests.support.vault_processes import TlsServer, tls_server
 
 DATA = {"api_key": f"{CANARY}-value"}
 
@@ -40,30 +41,23 @@ def passes(_request: Seen, forward: Callable[[], Reply]) -> Reply | None:
 
 
 async def test_a_real_standby_is_followed_to_the_active_node_and_that_is_remembered(tmp_path: Path) -> None:
-    with cluster(tmp_path) as nodes:
+    with cluster(tmp_path, nodes=2, standby_reads=False) as nodes:
+        standing_by = nodes.standby()
 
         def redirecting(request: Seen, _forward: Callable[[], Reply]) -> Reply:
             headers = {**request.headers, "X-Vault-No-Request-Forwarding": "1"}
-            return forward(nodes.standby, Seen(request.method, request.path, headers, request.body))
+            asked = Seen(request.method, request.path, headers, request.body)
+            return forward(standing_by.address, asked, nodes.authority)
 
-        root = Root(nodes.active, nodes.root_token)
-        root.do("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
-        until_upgraded(root)
-        role = Role.made(root, tmp_path)
+        role = Role.made(nodes.root, tmp_path)
         with between(redirecting) as lab:
-            async with connected(lab.address, role.auth()) as client:
+            async with connected(lab.address, role.auth(), ca_cert=nodes.authority) as client:
                 for base in range(3):
                     await client.write("write", "secret", "rotated/a@b", DATA, base=base)
                     assert (await client.read("read", "secret", "rotated/a@b")).version == base + 1
         # The login was redirected; what came after it went to the active node at once.
         assert [request.path.rpartition("/")[2] for request in lab.seen] == ["login", "leader"]
-        assert root.data("rotated/a@b", 3) == DATA
-
-
-def until_upgraded(root: Root) -> None:
-    """Wait until a new mount takes writes."""
-    while root.ask("POST", "secret/data/first", {"data": {}}).status != 200:
-        pass
+        assert nodes.root.data("rotated/a@b", 3) == DATA
 
 
 async def test_what_is_refused_at_the_active_node_counts(
