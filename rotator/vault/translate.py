@@ -126,7 +126,7 @@ def unanswered(call: Call, error: Exception) -> PortError:
         return Unavailable(call.operation, call.target, f"{name}: not reached")
     match _why_unconnected(error):
         case None:
-            return lost(call, name)
+            return lost(call, f"{name}: no whole answer came")
         case ssl.SSLCertVerificationError() as reason:
             detail = (
                 f"the TLS certificate of the server is not trusted ({getattr(reason, 'verify_message', name)}); "

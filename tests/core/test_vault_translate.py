@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import ssl
 from datetime import timedelta
 
@@ -194,6 +195,8 @@ def test_every_exception_of_the_vendors_has_its_meaning(vendor: type[Exception])
     for ours in translated:
         assert CANARY not in str(ours)
         assert vendor.__name__ in ours.detail
+        # The name of a class tells an operator nothing.
+        assert re.fullmatch(r"\w+: [a-z ]+", ours.detail)
 
 
 def test_a_success_that_makes_no_sense() -> None:
