@@ -21,6 +21,10 @@ from rotator.vault.session import Session, Verdict
 from rotator.vault.translate import Call
 from rotator.vault.wire import Send
 
+_LOOK_AGAIN: Final = timedelta(milliseconds=100)
+_LOOKS: Final = 30
+"""A standby lags behind the active node by a tenth of a second, and is given thirty times that."""
+
 _NEW_AND_DEAD: Final = (
     "the token may not look itself up, although it is new: leave Vault's policy `default` on, or add the paths that "
     "rotator needs of it"
@@ -65,7 +69,9 @@ class VaultClient:
             call_timeout=call_timeout,
         )
         self._session = Session(self._line, auth, clock)
+        self._clock = clock
         self._checked_mounts: set[str] = set()
+        self._newest: dict[tuple[str, str], int] = {}
 
     async def aclose(self) -> None:
         """Wait for the calls that are still under way, then close the connections."""
@@ -95,9 +101,22 @@ class VaultClient:
     async def read(self, operation: str, mount: str, path: str) -> Stored:
         """Return the latest version of an entry, or that it was deleted, or never written.
 
-        A standby may answer with an older version. Raise Unavailable, Throttled, Denied or Rejected.
+        A standby may answer with an older version, but not with one older than this client has written or read
+        before: then it is asked again for 3 s. What is older even after that has come back from a backup, and counts.
+        Raise Unavailable, Throttled, Denied or Rejected.
         """
         call = await self._kv_call(operation, mount, path)
+        found = await self._read(call, mount, path)
+        for _ in range(_LOOKS):
+            if found.version >= self._newest.get((mount, path), 0):
+                break
+            await self._clock.sleep(_LOOK_AGAIN)
+            found = await self._read(call, mount, path)
+        self._newest[mount, path] = found.version
+        return found
+
+    async def _read(self, call: Call, mount: str, path: str) -> Stored:
+        """Return what one node answers."""
         answer = await self._ask(
             call,
             lambda adapter: KvV2(adapter).read_secret_version(
@@ -128,6 +147,7 @@ class VaultClient:
         result = answers.written(answer)
         if result is None:
             raise translate.senseless(call, "200 without the version that was written")
+        self._newest[mount, path] = result.version
         return result
 
     async def names(self, operation: str, mount: str, folder: str) -> tuple[str, ...]:

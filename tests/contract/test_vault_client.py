@@ -15,6 +15,7 @@ from rotator.model.secret import Secret
 from rotator.simulator.vault_server import VaultServer, vault_server
 from rotator.vault.client import VaultClient
 from tests.support.canary import CANARY
+from tests.support.lab import TravelClock
 from tests.support.vault_lab import LEAST_PRIVILEGE, Reply, Root, Seen, between, connected, shown
 
 DATA = {"api_key": f"{CANARY}-value"}
@@ -53,6 +54,39 @@ async def test_of_many_writes_at_one_version_one_succeeds(client: VaultClient, p
     outcomes = await asyncio.gather(*writes, return_exceptions=True)
     assert sum(not isinstance(outcome, BaseException) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 23
+
+
+@pytest.mark.promise("P2")
+async def test_a_read_shows_no_less_than_was_written_or_seen_before_unless_it_stays_gone(
+    server: VaultServer, token: Secret, place: str
+) -> None:
+    """A balancer may send one call to the active node and the next to a standby that lags behind."""
+    path = f"rotated/{place}/a"
+    earlier: list[Reply] = []
+    late = 0
+
+    def rule(request: Seen, forward: Callable[[], Reply]) -> Reply:
+        nonlocal late
+        reply = forward()
+        if request.method != "GET" or "/data/" not in request.path:
+            return reply
+        earlier.append(reply)
+        late -= 1
+        return earlier[0] if late >= 0 else reply
+
+    with between(rule, server.address) as lab:
+        async with connected(lab.address, token, clock=TravelClock()) as client:
+            for base, state in enumerate([EntryState.ABSENT, EntryState.PRESENT]):
+                assert (await client.read("read", "secret", path)).state is state
+                await client.write("write", "secret", path, DATA, base=base)
+                late = 3
+                assert (await client.read("read", "secret", path)).version == base + 1
+            # As after a restore: what is gone for longer than a standby lags is believed, and then at once.
+            late = 1000
+            assert (await client.read("read", "secret", path)).version == 0
+            asked = len(earlier)
+            assert (await client.read("read", "secret", path)).version == 0
+            assert len(earlier) == asked + 1
 
 
 async def test_deleted_and_destroyed_are_not_absent(client: VaultClient, root: Root, place: str) -> None:
