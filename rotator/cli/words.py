@@ -79,6 +79,7 @@ HOLD: Final[Mapping[HoldReason, str]] = {
     HoldReason.ENTRY_DELETED: "the entry in Vault was deleted",
     HoldReason.ENTRY_BEHIND: "the entry in Vault is older than the version that was published",
     HoldReason.ENTRY_CHANGED: "somebody else wrote another secret or id into the entry",
+    HoldReason.RECORD_BEHIND: "the journal record is older than what Vault serves: it does not know that rotation",
     HoldReason.DESTINATION_MOVED: "the policy names another mount or path than before",
     HoldReason.FIELDS_CHANGED: "the policy names other fields than before",
     HoldReason.SERVED_REFUSED: "the provider refuses the secret that Vault serves, and the policy only watches",
@@ -110,8 +111,8 @@ CURE: Final[Mapping[HoldReason, str]] = {
     ),
     HoldReason.MATCHED_TWICE: "narrow `select` in one of the two policies",
     HoldReason.MANY_ABSENT: (
-        "see that the management key may still list every key of the project; if the keys were really deleted, remove "
-        "the journal records of those that nobody needs any more"
+        "see that the management key may still list every key of the project; a key that was really deleted is "
+        "replaced, once the provider refuses its secret; `rotator forget` those that nobody needs any more"
     ),
     HoldReason.DESTINATION_OCCUPIED: (
         "put this key's own secret there, remove the field if nobody needs its value, or name another destination"
@@ -122,6 +123,10 @@ CURE: Final[Mapping[HoldReason, str]] = {
         "destination for a new key under `keys:`"
     ),
     HoldReason.ENTRY_CHANGED: "roll the entry back to the version that rotator published (`vault kv rollback`)",
+    HoldReason.RECORD_BEHIND: (
+        "leave the entry as it is: consumers read there; roll the record back to its newest version (`vault kv rollback`), "
+        "or restore it from the newest backup of Vault"
+    ),
     HoldReason.DESTINATION_MOVED: (
         "`rotator move OLD NEW` serves both places until the old one is given up; or put the old mount and path back "
         "into the policy: consumers still read there"

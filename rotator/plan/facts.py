@@ -166,6 +166,30 @@ def serves_current(snapshot: Snapshot) -> bool:
     return alive and entry.version == current.version and entry.key_id in (None, current.key.key_id)
 
 
+def served_key_gone(snapshot: Snapshot) -> bool:
+    """Return whether the provider refuses the secret of a lineage that has a record."""
+    return snapshot.record is not None and snapshot.served.verdict is Verdict.REFUSED
+
+
+def record_behind(snapshot: Snapshot) -> bool:
+    """Return whether a rotation of this lineage is served that its record never heard of.
+
+    Its key says so, by a mark with the rotation id that the entry shows. A record that came back from an older backup
+    is like that.
+    """
+    record, rotation_id = snapshot.record, snapshot.entry.rotation_id
+    if record is None or rotation_id is None or snapshot.entry.state is not EntryState.PRESENT:
+        return False
+    ids = {attempt.rotation_id for attempt in record.attempts}
+    ids |= {rotated.rotation_id for rotated in record.history}
+    ids |= {record.current.rotation_id} if record.current and record.current.rotation_id else set()
+    if rotation_id in ids:
+        return False
+    ours = (snapshot.journal_id, snapshot.lineage.lineage_id, rotation_id)
+    marks = (key.mark for key in snapshot.listed)
+    return any((mark.journal_id, mark.lineage_id, mark.rotation_id) == ours for mark in marks if mark)
+
+
 def claimed_until(snapshot: Snapshot) -> datetime | None:
     """Return when the claim of another holder runs out, on Vault's clock, None when there is none."""
     return claim_ends(snapshot.record, snapshot.record_written_at, snapshot.observer)

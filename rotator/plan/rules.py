@@ -54,8 +54,14 @@ LOOK_AGAIN = timedelta(minutes=1)
 
 
 def fleet_hold(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
-    """Hold what looking at all lineages together showed to be unsafe."""
+    """Hold what looking at all lineages together showed to be unsafe.
+
+    A list that lacks most keys may be a part of the whole. But a key whose own secret the provider refuses is gone,
+    and its consumers are not left to wait for a person: an older backup of Vault, restored, serves many such keys.
+    """
     del policy, now
+    if snapshot.fleet_hold is HoldReason.MANY_ABSENT and facts.served_key_gone(snapshot):
+        return None
     return None if snapshot.fleet_hold is None else Hold(snapshot.fleet_hold, snapshot.fleet_hold_detail)
 
 
@@ -174,10 +180,12 @@ def recognise(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | N
 
 
 def not_as_published(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
-    """Hold when the destination holds something else than what we published: a person wrote it."""
+    """Hold when the destination holds something else than what we published: a person wrote it, or we forgot it."""
     del policy, now
     record, entry = _record(snapshot), snapshot.entry
     unfinished, shown = _unfinished(record, entry.rotation_id) is not None, f"version {entry.version}"
+    if facts.record_behind(snapshot):
+        return Hold(HoldReason.RECORD_BEHIND, shown)
     if record.current is None:
         if entry.state is EntryState.DELETED:
             return Hold(HoldReason.ENTRY_DELETED, shown)

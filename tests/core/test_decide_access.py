@@ -106,6 +106,26 @@ STOPPED_BY_A_PERSON = [
         ),
     ),
     Case(
+        "most keys vanished in one look, and the provider refuses this one",
+        Rotate(RotateReason.SERVED_KEY_REFUSED, a.current().key),
+        replace(SETTLED, fleet_hold=HoldReason.MANY_ABSENT, served=Served(Verdict.REFUSED)),
+    ),
+    Case(
+        "most keys vanished in one look, and the provider refuses a secret that nobody took in",
+        Hold(HoldReason.MANY_ABSENT),
+        replace(
+            a.unrecorded(a.key("key-1")),
+            entry=a.entry(None, key_id=None),
+            fleet_hold=HoldReason.MANY_ABSENT,
+            served=Served(Verdict.REFUSED),
+        ),
+    ),
+    Case(
+        "two policies match it, and the provider refuses it",
+        Hold(HoldReason.MATCHED_TWICE),
+        replace(SETTLED, fleet_hold=HoldReason.MATCHED_TWICE, served=Served(Verdict.REFUSED)),
+    ),
+    Case(
         "a person told us to forget it",
         Wait(WaitReason.FORGOTTEN, None),
         a.with_record(replace(DUE, fleet_hold=HoldReason.MANY_ABSENT), forgotten=True),

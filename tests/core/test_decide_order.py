@@ -99,6 +99,10 @@ ORDER: dict[Change, Decision | type[Decision]] = {
 IMPOSSIBLE = {
     (unrecorded_publish, rolled_back),  # one entry shows one rotation id
     (unrecorded_publish, refused),  # a refused publish is not finished: the table says what happens
+    (
+        vanished_in_one_look,
+        refused,
+    ),  # what the provider refuses has vanished indeed: the table says what happens
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rotator.model.entry import Served, Verdict
+from rotator.model.key import Mark
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import KnownKey
 from rotator.model.snapshot import Snapshot
@@ -152,6 +153,58 @@ FINISH = [
             a.with_record(PUBLISHED, history=(a.rotated(LATER), a.rotated())),
             served=a.accepted("key-old"),
         ),
+    ),
+]
+
+LATEST = a.made(a.attempt("7" * 16, base=4), "key-7")
+FROM_A_BACKUP = replace(
+    a.snapshot(a.record(), also=[LATEST]),
+    entry=a.entry("7" * 16, version=5, key_id="key-7", age=MINUTE),
+    served=a.accepted("key-7"),
+)
+"""The record is older than what is served: its key carries the mark of a rotation that this record never issued."""
+
+BEHIND = [
+    Case(
+        "the record is from before the last rotation",
+        Hold(HoldReason.RECORD_BEHIND, "version 5"),
+        FROM_A_BACKUP,
+    ),
+    Case(
+        "the record is from before the last rotation, and whether its key works is unknown",
+        Hold(HoldReason.RECORD_BEHIND, "version 5"),
+        replace(FROM_A_BACKUP, served=Served(Verdict.UNKNOWN)),
+    ),
+    Case(
+        "the record is from before the last rotation, whose key can't be read",
+        Hold(HoldReason.RECORD_BEHIND, "version 5"),
+        a.unread(FROM_A_BACKUP, "key-7"),
+    ),
+    Case(
+        "the record is from before the first rotation",
+        Hold(HoldReason.RECORD_BEHIND, "version 5"),
+        replace(FROM_A_BACKUP, record=a.fresh_record()),
+    ),
+    Case(
+        "the entry shows a rotation id that no key carries",
+        Hold(HoldReason.ENTRY_CHANGED, "version 5"),
+        replace(FROM_A_BACKUP, keys=a.snapshot(a.record()).keys),
+    ),
+    Case(
+        "the entry shows a rotation id that a key of another journal carries",
+        Hold(HoldReason.ENTRY_CHANGED, "version 5"),
+        replace(
+            FROM_A_BACKUP,
+            keys=(
+                *a.snapshot(a.record()).keys,
+                replace(LATEST, comment=Mark("f" * 12, a.LINEAGE.lineage_id, "7" * 16).put_on("voice")),
+            ),
+        ),
+    ),
+    Case(
+        "a person rolled the entry back to a rotation of ours whose key lives on",
+        Hold(HoldReason.ENTRY_CHANGED, "version 5"),
+        a.with_record(FROM_A_BACKUP, history=(a.rotated("7" * 16), a.rotated())),
     ),
 ]
 
@@ -322,7 +375,7 @@ SERVED_REFUSED = [
     ),
 ]
 
-TABLE = [*FINISH, *RECOGNISE, *NOT_AS_PUBLISHED, *SERVED_REFUSED]
+TABLE = [*FINISH, *BEHIND, *RECOGNISE, *NOT_AS_PUBLISHED, *SERVED_REFUSED]
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in TABLE])

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from rotator.bootstrap import Connected
 from rotator.clock import SystemClock
@@ -53,6 +54,13 @@ class TravelClock:
 
     async def sleep(self, duration: timedelta) -> None:
         self.shift += duration
+
+
+class PatientClock(TravelClock):
+    """Real time plus a shift; sleeping takes its time, for what is waited for is a server that takes its own."""
+
+    async def sleep(self, duration: timedelta) -> None:
+        await self._real.sleep(duration)
 
 
 class ShiftedJournal:
@@ -209,22 +217,30 @@ class Lab:
 
 @asynccontextmanager
 async def lab(
-    server: VaultServer, token: Secret, place: str, *, quirks: Quirks | None = None
+    server: VaultServer,
+    token: Secret,
+    place: str,
+    *,
+    quirks: Quirks | None = None,
+    ca_cert: Path | None = None,
+    clock: TravelClock | None = None,
+    world_of: type[World] = World,
+    client_of: type[VaultClient] = VaultClient,
 ) -> AsyncIterator[Lab]:
     """Set up one installation; in the end, look for the canary in all that was written to the journal and told."""
-    clock = TravelClock()
-    world = World(clock, quirks=quirks, secret_factory=_Secrets())
+    clock = clock or TravelClock()
+    world = world_of(clock, quirks=quirks, secret_factory=_Secrets())
     simulator = DeepgramSimulator(world)
     project_id = world.add_project()
     ours, ann = world.add_member(project_id, email="ops@x.test"), world.add_member(project_id)
     management = world.add_key(project_id, member_id=ours, comment="rotator itself", scopes=("owner",))
     timeout = timedelta(seconds=10)
     async with simulator.serve() as base_url:
-        vault = VaultClient(
+        vault = client_of(
             address=server.address,
             auth=token,
             namespace="",
-            ca_cert=None,
+            ca_cert=None if ca_cert is None else str(ca_cert),
             call_timeout=timeout,
             clock=clock,
         )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
+import random
+import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rotator.model.secret import Secret
-from rotator.simulator import vault_server
 from rotator.simulator.vault_server import VaultServer
 from tests.support.vault_lab import Reply, Root, Seen, forward
 from tests.support.vault_processes import running, status, tls_server, wait_until
@@ -109,9 +110,11 @@ class Cluster:
         wait_until(unsealed)
 
     def until_whole(self) -> None:
-        """Wait until one node is active and the others stand by."""
+        """Wait until one node is active, and the others stand by and know it."""
         whole = [ACTIVE, *(STANDBY for _ in self.nodes[1:])]
         wait_until(lambda: sorted(map(self.health, self.nodes)) == whole)
+        for node in self.nodes:
+            wait_until(partial(_takes_writes, self, node))
 
     def snapshot(self) -> bytes:
         """Return all that is stored."""
@@ -160,7 +163,21 @@ def _nodes(home: Path, number: int) -> Iterator[Node]:
     for index in range(number):
         node_home = home / f"node-{index}"
         (node_home / "storage").mkdir(parents=True)
-        yield Node(node_home, f"https://127.0.0.1:{vault_server._free_port()}")
+        yield Node(node_home, f"https://127.0.0.1:{_port()}")
+
+
+def _port() -> int:
+    """Return a port that is free, and whose successor is: a node speaks to the others there.
+
+    It binds the second one only seconds later, when it has joined. So both are below those that systems give to whoever
+    asks for any (on Linux from 32768 on): one of these would be taken by then, now and then.
+    """
+    while True:
+        port = random.randrange(15000, 32000, 2)  # noqa: S311 (a port is no secret)
+        with socket.socket() as first, socket.socket() as second, suppress(OSError):
+            first.bind(("127.0.0.1", port))
+            second.bind(("127.0.0.1", port + 1))
+            return port
 
 
 def _begin(made: Cluster) -> None:
@@ -179,8 +196,7 @@ def _begin(made: Cluster) -> None:
         made.unseal(node)
     wait_until(lambda: _voters(made) == len(made.nodes))
     made.root.do("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
-    for node in made.nodes:
-        wait_until(partial(_takes_kv, made, node))
+    made.until_whole()
 
 
 def _voters(made: Cluster) -> int:
@@ -188,8 +204,8 @@ def _voters(made: Cluster) -> int:
     return sum(server["voter"] for server in answer["data"]["config"]["servers"])
 
 
-def _takes_kv(made: Cluster, node: Node) -> bool:
-    """Return whether a new mount is ready at a node: it is upgraded to version 2 first."""
+def _takes_writes(made: Cluster, node: Node) -> bool:
+    """Return whether a node takes writes, for itself or for the active one. A new mount is upgraded first."""
     return made.ask(node, "POST", "secret/data/first", {"data": {}}).status == 200
 
 
