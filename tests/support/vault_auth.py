@@ -46,10 +46,12 @@ class Role:
     namespace: str = ""
 
     @classmethod
-    def made(cls, root: Root, folder: Path, *, namespace: str = "", **settings: str) -> Role:
+    def made(
+        cls, root: Root, folder: Path, *, namespace: str = "", may: str = LEAST_PRIVILEGE, **settings: str
+    ) -> Role:
         """Make the role, with a secret id in its file. `settings` are those of Vault, such as `token_ttl`."""
         role = cls(root, method(root, "approle", namespace=namespace), folder, namespace)
-        policy = root.new_policy(LEAST_PRIVILEGE, namespace=namespace)
+        policy = root.new_policy(may, namespace=namespace)
         root.do(
             "POST",
             f"auth/{role.mount}/role/rotator",
