@@ -7,8 +7,10 @@ sent to it before the time that it named.
 
 Why each request runs in a task of its own that nobody cancels: a cancelled httpx request can leave its
 connection in httpcore's pool for ever, until every later call ends in PoolTimeout (httpcore issue 1093).
-For the same reason there is no `asyncio.timeout` and no `wait_for` here, and calls wait for their turn
-before they reach the pool, whose queue is slow (httpcore issue 1035).
+For the same reason there is no `asyncio.timeout` and no `wait_for` here.
+
+Why each connection is a client of its own: httpcore's pool looks at every connection twice in every call, so that a
+call costs the more the more connections there are (httpcore issue 1035).
 """
 
 from __future__ import annotations
@@ -164,21 +166,24 @@ class HttpClient:
     is neither https nor http to this machine, or that holds more than scheme, host, port and path.
     """
 
-    def __init__(self, base_url: str, *, call_timeout: timedelta, concurrency: int) -> None:
-        """Prepare the client; nothing is sent until the first call."""
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        call_timeout: timedelta,
+        concurrency: int,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Prepare the client; nothing is sent until the first call. `transport` None: the network."""
         self._base_url = _checked(base_url)
         self._most_seconds = call_timeout.total_seconds()
         self._turns = asyncio.Semaphore(concurrency)
         self._brake = Brake()
         self._running: set[asyncio.Task[Answer]] = set()
-        reaching = self._most_seconds / 2
-        self._client = httpx.AsyncClient(
-            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "rotator"},
-            timeout=httpx.Timeout(self._most_seconds, connect=reaching, pool=reaching),
-            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._transport = transport
+        self._trust = httpx.create_ssl_context(trust_env=False)
+        self._idle: list[httpx.AsyncClient] = []
+        """The one that was used last is used next: its connection is the likeliest to be open."""
 
     async def call(self, call: Call) -> Answer:
         """Send `call` once and return the answer, whatever its status.
@@ -207,7 +212,8 @@ class HttpClient:
         """Let the requests under way end, each within its timeouts, then close the connections."""
         if self._running:
             await asyncio.wait(self._running)
-        await self._client.aclose()
+        for connection in self._idle:
+            await connection.aclose()
 
     async def _may_be_sent(self, call: Call, asked_at: float) -> None:
         """Wait until no rate limit is known. Raise when that takes too long, or the turn came too late already."""
@@ -238,8 +244,9 @@ class HttpClient:
         if call.body is not None:
             headers[b"Content-Type"] = b"application/json"
             content = json.dumps(call.body).encode()
+        connection = self._idle.pop() if self._idle else self._connection()
         try:
-            async with self._client.stream(
+            async with connection.stream(
                 call.method, self._base_url + call.path, headers=headers, content=content
             ) as response:
                 answer = await self._read(call, response)
@@ -249,8 +256,22 @@ class HttpClient:
             raise
         except Exception as error:  # noqa: BLE001 (an error nobody mapped must not pass for "nothing happened")
             sent, what = REACH.get(type(error), Sent.PERHAPS), type(error).__name__
+        finally:
+            self._idle.append(connection)
         # Outside of the handler, and so without a context: h11's texts quote headers.
         raise _failure(call, sent, what)
+
+    def _connection(self) -> httpx.AsyncClient:
+        reaching = self._most_seconds / 2
+        return httpx.AsyncClient(
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "rotator"},
+            timeout=httpx.Timeout(self._most_seconds, connect=reaching, pool=reaching),
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+            follow_redirects=False,
+            trust_env=False,
+            verify=self._trust,
+            transport=self._transport,
+        )
 
     def _note(self, answer: Answer, sent_at: float) -> None:
         # 503 too names a time when it is meant to be obeyed (RFC 9110, section 10.2.3).

@@ -58,9 +58,9 @@ class Line(httpx.AsyncBaseTransport):
 
 @asynccontextmanager
 async def client(line: Line, *, concurrency: int = 4) -> AsyncIterator[HttpClient]:
-    http = HttpClient("http://localhost:1", call_timeout=CALL_TIMEOUT, concurrency=concurrency)
-    await http._client.aclose()
-    http._client = httpx.AsyncClient(transport=line)
+    http = HttpClient(
+        "http://localhost:1", call_timeout=CALL_TIMEOUT, concurrency=concurrency, transport=line
+    )
     yield http
     await http.aclose()
 

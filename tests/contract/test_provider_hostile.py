@@ -95,8 +95,9 @@ class Scripted(httpx.AsyncBaseTransport):
 @pytest.mark.parametrize("name", CALLS)
 def test_whatever_comes_is_a_result_or_one_of_our_errors_and_shows_nothing(name: str) -> None:
     scripted = Scripted()
-    http = HttpClient("https://api.example.com", call_timeout=timedelta(seconds=5), concurrency=4)
-    http._client._transport = scripted
+    http = HttpClient(
+        "https://api.example.com", call_timeout=timedelta(seconds=5), concurrency=4, transport=scripted
+    )
     with asyncio.Runner() as runner:
 
         async def ask(answers: Answers) -> None:

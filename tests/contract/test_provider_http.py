@@ -273,8 +273,7 @@ class Broken(httpx.AsyncBaseTransport):
 
 @pytest.mark.promise("P2", "P7")
 async def test_an_error_that_nobody_mapped_does_not_pass_for_nothing_sent() -> None:
-    async with client(CannedServer(Canned())) as http:
-        await http._client.aclose()
-        http._client = httpx.AsyncClient(transport=Broken())
-        with pytest.raises(Ambiguous, match="OSError"):
-            await http.call(call("POST"))
+    http = HttpClient("http://localhost:1", call_timeout=SHORT, concurrency=4, transport=Broken())
+    with pytest.raises(Ambiguous, match="OSError"):
+        await http.call(call("POST"))
+    await http.aclose()
