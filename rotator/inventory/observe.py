@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 from rotator.errors import PortError, Rejected, TooNew
 from rotator.inventory.assignment import Assignment
 from rotator.model.entry import Entry, Place, Served, Verdict
-from rotator.model.key import ListedKey, Listing, is_rotation_id
+from rotator.model.key import Key, Listing, Unreadable, is_rotation_id
 from rotator.model.order import pause_of
 from rotator.model.reason import HoldReason
 from rotator.model.secret import Secret
@@ -67,7 +66,7 @@ async def observe(
     )
     vault_skew = read.at - clock.now()
     served = await _try(read.secret, ports)
-    concerns = _concerning(assignment, record)
+    keys, unreadable = _concerning(assignment, record, listing)
     copies = await _copies(record, listing, read, served, ports)
     return Snapshot(
         lineage=lineage,
@@ -81,8 +80,8 @@ async def observe(
         record_written_at=record.written_at,
         entry=_without_texts(read.entry, record, listing),
         served=served,
-        keys=tuple(filter(concerns, listing.keys)),
-        unreadable=tuple(filter(concerns, listing.unreadable)),
+        keys=keys,
+        unreadable=unreadable,
         absence_proven=listing.proves_absence(served_key_id=current.key.key_id if current else None),
         management_key_id=listing.management_key_id,
         management_member_id=listing.management_member_id,
@@ -153,19 +152,15 @@ async def _try(secret: Secret | None, ports: Ports) -> Served:
     return Served(Verdict.ACCEPTED if proof.accepted else Verdict.REFUSED, proof.key_id)
 
 
-def _concerning(assignment: Assignment, record: RecordRead) -> Callable[[ListedKey], bool]:
-    """Return what tells whether a listed key concerns this lineage.
+def _concerning(
+    assignment: Assignment, record: RecordRead, listing: Listing
+) -> tuple[tuple[Key, ...], tuple[Unreadable, ...]]:
+    """Return the listed keys, and the unreadable ones, that concern this lineage.
 
-    It is named by the record, marked for it, matched, or marked by anybody and named like an original.
+    They are named by the record, marked for it, matched, or marked by anybody and named like an original.
     """
-    named = record.record.known_key_ids() if record.record else frozenset[str]()
-    alike = {original.key.comment for original in record.record.originals} if record.record else set()
-    lineage_id = assignment.lineage.lineage_id
-
-    def concerns(key: ListedKey) -> bool:
-        if key.key_id in named or key.key_id == assignment.matched_key_id:
-            return True
-        mark = key.mark
-        return mark is not None and (mark.lineage_id == lineage_id or key.operator_comment in alike)
-
-    return concerns
+    named = set(record.record.known_key_ids()) if record.record else set[str]()
+    if assignment.matched_key_id is not None:
+        named.add(assignment.matched_key_id)
+    alike = {original.key.comment for original in record.record.originals} if record.record else set[str]()
+    return listing.concerning(assignment.lineage.lineage_id, named=named, alike=alike)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 _MARK = re.compile(r" ?\[rotator:1:([0-9a-f]{12}):([0-9a-f]{12}):([0-9a-f]{16})\]\Z")
@@ -61,16 +62,15 @@ class ListedKey:
 
     key_id: str
     comment: str
+    mark: Mark | None = field(init=False, repr=False, compare=False)
+    """The mark in the comment, if there is one. Looked for once: every look at a lineage asks it of every key."""
+    operator_comment: str = field(init=False, repr=False, compare=False)
+    """The comment without our mark."""
 
-    @property
-    def mark(self) -> Mark | None:
-        """The mark in the comment, if there is one."""
-        return mark_of(self.comment)
-
-    @property
-    def operator_comment(self) -> str:
-        """The comment without our mark."""
-        return without_mark(self.comment)
+    def __post_init__(self) -> None:
+        """Take the comment apart."""
+        object.__setattr__(self, "mark", mark_of(self.comment))
+        object.__setattr__(self, "operator_comment", without_mark(self.comment))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +117,27 @@ class KeyRequest:
     lifetime: timedelta | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """Where keys stand in a list: by their ids, and those with a mark by its lineage and by the operator's comment."""
+
+    by_id: Mapping[str, int]
+    marked_for: Mapping[str, list[int]]
+    marked_like: Mapping[str, list[int]]
+
+
+def _index_of(keys: Iterable[ListedKey]) -> _Index:
+    by_id: dict[str, int] = {}
+    marked_for: dict[str, list[int]] = {}
+    marked_like: dict[str, list[int]] = {}
+    for place, key in enumerate(keys):
+        by_id.setdefault(key.key_id, place)
+        if key.mark is not None:
+            marked_for.setdefault(key.mark.lineage_id, []).append(place)
+            marked_like.setdefault(key.operator_comment, []).append(place)
+    return _Index(by_id, marked_for, marked_like)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """All keys that our management key can see in one project, and who we are there.
@@ -131,6 +152,11 @@ class Listing:
     management_key_id: str | None
     management_member_id: str | None
     unreadable: tuple[Unreadable, ...] = ()
+    _index: _Index = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Note where each key stands: a list is made once and asked about once for each lineage."""
+        object.__setattr__(self, "_index", _index_of(self.listed))
 
     @property
     def listed(self) -> tuple[ListedKey, ...]:
@@ -139,11 +165,30 @@ class Listing:
 
     def get(self, key_id: str) -> Key | None:
         """Return the key with that id, None when it can't be read, or when the list does not show it."""
-        return next((key for key in self.keys if key.key_id == key_id), None)
+        place = self._index.by_id.get(key_id)
+        return None if place is None or place >= len(self.keys) else self.keys[place]
 
     def shows(self, key_id: str) -> bool:
         """Return whether the list has a key with that id, readable or not."""
-        return any(key.key_id == key_id for key in self.listed)
+        return key_id in self._index.by_id
+
+    def concerning(
+        self, lineage_id: str, *, named: Iterable[str], alike: Iterable[str]
+    ) -> tuple[tuple[Key, ...], tuple[Unreadable, ...]]:
+        """Return the keys, and those that can't be read, that concern a lineage, in the order of the list.
+
+        They are `named` by their ids, marked for it, or marked by anybody with an operator's comment that is among `alike`.
+        """
+        index = self._index
+        places = {index.by_id[key_id] for key_id in named if key_id in index.by_id}
+        places.update(index.marked_for.get(lineage_id, ()))
+        for comment in alike:
+            places.update(index.marked_like.get(comment, ()))
+        ordered, readable = sorted(places), len(self.keys)
+        return (
+            tuple(self.keys[place] for place in ordered if place < readable),
+            tuple(self.unreadable[place - readable] for place in ordered if place >= readable),
+        )
 
     def proves_absence(self, *, served_key_id: str | None) -> bool:
         """Return whether a key missing from this list is really gone.
