@@ -177,6 +177,7 @@ class HttpClient:
         """Prepare the client; nothing is sent until the first call. `transport` None: the network."""
         self._base_url = _checked(base_url)
         self._most_seconds = call_timeout.total_seconds()
+        self.concurrency = concurrency
         self._turns = asyncio.Semaphore(concurrency)
         self._brake = Brake()
         self._running: set[asyncio.Task[Answer]] = set()

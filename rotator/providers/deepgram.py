@@ -45,7 +45,7 @@ _LOG_PAGE = "limit=10&page=0"
 
 
 class Deepgram:
-    """A `ports.Provider` for one project. Keeps the details of the keys that the last list showed.
+    """A `ports.Provider` for one project. Keeps the details of the keys that the last list showed, and of new ones.
 
     `management` is the secret of the management key, `project_id` Deepgram's id of the project. While the keys of
     a list are read, `progress` is told how many of how many are done. Raise ValueError when the id can't be one.
@@ -66,7 +66,8 @@ class Deepgram:
         self._project_id = project_id
         self._management = management
         self._clock = clock
-        self._keys = KeyReader(self._wire, progress)
+        # Half of the turns, so that a large project leaves the others to urgent calls.
+        self._keys = KeyReader(self._wire, progress, at_once=max(1, http.concurrency // 2))
         self._management_key_id: str | None = None
         self._listing = asyncio.Lock()
         self._next_list: asyncio.Task[Listing] | None = None

@@ -16,9 +16,6 @@ from rotator.providers import deepgram_answers as answers
 from rotator.providers.deepgram_answers import Listed
 from rotator.providers.deepgram_wire import Wire, understood
 
-_READ_AT_ONCE = 4
-"""How many keys are read at once after a list: few, so that a large project leaves turns to urgent calls."""
-
 _UNAVAILABLE_ALLOWED = 3
 """With more reads than this that got no answer, it is not the keys: the list fails, instead of taking its time."""
 
@@ -32,14 +29,16 @@ class Known:
 
 
 class KeyReader:
-    """Reads keys through one wire, and keeps those that the last list showed.
+    """Reads keys through one wire, and keeps those that the last list showed, and those that were read since.
 
-    `progress` is told how many keys of a list are known or given up, and how many it has.
+    `at_once` is how many keys of a list are read at once. `progress` is told how many of them are known or given up,
+    and how many there are.
     """
 
-    def __init__(self, wire: Wire, progress: Callable[[int, int], None]) -> None:
+    def __init__(self, wire: Wire, progress: Callable[[int, int], None], *, at_once: int) -> None:
         """Begin with nothing read."""
         self._wire = wire
+        self._at_once = at_once
         self._progress = progress
         self._kept: dict[str, Key] = {}
 
@@ -53,6 +52,7 @@ class KeyReader:
         call = self._wire.call("GET", self._wire.key_path("read key", one.key_id), "read key", one.key_id)
         answer = await self._wire.ask(call, names_a_key=True)
         key = understood(call, lambda body: answers.key(body, one), answer.body)
+        self._kept[one.key_id] = key
         return key, answers.owner_email(answer.body)
 
     async def know(self, listed: Sequence[Listed]) -> Known:
@@ -61,13 +61,15 @@ class KeyReader:
         A key whose own answer can't be used stops no other. Raise its error when none could be read, or too many
         got no answer; Throttled at once.
         """
-        found = {one.key_id: self._kept[one.key_id] for one in listed if one.key_id in self._kept}
+        before = frozenset(self._kept)
+        found = {one.key_id: self._kept[one.key_id] for one in listed if one.key_id in before}
         failed: dict[str, PortError] = {}
         await self._read_all([one for one in listed if one.key_id not in found], found, failed)
         self._progress(len(listed), len(listed))
         if failed and not found:
             raise next(iter(failed.values()))
-        self._kept = found
+        since = {key_id: key for key_id, key in self._kept.items() if key_id not in before}
+        self._kept = {**found, **since}
         return Known(
             keys=tuple(found[one.key_id] for one in listed if one.key_id in found),
             unreadable=tuple(
@@ -84,7 +86,7 @@ class KeyReader:
         total = len(found) + len(unknown)
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(_READ_AT_ONCE, len(unknown))):
+                for _ in range(min(self._at_once, len(unknown))):
                     group.create_task(self._read_each(pending, found, failed, total))
         except ExceptionGroup as errors:
             error = errors.exceptions[0]
@@ -106,5 +108,4 @@ class KeyReader:
                 if unanswered > _UNAVAILABLE_ALLOWED:
                     raise
                 continue
-            self._kept[one.key_id] = found[one.key_id]  # kept even when the list fails later on
             self._progress(len(found) + len(failed), total)
