@@ -6,7 +6,7 @@
 
 and then observe again. Nothing is carried over from one round to the next: a crash, a lost answer or another
 process at work only means that the next look sees something else. What must be remembered is in Vault and in
-the comments of the keys.
+the comments of the keys. The last look is spared where what was just written down says that it would find nothing to do.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from pathlib import Path
 
 from rotator.errors import Conflict, InvariantViolation, RotatorError
 from rotator.inventory.assignment import Assignment
-from rotator.inventory.observe import observe
+from rotator.inventory.observe import observe, unless_paused_since
 from rotator.model.reason import LeftReason
 from rotator.model.snapshot import Snapshot
 from rotator.model.told import Step, Told
 from rotator.plan.actions import Decision, Hold, Rotate, Wait
 from rotator.plan.decide import decide
-from rotator.ports import Ports
+from rotator.plan.presume import presumed
+from rotator.ports import Ports, RecordRead
 from rotator.rotation.perform import perform
 from rotator.rotation.rotate import refusal
 
@@ -34,12 +35,16 @@ TURNS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One look and what followed from it. `held` is the hold that an action ended in."""
+    """One look and what followed from it.
+
+    `held` is the hold that an action ended in, `written` the record as an action that was carried out left it.
+    """
 
     snapshot: Snapshot
     decision: Decision
     acted: bool
-    held: Hold | None
+    held: Hold | None = None
+    written: RecordRead | None = None
 
     @property
     def stands(self) -> Decision:
@@ -52,28 +57,30 @@ async def turn(
     ports: Ports,
     *,
     may_rotate: Callable[[], bool] = lambda: True,
+    seen: Snapshot | None = None,
 ) -> Turn:
     """Observe, decide, act once.
 
-    `may_rotate` is asked just before a rotation is started; after a no, the rotation is left alone. Raise what
-    the ports raise; Conflict means that somebody else wrote first, and that another look will tell.
+    `may_rotate` is asked just before a rotation is started; after a no, the rotation is left alone. `seen` is what a
+    look of a moment ago showed: enough to begin with while the record is the same, for each deletion looks afresh. Raise what the ports raise; Conflict means that somebody else wrote first, and that
+    another look will tell.
     """
-    snapshot = await observe(assignment, ports)
+    snapshot = await (observe(assignment, ports) if seen is None else unless_paused_since(seen, ports))
     decision = decide(assignment.policy, snapshot, ports.clock.now())
-    if isinstance(decision, Hold):
+    if isinstance(decision, Hold) or (seen is not None and isinstance(decision, Rotate)):
         await _check_whole(snapshot, ports)
     if isinstance(decision, Wait | Hold) or ports.stopping():
-        return Turn(snapshot=snapshot, decision=decision, acted=False, held=None)
+        return Turn(snapshot=snapshot, decision=decision, acted=False)
     if isinstance(decision, Rotate):
         refused = await refusal(decision, assignment.policy, snapshot, ports)
         if refused is not None or not may_rotate():
             return Turn(snapshot=snapshot, decision=decision, acted=False, held=refused)
-    held = await perform(decision, assignment, snapshot, ports)
-    return Turn(snapshot=snapshot, decision=decision, acted=True, held=held)
+    done = await perform(decision, assignment, snapshot, ports)
+    return Turn(snapshot=snapshot, decision=decision, acted=True, held=done.held, written=done.written)
 
 
 async def _check_whole(snapshot: Snapshot, ports: Ports) -> None:
-    """Raise Conflict when the record was written while the snapshot was taken.
+    """Raise Conflict when the record was written while the snapshot was taken, or since.
 
     A publish by another process between our read of the record and our read of the entry looks like a
     stranger's. Its intent was written before it, so a record that is still the same knows of none.
@@ -112,8 +119,9 @@ async def reconcile(
     ports: Ports,
     *,
     may_rotate: Callable[[], bool] = lambda: True,
+    seen: Snapshot | None = None,
 ) -> Reconciled:
-    """Take turns until there is nothing to do for this lineage now, or something stops it.
+    """Take turns until there is nothing to do for this lineage now, or something stops it. `seen` is for the first one.
 
     Raises nothing but what stops the whole process: one lineage never stops another.
     """
@@ -122,7 +130,8 @@ async def reconcile(
     error: RotatorError | None = None
     for _ in range(TURNS):
         try:
-            last = await turn(assignment, ports, may_rotate=may_rotate)
+            looked, seen = seen, None
+            last = await turn(assignment, ports, may_rotate=may_rotate, seen=looked)
             error = None
         except Conflict as conflict:
             # Somebody else wrote first. If this was the last turn, it is what is reported.
@@ -137,6 +146,10 @@ async def reconcile(
             if not last.acted or last.held is not None:
                 break
             done.append(last.decision)
+            rest = _at_rest(assignment, last, ports)
+            if rest is not None:
+                last = rest
+                break
     if error is not None:
         ports.tell(Told(step=Step.FAILED, lineage=assignment.lineage.name, detail=str(error)))
     elif last is not None and isinstance(hold := last.stands, Hold):
@@ -146,6 +159,18 @@ async def reconcile(
             )
         )
     return Reconciled(lineage=assignment.lineage.name, last=last, done=tuple(done), error=error)
+
+
+def _at_rest(assignment: Assignment, acted: Turn, ports: Ports) -> Turn | None:
+    """Return where a lineage stands after an action, if by what was written down it only waits from now on."""
+    if acted.written is None or acted.written.record is None:
+        return None
+    now = ports.clock.now()
+    snapshot = presumed(acted.snapshot, acted.written.record, acted.written.version, now)
+    decision = None if snapshot is None else decide(assignment.policy, snapshot, now)
+    if snapshot is None or not isinstance(decision, Wait):
+        return None
+    return Turn(snapshot=snapshot, decision=decision, acted=False)
 
 
 def violation_of(bug: Exception) -> InvariantViolation:

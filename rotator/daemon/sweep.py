@@ -1,7 +1,7 @@
 """Reconcile everything once: the most urgent first, a bounded number at a time, and no more starts than are safe.
 
 Every lineage is looked at, and all is done for it but to start a rotation: taking in, finishing, deleting.
-A lineage whose rotation is due waits, without a turn, until `starts` lets it go, and is then looked at afresh.
+A lineage whose rotation is due waits, without a turn, until `starts` lets it go, and is looked at afresh when that took long.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
 from rotator import log
@@ -24,11 +24,14 @@ from rotator.model.entry import Verdict
 from rotator.model.lineage import Lineage
 from rotator.model.reason import LeftReason
 from rotator.model.snapshot import Snapshot
-from rotator.plan.actions import Action, Rotate, Wait
+from rotator.plan.actions import Action, Revoke, Rotate, Wait
 from rotator.plan.decide import decide
 from rotator.plan.facts import emergency, head
 from rotator.ports import Ports
 from rotator.reconcile import Left, Reconciled, Turn, reconcile
+
+RECENT = timedelta(seconds=30)
+"""For so long a look is good enough to start a rotation from. What changes meanwhile costs a key that is made for nothing."""
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -130,14 +133,17 @@ class _Sweep:
             if ports.stopping():
                 return Reconciled(lineage=found.assignment.lineage.name, last=None, done=(), error=None)
             surveyed = await self._by_survey(found, ports)
-            return surveyed or await reconcile(found.assignment, ports, may_rotate=lambda: False)
+            if surveyed is not None and isinstance(surveyed.decision, Wait | Rotate):
+                return Reconciled(lineage=found.assignment.lineage.name, last=surveyed, done=(), error=None)
+            seen = surveyed.snapshot if surveyed is not None else None
+            return await reconcile(found.assignment, ports, may_rotate=lambda: False, seen=seen)
 
-    async def _by_survey(self, found: Found, ports: Ports) -> Reconciled | None:
-        """Return where a lineage stands by what the survey read of it, None unless it waits or is to be rotated.
+    async def _by_survey(self, found: Found, ports: Ports) -> Turn | None:
+        """Return where a lineage stands by what the survey read of it, None unless it waits or a key is to go or to be replaced.
 
-        A survey is good enough to leave a lineage alone for now, which costs no read of record and list then. To
-        act, or to call a person, it is not: another process may have been at work since, and its publish in an
-        entry that is read now looks like a stranger's beside a record that was read before.
+        That costs no read of record and list. It is good enough to leave a lineage alone, and for what is written to the
+        record first, which another process may have changed since. To call a person it is not: a publish of that
+        process, in an entry that is read now, looks like a stranger's beside a record that was read before.
         """
         try:
             listing = self._fleet.listings[found.provider]
@@ -145,13 +151,12 @@ class _Sweep:
             decision = decide(found.assignment.policy, snapshot, ports.clock.now())
         except Exception:  # noqa: BLE001 (reconcile looks again, and tells what is wrong)
             return None
-        if not isinstance(decision, Wait | Rotate):
+        if not isinstance(decision, Wait | Rotate | Revoke):
             return None
-        last = Turn(snapshot=snapshot, decision=decision, acted=False, held=None)
-        return Reconciled(lineage=found.assignment.lineage.name, last=last, done=(), error=None)
+        return Turn(snapshot=snapshot, decision=decision, acted=False)
 
     async def _rotate(self, rank: int, found: Found, ports: Ports, looked: Reconciled) -> Reconciled:
-        """Look afresh, and start the rotation if it is still due. Return all that was done."""
+        """Start the rotation, if it is still due. Return all that was done."""
         left: Left | None = None
 
         def may_rotate() -> bool:
@@ -164,7 +169,8 @@ class _Sweep:
             async with self._turns.under(found.provider):
                 if ports.stopping():
                     return replace(looked, left=Left(LeftReason.STOPPING))
-                ended = await reconcile(found.assignment, ports, may_rotate=may_rotate)
+                seen = _recent(looked, ports)
+                ended = await reconcile(found.assignment, ports, may_rotate=may_rotate, seen=seen)
             outcome = outcome_of(ended)
         finally:
             self._end(rank, found.provider, outcome)
@@ -189,6 +195,14 @@ def _due(looked: Reconciled) -> tuple[Rotate, Snapshot] | None:
     if looked.error is not None or last is None or last.acted or not isinstance(last.stands, Rotate):
         return None
     return last.stands, last.snapshot
+
+
+def _recent(looked: Reconciled, ports: Ports) -> Snapshot | None:
+    """Return what was seen of a lineage, None when it was too long ago."""
+    if looked.last is None:
+        return None
+    age = ports.clock.now() - looked.last.snapshot.seen_at
+    return looked.last.snapshot if timedelta(0) <= age <= RECENT else None
 
 
 def _with_reason(ended: Reconciled, ports: Ports) -> Reconciled:

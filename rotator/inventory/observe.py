@@ -9,11 +9,13 @@ from rotator.errors import PortError, Rejected, TooNew
 from rotator.inventory.assignment import Assignment
 from rotator.model.entry import Entry, Place, Served, Verdict
 from rotator.model.key import Key, Listing, Unreadable, is_rotation_id
+from rotator.model.lineage import Lineage
 from rotator.model.order import pause_of
 from rotator.model.reason import HoldReason
+from rotator.model.record import Record
 from rotator.model.secret import Secret
 from rotator.model.snapshot import CopySeen, Snapshot
-from rotator.ports import EntryRead, Ports, RecordRead
+from rotator.ports import Control, EntryRead, Ports, RecordRead
 
 REFUSED_AGAIN_AFTER = timedelta(seconds=1)
 """A refusal counts only when it is repeated after this pause."""
@@ -49,9 +51,7 @@ async def observe(
             newer = isinstance(error, TooNew)
             fleet_hold = HoldReason.RECORD_NEWER if newer else HoldReason.RECORD_UNREADABLE
             fleet_hold_detail = error.detail
-        places = record.record.places if record.record else ()
-        names = frozenset((lineage.name, *(place.name for place in places)))
-        paused = pause_of(names, control.pauses) if control else ""
+        paused = _paused(lineage, record.record, control)
     if listing is None:
         listing = await ports.provider.list_keys()
     provider_skew = listing.at - listing.seen_at
@@ -92,6 +92,18 @@ async def observe(
         paused=paused,
         copies=copies,
     )
+
+
+async def unless_paused_since(seen: Snapshot, ports: Ports) -> Snapshot:
+    """Return a snapshot of a moment ago with what is paused now. Raise what `Journal.control` raises."""
+    return replace(seen, paused=_paused(seen.lineage, seen.record, await ports.journal.control()))
+
+
+def _paused(lineage: Lineage, record: Record | None, control: Control | None) -> str:
+    """Return who paused the lineage, by the name of any place that it is served at, and why."""
+    places = record.places if record else ()
+    names = frozenset((lineage.name, *(place.name for place in places)))
+    return pause_of(names, control.pauses) if control else ""
 
 
 async def _copies(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import assert_never
 
 from rotator.errors import Conflict, PortError
@@ -12,7 +13,7 @@ from rotator.model.snapshot import Snapshot
 from rotator.model.told import Step, Told
 from rotator.plan import facts
 from rotator.plan.actions import Action, Adopt, Copy, Finish, Hold, Inherit, Revoke, Rotate
-from rotator.ports import Ports
+from rotator.ports import Ports, RecordRead
 from rotator.rotation import bookkeeping
 from rotator.rotation.claim import ClaimedRecord
 from rotator.rotation.copy import copy
@@ -20,8 +21,16 @@ from rotator.rotation.retire import retire
 from rotator.rotation.rotate import rotate, write_down
 
 
-async def perform(action: Action, assignment: Assignment, snapshot: Snapshot, ports: Ports) -> Hold | None:
-    """Carry out `action`, decided from `snapshot`. Return the hold it ended in, None when it was done.
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """What became of an action: the hold it ended in, None when it was done, and the record as it was written last."""
+
+    held: Hold | None
+    written: RecordRead
+
+
+async def perform(action: Action, assignment: Assignment, snapshot: Snapshot, ports: Ports) -> Performed:
+    """Carry out `action`, decided from `snapshot`.
 
     Raise Conflict when somebody else wrote first: nothing is wrong, look again. Raise any other PortError
     after it was written down with the next try, where Vault could be reached for that. Any other exception
@@ -29,7 +38,8 @@ async def perform(action: Action, assignment: Assignment, snapshot: Snapshot, po
     """
     claimed = ClaimedRecord(ports, snapshot)
     try:
-        return await _carry_out(action, assignment, snapshot, claimed, ports)
+        held = await _carry_out(action, assignment, snapshot, claimed, ports)
+        return Performed(held, claimed.as_read())
     except PortError:
         raise
     except Exception as bug:

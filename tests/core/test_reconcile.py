@@ -146,7 +146,7 @@ async def test_a_conflict_looks_again_and_goes_on() -> None:
 
     assert done.error is None
     assert kinds(done) == [Rotate]
-    assert world.calls.count("read_record") == 3
+    assert world.calls.count("read_record") == 2
     assert Step.FAILED not in world.steps
 
 

@@ -550,8 +550,8 @@ ORDERS = (
         edits=(
             Edit(
                 OBSERVE,
-                'paused = pause_of(names, control.pauses) if control else ""',
-                'paused = ""',
+                'return pause_of(names, control.pauses) if control else ""',
+                'return ""',
             ),
         ),
         bounds=Bounds(ticks=0, orders=1),
