@@ -9,8 +9,10 @@ Why each request runs in a task of its own that nobody cancels: a cancelled http
 connection in httpcore's pool for ever, until every later call ends in PoolTimeout (httpcore issue 1093).
 For the same reason there is no `asyncio.timeout` and no `wait_for` here.
 
-Why each connection is a client of its own: httpcore's pool looks at every connection twice in every call, so that a
-call costs the more the more connections there are (httpcore issue 1035).
+Why calls go to httpx's transports, one for each connection, and not through its client: of what a client adds (cookies,
+redirects, authentication, proxies) nothing is wanted, and it is a quarter of what a call costs; and httpcore's pool looks
+at each of its connections twice in every call, so that a call costs the more the more of them there are (httpcore issue
+1035).
 """
 
 from __future__ import annotations
@@ -183,7 +185,9 @@ class HttpClient:
         self._running: set[asyncio.Task[Answer]] = set()
         self._transport = transport
         self._trust = httpx.create_ssl_context(trust_env=False)
-        self._idle: list[httpx.AsyncClient] = []
+        reaching = self._most_seconds / 2
+        self._timeouts = httpx.Timeout(self._most_seconds, connect=reaching, pool=reaching).as_dict()
+        self._idle: list[httpx.AsyncBaseTransport] = []
         """The one that was used last is used next: its connection is the likeliest to be open."""
 
     async def call(self, call: Call) -> Answer:
@@ -240,38 +244,51 @@ class HttpClient:
 
     async def _exchange(self, call: Call) -> Answer:
         sent_at = asyncio.get_running_loop().time()
-        headers = {b"Authorization": call.authorization.reveal().encode()}
-        content = None
-        if call.body is not None:
-            headers[b"Content-Type"] = b"application/json"
-            content = json.dumps(call.body).encode()
         connection = self._idle.pop() if self._idle else self._connection()
         try:
-            async with connection.stream(
-                call.method, self._base_url + call.path, headers=headers, content=content
-            ) as response:
+            request = self._request(call)
+            response = await connection.handle_async_request(request)
+            response.request = request
+            try:
                 answer = await self._read(call, response)
-                self._note(answer, sent_at)
-                return answer
+            finally:
+                await response.aclose()
+            self._note(answer, sent_at)
         except PortError:
             raise
         except Exception as error:  # noqa: BLE001 (an error nobody mapped must not pass for "nothing happened")
             sent, what = REACH.get(type(error), Sent.PERHAPS), type(error).__name__
+        else:
+            return answer
         finally:
             self._idle.append(connection)
         # Outside of the handler, and so without a context: h11's texts quote headers.
         raise _failure(call, sent, what)
 
-    def _connection(self) -> httpx.AsyncClient:
-        reaching = self._most_seconds / 2
-        return httpx.AsyncClient(
-            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "rotator"},
-            timeout=httpx.Timeout(self._most_seconds, connect=reaching, pool=reaching),
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-            follow_redirects=False,
-            trust_env=False,
+    def _request(self, call: Call) -> httpx.Request:
+        headers = {
+            b"Accept": b"application/json",
+            b"Accept-Encoding": b"identity",
+            b"Authorization": call.authorization.reveal().encode(),
+            b"User-Agent": b"rotator",
+        }
+        content = None
+        if call.body is not None:
+            headers[b"Content-Type"] = b"application/json"
+            content = json.dumps(call.body).encode()
+        return httpx.Request(
+            call.method,
+            self._base_url + call.path,
+            headers=headers,
+            content=content,
+            extensions={"timeout": self._timeouts},
+        )
+
+    def _connection(self) -> httpx.AsyncBaseTransport:
+        return self._transport or httpx.AsyncHTTPTransport(
             verify=self._trust,
-            transport=self._transport,
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+            trust_env=False,
         )
 
     def _note(self, answer: Answer, sent_at: float) -> None:
