@@ -14,7 +14,6 @@ Facts used here and their public sources:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -31,6 +30,7 @@ from rotator.providers import deepgram_answers as answers
 from rotator.providers.deepgram_answers import Listed
 from rotator.providers.deepgram_keys import KeyReader
 from rotator.providers.deepgram_wire import Wire, refusal, said, token, understood
+from rotator.shared import Shared
 
 _DELETE_STARTS_WITHIN = timedelta(seconds=5)
 """A later DELETE is not sent: what was checked before it may not be so any more."""
@@ -69,25 +69,14 @@ class Deepgram:
         # Half of the turns, so that a large project leaves the others to urgent calls.
         self._keys = KeyReader(self._wire, progress, at_once=max(1, http.concurrency // 2))
         self._management_key_id: str | None = None
-        self._listing = asyncio.Lock()
-        self._next_list: asyncio.Task[Listing] | None = None
+        self._listing = Shared(self._list)
 
     async def list_keys(self) -> Listing:
         """Return every visible key. A key that vanishes between the list and its reading is left out.
 
-        One list is made at a time. All who ask while one is under way share the next, which begins after
-        they asked: so many lineages at once cost few lists, and none gets an answer older than its question.
+        So many lineages at once cost few lists: all who ask while one is under way share the next.
         """
-        if self._next_list is None:
-            self._next_list = asyncio.create_task(self._list_in_turn())
-            # Seen, so that asyncio does not report a failure whose askers have all gone.
-            self._next_list.add_done_callback(lambda made: made.cancelled() or made.exception())
-        return await asyncio.shield(self._next_list)
-
-    async def _list_in_turn(self) -> Listing:
-        async with self._listing:
-            self._next_list = None
-            return await self._list()
+        return await self._listing()
 
     async def _list(self) -> Listing:
         management_key_id = await self._own_key_id()

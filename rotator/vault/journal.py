@@ -17,6 +17,7 @@ from rotator.model import record as records
 from rotator.model.entry import EntryState
 from rotator.model.record import Record
 from rotator.ports import Control, RecordRead
+from rotator.shared import Shared
 from rotator.vault import paths
 from rotator.vault.answers import Stored
 from rotator.vault.client import VaultClient
@@ -39,13 +40,18 @@ class VaultJournal:
         self._client = client
         self._mount = mount
         self._prefix = prefix
+        self._control = Shared(self._read_control)
 
     async def control(self) -> Control | None:
         """Return the control record, None when there never was one.
 
-        Raise TooNew when a newer version wrote it and this one may not act by it, Rejected when there is something else
-        in its place, or when it was deleted; else Unavailable, Throttled or Denied.
+        Lineages that ask at the same time share one read. Raise TooNew when a newer version wrote it and this one may not
+        act by it, Rejected when there is something else in its place, or when it was deleted; else Unavailable, Throttled
+        or Denied.
         """
+        return await self._control()
+
+    async def _read_control(self) -> Control | None:
         operation, path = "read control record", paths.control_path(self._prefix)
         found = await self._client.read(operation, self._mount, path)
         if found.state is EntryState.ABSENT:
