@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from math import inf
 from typing import Final
 
 from rotator.clock import Clock
@@ -20,6 +21,9 @@ _LOOK_AGAIN: Final = timedelta(milliseconds=100)
 _LOOKS: Final = 30
 """A standby lags behind the active node by a tenth of a second, and is given thirty times that."""
 
+_SETTINGS_KEPT: Final = timedelta(minutes=1)
+"""How long the settings of a mount are believed: they are the same for all lineages of a sweep."""
+
 
 class VaultDestinations:
     """Reads and writes the entries of lineages. `journal_mount` and `journal_prefix`: where their records are.
@@ -32,6 +36,8 @@ class VaultDestinations:
         self._clock = clock
         self._journal_mount = journal_mount
         self._journal_prefix = journal_prefix
+        self._mounts: dict[str, tuple[float, bool]] = {}
+        """When the settings of a mount were asked for, and whether it deletes versions by itself."""
 
     async def read(self, lineage: Lineage, fields: FieldNames, *, at_least: int = 0) -> EntryRead:
         """Return the latest version of the entry, looking again for 3 s while it is below `at_least`.
@@ -143,12 +149,20 @@ class VaultDestinations:
             await self._client.entry_settings(operation, lineage.mount, lineage.path)
         ):
             raise Rejected(operation, lineage.name, f"{cure} the entry")
-        try:
-            settings = await self._client.mount_settings(operation, lineage.mount)
-        except Denied:
-            return
-        if entry_fields.deletes_versions(settings):
+        if await self._mount_deletes(operation, lineage.mount):
             raise Rejected(operation, lineage.name, f"{cure} the mount")
+
+    async def _mount_deletes(self, operation: str, mount: str) -> bool:
+        """Return whether a mount deletes versions by itself, False when our token may not ask."""
+        now = self._clock.monotonic()
+        asked_at, deletes = self._mounts.get(mount, (-inf, False))
+        if now - asked_at > _SETTINGS_KEPT.total_seconds():
+            try:
+                deletes = entry_fields.deletes_versions(await self._client.mount_settings(operation, mount))
+            except Denied:
+                deletes = False
+            self._mounts[mount] = (now, deletes)
+        return deletes
 
     def _check_place(self, operation: str, lineage: Lineage) -> None:
         if lineage.namespace.strip("/") != self._client.namespace:

@@ -425,6 +425,23 @@ async def test_a_mount_whose_versions_vault_deletes_is_rejected_where_that_can_b
             await on(client, clock).check_writable(there, FIELDS)
 
 
+async def test_the_settings_of_a_mount_are_believed_for_a_minute(
+    server: VaultServer, root: Root, lineage: Lineage, clock: VirtualClock
+) -> None:
+    """They are the same for all lineages of a sweep. The answer to a publish tells what changed meanwhile."""
+    mount = root.mount()
+    there = replace(lineage, mount=mount)
+    async with connected(server.address, server.root_token) as client:
+        destinations = on(client, clock)
+        await destinations.check_writable(there, FIELDS)
+        root.do("POST", f"{mount}/config", {"delete_version_after": "720h"})
+        clock.advance(timedelta(minutes=1))
+        await destinations.check_writable(there, FIELDS)
+        clock.advance(timedelta(seconds=1))
+        with pytest.raises(Rejected, match="delete_version_after to 0s on the mount"):
+            await destinations.check_writable(there, FIELDS)
+
+
 async def test_a_mount_that_requires_check_and_set_is_fine(
     server: VaultServer, root: Root, lineage: Lineage, clock: VirtualClock
 ) -> None:
