@@ -138,8 +138,9 @@ class TestRedirects:
         self, status: int, target: bytes
     ) -> None:
         scripted = Scripted()
-        http = HttpClient("https://api.example.com", call_timeout=timedelta(seconds=5), concurrency=4)
-        http._client._transport = scripted
+        http = HttpClient(
+            "https://api.example.com", call_timeout=timedelta(seconds=5), concurrency=4, transport=scripted
+        )
         provider = Deepgram(http, project_id="p", management=MANAGEMENT, clock=VirtualClock())
         for call in CALLS.values():
             scripted.answers = [(status, {b"Location": target}, b"")]
