@@ -1,0 +1,157 @@
+"""A fleet whose keys fall due again and again, and whose processes are struck at random instants.
+
+Every decision comes from the seed: what each process does, when after its start it is struck, with what, and for how
+long it sleeps. So a seed repeats the same decisions in the same order. It can't repeat when the operating system lets
+which process go on, nor how long servers take: a strike may fall on another call, and the last decisions may not be
+reached. What a storm found is repeated surely only by a case at a call (`strikes`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+
+from rotator.clock import SystemClock
+from tests.faults.kills.aftermath import judge, versions
+from tests.faults.kills.nursery import Command, Process
+from tests.faults.kills.recovery import SWEEPS, next_event
+from tests.faults.kills.site import Ground, Site, exposed, site
+
+LINEAGES = 20
+SLOTS = 3
+"""How many processes are at work at a time, besides those that sleep."""
+
+_CLOCK = SystemClock()
+_PATIENCE = timedelta(seconds=15)
+_RESTLESS = {"adopt": "when_due", "max_age": "8s"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What is to become of one process. `number` None: nothing. `sleeps` counts for SIGSTOP."""
+
+    arguments: tuple[str, ...]
+    started: bool
+    number: signal.Signals | None
+    after: timedelta
+    sleeps: timedelta
+
+
+def decisions(seed: int, slot: int, lineages: tuple[str, ...]) -> Iterator[Decided]:
+    """Yield what becomes of one process of a slot after the other, for ever."""
+    random = Random(f"{seed} {slot}")  # noqa: S311 (it is to be repeatable)
+    while True:
+        drawn = random.random()
+        lineage = random.choice(lineages)
+        arguments: tuple[str, ...] = ("once",)
+        if drawn < 0.15:
+            arguments = ("rotate", lineage)
+        elif drawn < 0.22:
+            arguments = ("rotate", lineage, "--emergency", "--yes")
+        started = random.random() < 0.1
+        yield Decided(
+            arguments=arguments,
+            started=started,
+            number=random.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP, None)),
+            after=timedelta(seconds=random.uniform(0.05, 1.2) + (0.5 if started else 0)),
+            sleeps=timedelta(seconds=random.choice((0.5, 4.0, 15.0)) * random.uniform(0.5, 1.2)),
+        )
+
+
+@dataclass(slots=True)
+class Storm:
+    """What happened in one. `strikes` are those that met a process at work."""
+
+    strikes: Counter[str] = field(default_factory=Counter)
+    processes: int = 0
+    rotations: int = 0
+    broken: tuple[str, ...] = ()
+
+
+async def storm(ground: Ground, *, seed: int, seconds: float) -> Storm:
+    """Let it blow for so long, then let everything come to rest, and judge what happened."""
+    async with site(ground) as made:
+        for number in range(LINEAGES):
+            slug = f"fleet-{number}"
+            made.originals[slug] = made.key(slug, age=timedelta(hours=1), lifetime=None)
+        _write(made, **_RESTLESS)
+        result = Storm()
+        ends_at = _CLOCK.monotonic() + seconds
+        found: list[str] = []
+        async with asyncio.TaskGroup() as group:
+            for slot in range(SLOTS):
+                group.create_task(_slot(slot, seed, ends_at, made, result, found))
+        for _ in range(SWEEPS):
+            if all([await versions(made, made.entry(slug)) for slug in made.originals]):
+                break
+            await made.run("once")
+            await _CLOCK.sleep(timedelta(seconds=1))
+        else:
+            found.append("P8: a lineage was never rotated")
+        _write(made, adopt="when_due")
+        found += await _rest(made)
+        result.rotations = sum([len(await versions(made, made.entry(slug))) for slug in made.originals])
+        result.broken = tuple(f"seed {seed}: {one}" for one in found)
+        return result
+
+
+def _write(made: Site, **options: str) -> None:
+    keys = "".join(f"\n      {made.entry(slug)}: {key.key_id}" for slug, key in made.originals.items())
+    made.write(which=f"keys:{keys}", **options)
+
+
+async def _slot(slot: int, seed: int, ends_at: float, made: Site, result: Storm, found: list[str]) -> None:
+    lineages = tuple(made.lineage(slug) for slug in made.originals)
+    async with asyncio.TaskGroup() as sleepers:
+        for decided in decisions(seed, slot, lineages):
+            if _CLOCK.monotonic() >= ends_at:
+                break
+            process, command = await made.begin(*decided.arguments, started=decided.started)
+            result.processes += 1
+            ended = asyncio.shield(process.ended)
+            await asyncio.wait((ended,), timeout=decided.after.total_seconds())
+            if decided.number is not None and not process.ended.done():
+                result.strikes[decided.number.name] += 1
+                found += exposed(process)
+                process.send(decided.number)
+                if decided.number is signal.SIGSTOP:
+                    sleepers.create_task(_wake(decided, process, command, made, result, found))
+                    continue
+            await _ended(process, command, made, result, found)
+
+
+async def _ended(process: Process, command: Command, made: Site, result: Storm, found: list[str]) -> None:
+    """Wait for the end of a process; one that waits for what others have in hand is asked to stop in time."""
+    await asyncio.wait((asyncio.shield(process.ended),), timeout=_PATIENCE.total_seconds())
+    if not process.ended.done():
+        result.strikes[signal.SIGTERM.name] += 1
+        process.send(signal.SIGTERM)
+    try:
+        await made.end(process, command)
+    except AssertionError as error:
+        found.append(f"P8: {error}")
+
+
+async def _wake(
+    decided: Decided, process: Process, command: Command, made: Site, result: Storm, found: list[str]
+) -> None:
+    await _CLOCK.sleep(decided.sleeps)
+    process.send(signal.SIGCONT)
+    await _ended(process, command, made, result, found)
+
+
+async def _rest(made: Site) -> list[str]:
+    """Run sweeps until nothing is left to be done, and judge."""
+    for _ in range(SWEEPS):
+        ran = await made.run("once")
+        next_at = next_event(ran)
+        if next_at is None:
+            found = [] if ran.status == 0 else [f"P8: the last sweep ended with {ran.status}"]
+            return [*found, *await judge(made)]
+        await _CLOCK.sleep(min(max(next_at - _CLOCK.now(), timedelta(seconds=0.5)), timedelta(seconds=15)))
+    return ["P8: it did not come to rest", *await judge(made, at_rest=False)]

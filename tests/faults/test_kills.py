@@ -1,0 +1,106 @@
+"""Processes of the command line are killed, asked to stop and put to sleep at their calls, and at random.
+
+A fixed sample: `make prove` strikes at each call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.faults.kills.nursery import nursery
+from tests.faults.kills.scenarios import EMERGENCY, FIRST, LATER, SCENARIOS
+from tests.faults.kills.seeds import SEEDS, Seed, plant
+from tests.faults.kills.site import Ground, ground, site
+from tests.faults.kills.storm import LINEAGES, storm
+from tests.faults.kills.strikes import Case, Kind, Recorded, kills, record, signals, sleeps, strike
+from tests.support.vault_lab import Root
+
+AT_ONCE = 3
+
+pytestmark = pytest.mark.timeout(400)
+"""Real processes wait for claims in real time, and take their time on a machine that has more to do."""
+
+
+@pytest.fixture
+async def shared(root: Root, tmp_path: Path) -> AsyncIterator[Ground]:
+    async with nursery() as children, ground(root, children, tmp_path, at_once=AT_ONCE) as made:
+        yield made
+
+
+@pytest.mark.promise("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8")
+async def test_a_process_is_killed_at_a_call_and_no_promise_breaks(shared: Ground) -> None:
+    recorded = await asyncio.gather(*(record(scenario, shared) for scenario in SCENARIOS))
+
+    cases = [case for one in recorded for case in _some_kills(one)]
+
+    assert {(case.scenario.name, case.kind) for case in cases} == {(s.name, Kind.KILL) for s in SCENARIOS}
+    assert [broken for one in recorded for broken in one.broken] == []
+    assert await _broken(cases, shared) == []
+
+
+@pytest.mark.promise("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8")
+async def test_a_process_is_asked_to_stop_or_sleeps_at_a_call_and_no_promise_breaks(shared: Ground) -> None:
+    recorded = await asyncio.gather(*(record(scenario, shared) for scenario in (FIRST, LATER, EMERGENCY)))
+
+    cases = [case for one in recorded for case in _some_signals(one)]
+    cases += [case for one in recorded[1:] for case in _some_sleeps(one)]
+
+    assert {case.kind for case in cases} == {Kind.TERM, Kind.INT, Kind.STOP}
+    assert await _broken(cases, shared) == []
+
+
+async def _broken(cases: Sequence[Case], shared: Ground) -> list[str]:
+    found = await asyncio.gather(*(strike((case,), shared) for case in cases))
+    return [broken for each in found for broken in each]
+
+
+def _some_kills(recorded: Recorded) -> Iterator[Case]:
+    """Yield kills around some of the calls that write, and at one of the others."""
+    at_reads = [case for case in kills(recorded) if not recorded.writes[case.nth]]
+    yield from _spread([case for case in kills(recorded) if recorded.writes[case.nth]], 2)
+    yield replace(_spread(at_reads, 1)[0], started=recorded.scenario is LATER)
+
+
+def _some_signals(recorded: Recorded) -> Iterator[Case]:
+    yield from _spread(list(signals(recorded, Kind.TERM)), 2)
+    yield from _spread(list(signals(recorded, Kind.INT)), 1)
+
+
+def _some_sleeps(recorded: Recorded) -> Iterator[Case]:
+    yield from _spread([case for case in sleeps(recorded) if recorded.writes[case.nth]], 3)
+
+
+def _spread(cases: Sequence[Case], count: int) -> list[Case]:
+    """Return so many of them, evenly spread, towards the end of each part."""
+    return [cases[(nth + 1) * len(cases) // count - 1] for nth in range(min(count, len(cases)))]
+
+
+@pytest.mark.promise("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8")
+async def test_a_fleet_is_struck_at_random_and_no_promise_breaks(shared: Ground) -> None:
+    blown = await storm(shared, seed=1, seconds=6)
+
+    assert blown.broken == ()
+    assert blown.strikes.total() > 0
+    assert blown.rotations >= LINEAGES
+
+
+async def test_the_strikes_show_seeded_bugs(root: Root, tmp_path: Path) -> None:
+    shown = await asyncio.gather(*(_shown(seed, root, tmp_path / str(nth)) for nth, seed in enumerate(SEEDS)))
+
+    for seed, found in zip(SEEDS, shown, strict=True):
+        assert any(seed.shows in each for each in found), (seed.name, found)
+
+
+async def _shown(seed: Seed, root: Root, folder: Path) -> tuple[str, ...]:
+    async with nursery(plant(seed, folder)) as children, ground(root, children, folder, at_once=1) as shared:
+        async with site(shared) as made:
+            await seed.scenario.prepare(made)
+            begin = len(made.crossing.calls)
+            await made.run(*seed.scenario.command(made))
+            nth = seed.nth(made.crossing.calls[begin:])
+        return await strike((Case(scenario=seed.scenario, kind=seed.kind, nth=nth, side=seed.side),), shared)
