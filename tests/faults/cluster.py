@@ -17,7 +17,7 @@ from tests.faults.stage import DUE, OVERLAP_AND_MORE, Scene, scene
 from tests.support.balancer import balancer
 from tests.support.vault_cluster import ACTIVE, Cluster, cluster
 
-SLUGS = tuple(f"voice-{letter}" for letter in "abcdef")
+SLUGS = tuple(f"voice-{letter}" for letter in "abcd")
 
 
 Back = Callable[[], None]
