@@ -22,12 +22,15 @@ class Texts:
         self._texts: list[str] = []
         self._numbers: dict[str, int] = {}
         self._records: dict[int, Record] = {}
+        self._kept: set[int] = set()
 
     def number(self, record: Record) -> int:
         text = encode(record)
         if text not in self._numbers:
             self._numbers[text] = len(self._texts)
             self._texts.append(text)
+            if text.endswith(LATER[1:]):
+                self._kept.add(self._numbers[text])
         return self._numbers[text]
 
     def record(self, number: int) -> Record:
@@ -37,5 +40,5 @@ class Texts:
         return self._records[number]
 
     def kept(self, number: int) -> bool:
-        """Return whether a record that was written has what a newer version had put there."""
-        return decode(self._texts[number]).unknown == LATER
+        """Return whether a record, when it was written, had what a newer version had put there."""
+        return number in self._kept
