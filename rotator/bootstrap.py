@@ -14,6 +14,7 @@ from rotator.clock import Clock, SystemClock
 from rotator.errors import Conflict, PolicyError, PortError, Problem, Rejected, Unavailable
 from rotator.http import HttpClient
 from rotator.inventory.fleet import Fleet, survey
+from rotator.inventory.lost import served_without_journal
 from rotator.inventory.records import Trouble
 from rotator.model.lineage import Lineage
 from rotator.model.secret import Secret
@@ -41,6 +42,11 @@ CONTROL_LOOKS = 25
 VAULT = "Vault"
 JOURNAL = "the journal"
 """What a trouble of `Reached` is about, besides `provider NAME`."""
+
+
+class LostJournal(Rejected):
+    """There was a journal, and its control record, or all of it, is gone."""
+
 
 Progress = Callable[[str, int, int], None]
 """Is told of long work while it goes on: what it is, how much of it is done, and how much there is."""
@@ -147,8 +153,8 @@ async def connect(
     """Connect to Vault and to every provider of `file`; close all connections when the block is left.
 
     With `found_journal`, a journal that does not exist yet is begun; a command that touches nothing leaves
-    it. Raise PolicyError when a credential or an address is missing or can't be used, Rejected when the journal belongs to
-    another instance or lost its control record, else what `Journal` raises.
+    it. Raise PolicyError when a credential or an address is missing or can't be used, LostJournal when there was a journal
+    and its control record is gone, Rejected when it belongs to another instance, else what `Journal` raises.
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
@@ -159,6 +165,9 @@ async def connect(
             settings.name: await _provider(settings, file.runtime, client, clock, stack, progress)
             for settings in file.providers
         }
+        journal_id = await _journal_id(vault.journal, file.instance, clock)
+        if found_journal and not journal_id:
+            journal_id = await _begun(file, providers, vault, clock)
         yield Connected(
             file=file,
             clock=clock,
@@ -167,7 +176,7 @@ async def connect(
             providers=providers,
             namespace=vault.namespace,
             holder=_new_name(),
-            journal_id=await _journal_id(vault.journal, file.instance, clock, found=found_journal),
+            journal_id=journal_id,
         )
 
 
@@ -182,7 +191,7 @@ async def reach(file: PolicyFile, *, progress: Progress = _untold) -> AsyncItera
             client = _vault_client(file, clock)
             stack.push_async_callback(client.aclose)
             vault = _vault_ports(file, client, clock)
-            journal_id = await _journal_id(vault.journal, file.instance, clock, found=False)
+            journal_id = await _journal_id(vault.journal, file.instance, clock)
         except (PolicyError, PortError) as error:
             troubles.append(Trouble(what=VAULT if vault is None else JOURNAL, error=error))
         providers = {}
@@ -280,25 +289,37 @@ async def _provider(
     return await _PROVIDERS[settings.type](settings, runtime, management, clock, stack, progress)
 
 
-async def _journal_id(journal: Journal, instance: str, clock: Clock, *, found: bool) -> str:
-    """Return the id of the journal, "" when there is none and none is to be begun.
+async def _journal_id(journal: Journal, instance: str, clock: Clock) -> str:
+    """Return the id of the journal, "" when there is none.
 
-    Raise Rejected when it belongs to another instance, or when it lost its control record.
+    Raise LostJournal when it lost its control record, Rejected when it belongs to another instance.
     """
     control = await journal.control()
     if control is None and await journal.names():
         control = await _shown(journal, clock)
         if control is None:
-            raise Rejected(
-                "open journal",
-                instance,
-                "it has records of lineages but no control record; bring `control` back from a backup of Vault (its "
-                "`journal_id` is the first of the three ids in the marks that end the comments of our keys)",
-            )
-    if control is None:
-        if not found:
-            return ""
-        control = await _found(journal, instance, clock)
+            raise _lost(instance, "it has records of lineages but no control record")
+    return "" if control is None else _of(control, instance)
+
+
+async def _begun(file: PolicyFile, providers: Mapping[str, Provider], vault: VaultPorts, clock: Clock) -> str:
+    """Begin a journal, and return its id. Raise LostJournal when there was one."""
+    lineage = await served_without_journal(file, providers, vault.destinations, vault.namespace)
+    if lineage is not None:
+        raise _lost(file.instance, f"it is gone, and Vault still serves what it was about, such as {lineage}")
+    return _of(await _found(vault.journal, file.instance, clock), file.instance)
+
+
+def _lost(instance: str, what: str) -> LostJournal:
+    return LostJournal(
+        "open journal",
+        instance,
+        f"{what}; see that `instance` and `vault.journal` are what they were, and bring it back from a backup of Vault; if "
+        "it is gone for good, `rotator check --rebuild-journal` shows what can be rebuilt, and asks",
+    )
+
+
+def _of(control: Control, instance: str) -> str:
     if control.instance != instance:
         raise Rejected(
             "open journal",

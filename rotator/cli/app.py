@@ -24,6 +24,16 @@ class _OnePath(click.Path):
         return [rv]
 
 
+def _journal_id(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
+    if text and not (len(text) == _JOURNAL_ID_DIGITS and set(text) <= set("0123456789abcdef")):
+        message = (
+            f"{_JOURNAL_ID_DIGITS} lower-case hexadecimal digits, as the first of the three ids in a mark"
+        )
+        raise click.BadParameter(message)
+    return text
+
+
+_JOURNAL_ID_DIGITS = 12
 _GLOBS = click.argument("globs", metavar="[LINEAGE-GLOB]...", nargs=-1)
 _EXIT_CODE = click.option(
     "--exit-code",
@@ -90,14 +100,60 @@ def rotator(
 
 
 @rotator.command()
+@_GLOBS
 @click.option("--offline", is_flag=True, help="Check the file only, without Vault and providers.")
+@click.option(
+    "--rebuild-journal",
+    is_flag=True,
+    help="Show what lost records can be rebuilt of entries and marks, ask, and write them where there are none.",
+)
+@click.option(
+    "--include-key",
+    "named",
+    metavar="ID",
+    multiple=True,
+    help="With --rebuild-journal: take this key, too, which no mark proves to be ours. Can be given again.",
+)
+@click.option(
+    "--journal-id",
+    metavar="ID",
+    default="",
+    callback=_journal_id,
+    help="With --rebuild-journal: the journal's id, where the keys in use do not say it.",
+)
+@ordering.WHY
+@ordering.YES
 @click.pass_obj
-def check(options: Options, *, offline: bool) -> int:
+def check(
+    options: Options,
+    *,
+    globs: tuple[str, ...],
+    offline: bool,
+    rebuild_journal: bool,
+    named: tuple[str, ...],
+    journal_id: str,
+    why: str,
+    yes: bool,
+) -> int:
     """Check the policy file, and all that rotations will need.
 
     Looks at Vault, providers, policies and keys, and touches nothing. What it finds comes with how to mend it. Ends
     with 0 when all is fine or worth a warning only.
+
+    With --rebuild-journal it looks for lineages whose record in Vault is lost, and at nothing else. A key is in use when
+    Vault serves its secret; other marked keys become previous, and their overlap begins anew.
     """
+    if rebuild_journal:
+        from rotator.cli import rebuild, recovery  # noqa: PLC0415 (loaded when it is called)
+
+        if offline:
+            message = "--offline and --rebuild-journal exclude each other"
+            raise click.UsageError(message)
+        wish = recovery.Wish(globs=globs, named=frozenset(named), journal_id=journal_id)
+        return rebuild.rebuild_journal(options, wish, why, yes=yes)
+    if globs or named or journal_id or why or yes:
+        message = "lineages and all options but --offline go with --rebuild-journal"
+        raise click.UsageError(message)
     from rotator.cli import check as command  # noqa: PLC0415 (loaded when it is called)
 
     return command.check(options, offline=offline)

@@ -48,10 +48,10 @@ def _only_a_name(context: click.Context, parameter: click.Parameter, words: tupl
     return _name(context, parameter, words[0])
 
 
-_WHY = click.option(
+WHY = click.option(
     "--reason", "why", metavar="TEXT", default="", callback=_reason, help="Why, for the record and the log."
 )
-_YES = click.option("--yes", is_flag=True, help="Do not ask.")
+YES = click.option("--yes", is_flag=True, help="Do not ask.")
 _SOME = click.argument("globs", metavar="LINEAGE-GLOB...", nargs=-1, required=True)
 _PAUSES = click.argument("globs", metavar="[LINEAGE-GLOB]...", nargs=-1, callback=_globs)
 _ONE = click.argument("lineage", callback=_name)
@@ -66,7 +66,7 @@ def _order(options: Options, globs: tuple[str, ...], kind: str, why: str, *, yes
 
 @click.command()
 @_SOME
-@_WHY
+@WHY
 @click.pass_obj
 def adopt(options: Options, *, globs: tuple[str, ...], why: str) -> int:
     """Take keys in, although their policy only watches.
@@ -78,8 +78,8 @@ def adopt(options: Options, *, globs: tuple[str, ...], why: str) -> int:
 
 @click.command()
 @_SOME
-@_WHY
-@_YES
+@WHY
+@YES
 @click.pass_obj
 def release(options: Options, *, globs: tuple[str, ...], why: str, yes: bool) -> int:
     """Let keys from before rotator be deleted.
@@ -92,7 +92,7 @@ def release(options: Options, *, globs: tuple[str, ...], why: str, yes: bool) ->
 
 @click.command()
 @_ONE
-@_WHY
+@WHY
 @click.pass_obj
 def accept(options: Options, *, lineage: str, why: str) -> int:
     """Accept the rights that a new key got.
@@ -105,8 +105,8 @@ def accept(options: Options, *, lineage: str, why: str) -> int:
 
 @click.command()
 @_SOME
-@_WHY
-@_YES
+@WHY
+@YES
 @click.pass_obj
 def forget(options: Options, *, globs: tuple[str, ...], why: str, yes: bool) -> int:
     """Leave lineages alone from now on.
@@ -124,8 +124,8 @@ def forget(options: Options, *, globs: tuple[str, ...], why: str, yes: bool) -> 
     is_flag=True,
     help="Delete all earlier keys as soon as the new ones are published: no overlap, no release, no pause.",
 )
-@_WHY
-@_YES
+@WHY
+@YES
 @click.pass_obj
 def rotate(options: Options, *, globs: tuple[str, ...], emergency: bool, why: str, yes: bool) -> int:
     """Replace keys now, and wait for it.
@@ -138,7 +138,7 @@ def rotate(options: Options, *, globs: tuple[str, ...], emergency: bool, why: st
 
 @click.command(name="import")
 @click.argument("lineage", metavar="LINEAGE", nargs=-1, callback=_only_a_name)
-@_WHY
+@WHY
 @click.pass_obj
 def import_(options: Options, *, lineage: str, why: str) -> int:
     """Publish the secret of a key that is in use.
@@ -155,8 +155,8 @@ def import_(options: Options, *, lineage: str, why: str) -> int:
 @click.argument("old", callback=_name)
 @click.argument("new", callback=_name)
 @click.option("--give-up", is_flag=True, help="Serve it at OLD no more. Shows what stays there, and asks.")
-@_WHY
-@_YES
+@WHY
+@YES
 @click.pass_obj
 def move(options: Options, *, old: str, new: str, give_up: bool, why: str, yes: bool) -> int:
     """Serve a lineage at another place (MOUNT/PATH).
@@ -175,7 +175,7 @@ def move(options: Options, *, old: str, new: str, give_up: bool, why: str, yes: 
 
 @click.command()
 @_PAUSES
-@_WHY
+@WHY
 @click.pass_obj
 def pause(options: Options, *, globs: tuple[str, ...], why: str) -> int:
     """Act on nothing that matches, until it is resumed.
@@ -190,7 +190,7 @@ def pause(options: Options, *, globs: tuple[str, ...], why: str) -> int:
 
 @click.command()
 @_PAUSES
-@_WHY
+@WHY
 @click.pass_obj
 def resume(options: Options, *, globs: tuple[str, ...], why: str) -> int:
     """End pauses, by the globs that they were given with.

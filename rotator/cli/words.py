@@ -11,6 +11,7 @@ from rotator.model.order import OrderKind
 from rotator.model.reason import HoldReason, LeftReason, RevokeReason, RotateReason, WaitReason
 from rotator.plan.actions import Adopt, Copy, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle
+from rotator.plan.rebuild import Missing, NotTaken
 from rotator.plan.whose import Role
 from rotator.policy.match import Exclusion
 from rotator.reconcile import Left
@@ -24,6 +25,7 @@ ROTATE: Final[Mapping[RotateReason, str]] = {
     RotateReason.ORDERED: "a person ordered it",
     RotateReason.EMERGENCY: "an emergency was ordered",
     RotateReason.IMPORTED: "its secret was handed over by a person",
+    RotateReason.REBUILT: "its record was lost and rebuilt",
 }
 
 REVOKE: Final[Mapping[RevokeReason, str]] = {
@@ -95,9 +97,8 @@ HOLD: Final[Mapping[HoldReason, str]] = {
 
 CURE: Final[Mapping[HoldReason, str]] = {
     HoldReason.LOST_RECORD: (
-        "bring the record back from a backup of Vault, and check that `instance` and `vault.journal` are what "
-        "they were; if it is gone for good, and nobody uses them, delete the marked keys at the provider and the "
-        "field `rotation_id` in the entry"
+        "check that `instance` and `vault.journal` are what they were, and bring the record back from a backup of Vault; "
+        "if it is gone for good, `rotator check --rebuild-journal` shows what can be rebuilt, and asks"
     ),
     HoldReason.RECORD_UNREADABLE: (
         "undelete the record in Vault or roll it back to its last good version; if that can't be, keep a copy, delete its "
@@ -170,6 +171,7 @@ GIVEN: Final[Mapping[OrderKind, str]] = {
     OrderKind.EMERGENCY: "ordered: the key in use is replaced, and all earlier ones are deleted at once",
     OrderKind.MOVE: "moved: both places are served until the old one is given up",
     OrderKind.GIVE_UP: "given up: it is served there no more, and nothing was deleted",
+    OrderKind.REBUILD: "rebuilt: old keys are deleted once their overlap, which begins now, is over",
 }
 """What an order came to."""
 
@@ -201,11 +203,72 @@ DECLINED: Final[Mapping[Declined, str]] = {
 }
 """Why an order changes nothing, and what can be done."""
 
+BECOMES: Final[Mapping[str, str]] = {
+    "current": "in use",
+    "previous": "previous",
+    "orphan": "never served",
+    "original": "from before rotator",
+    "stray": "not taken",
+}
+"""What a key is in a record that is rebuilt."""
+
+NOT_TAKEN: Final[Mapping[NotTaken, str]] = {
+    NotTaken.OTHER_JOURNAL: "its mark is another journal's",
+    NotTaken.COPIED_MARK: "another key has the very same mark",
+    NotTaken.OTHER_OWNER: "it does not belong to the owner of our management key",
+    NotTaken.OTHER_COMMENT: "its comment is not that of the key in use",
+    NotTaken.OTHER_RIGHTS: "its scopes or tags are not those of the key in use",
+}
+"""Why a marked key is not taken into a record that is rebuilt."""
+
+MISSING: Final[Mapping[Missing, str]] = {
+    Missing.KEY_UNREADABLE: "a key that may be its own is listed, but can't be read just now",
+    Missing.SERVED_UNPROVEN: "whether the provider accepts the secret in Vault could not be learnt",
+    Missing.SERVED_REFUSED: "the provider refuses the secret that Vault serves, so that nothing shows which key is in use",
+    Missing.SERVED_FOREIGN: (
+        "Vault serves the secret of a key that has no mark of this lineage and that no policy gives this place (KEY_ID)"
+    ),
+    Missing.ENTRY_DELETED: "the entry in Vault was deleted",
+    Missing.NOTHING_SERVED: "Vault serves nothing there, and no key from before rotator is left to begin from",
+    Missing.OTHER_JOURNAL: "the key in use, KEY_ID, carries the mark of another journal than this one",
+    Missing.NOT_NAMED: "nothing but a person's word can say that key KEY_ID is its own",
+}
+"""Why a lost record can't be rebuilt. KEY_ID stands for the key that it is about."""
+
+MISSING_CURE: Final[Mapping[Missing, str]] = {
+    Missing.KEY_UNREADABLE: "run it again later",
+    Missing.SERVED_UNPROVEN: "run it again later",
+    Missing.SERVED_REFUSED: (
+        "make a key by hand with the comment and the rights of the one before, put its secret into the entry (consumers "
+        "work again then), and run this with --include-key and its id"
+    ),
+    Missing.SERVED_FOREIGN: (
+        "if the lineage was moved here, put the place where it began into the policy, rebuild it there, and move it again; "
+        "if the provider does not list the key, give the management key a role that sees every key"
+    ),
+    Missing.ENTRY_DELETED: "undelete its last version (`vault kv undelete`), and run this again",
+    Missing.NOTHING_SERVED: (
+        "when no rotator is at work, delete its marked keys at the provider: nobody has their secrets"
+    ),
+    Missing.OTHER_JOURNAL: (
+        "if that other journal is the one that was lost, and this one was begun anew without a record: stop every rotator, "
+        "delete the metadata of `control` in the journal, and run this again"
+    ),
+    Missing.NOT_NAMED: "if it is, run this with --include-key KEY_ID; if not, let `except` in the policy leave it out",
+}
+"""What a person can do then."""
+
+ASTRAY: Final = (
+    "if a policy was removed, write it again; if its lineage was moved, put the place where it began into the policy; then "
+    "run this again. If nobody uses the key, delete it at the provider"
+)
+
 QUESTION: Final[Mapping[OrderKind, str]] = {
     OrderKind.RELEASE: "Let these keys be deleted?",
     OrderKind.FORGET: "Forget these lineages?",
     OrderKind.EMERGENCY: "Replace the keys in use, and delete all these as soon as that is done?",
     OrderKind.GIVE_UP: "Serve it there no more?",
+    OrderKind.REBUILD: "Write these records?",
 }
 """What is asked before an order that can't be taken back."""
 

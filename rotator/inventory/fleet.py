@@ -226,7 +226,12 @@ def _lost(
     taken: Mapping[str, Taken],
     journal_id: str,
 ) -> Iterable[Found]:
-    """Yield the lineages that only marked keys lead to: their record was lost."""
+    """Yield the lineages that only marked keys lead to: their record was lost.
+
+    While there is no record at all, or the journal's id is not known, marks of any journal lead there: this one may have
+    been begun anew after the one before was lost.
+    """
+    any_journal = not (journal_id and (records.read or records.refused or records.waiting))
     met = (
         records.waiting
         | set(records.read)
@@ -235,7 +240,9 @@ def _lost(
     for name, listing in listings.items():
         for key in listing.keys:
             mark = key.mark
-            if mark is None or mark.journal_id != journal_id or mark.lineage_id in met:
+            if mark is None or mark.lineage_id in met:
+                continue
+            if mark.journal_id != journal_id and not any_journal:
                 continue
             for policy in policies:
                 lineage = expected_lineage(policy, projects[name], key)

@@ -32,6 +32,8 @@ class OrderKind(StrEnum):
     """Serve it at another place from now on, and at the one before until that is given up."""
     GIVE_UP = "give_up"
     """Serve it no more at a place that it was moved from."""
+    REBUILD = "rebuild"
+    """Make its lost record again, of the entry in Vault and the marks of its keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

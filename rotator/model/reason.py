@@ -25,6 +25,8 @@ class RotateReason(StrEnum):
     """A person ordered it, and that all earlier keys go at once (`rotator rotate --emergency`)."""
     IMPORTED = "imported"
     """Nothing is made: a person handed the secret of the key in use over (`rotator import`)."""
+    REBUILT = "rebuilt"
+    """Nothing is made: its record was lost and made again, and why the key was made is not known."""
 
 
 class CopyReason(StrEnum):

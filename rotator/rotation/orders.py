@@ -219,10 +219,8 @@ def _changed(order: Order, assignment: Assignment, snapshot: Snapshot) -> Record
             if record.forgotten:
                 return Declined.DONE if order.kind is OrderKind.FORGET else Declined.FORGOTTEN
             return _CHANGES[order.kind](order, record)
-        case OrderKind.IMPORT | OrderKind.MOVE | OrderKind.GIVE_UP:
-            raise TypeError(
-                "an import needs a secret, and a move a place: see rotation.handed_over, rotation.moves"
-            )
+        case OrderKind.IMPORT | OrderKind.MOVE | OrderKind.GIVE_UP | OrderKind.REBUILD:
+            raise TypeError("these are orders of another kind: see rotation.handed_over, .moves and .rebuild")
         case _:
             assert_never(order.kind)
 

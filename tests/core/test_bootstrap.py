@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.bootstrap import _journal_id
+from rotator.bootstrap import _found, _journal_id, _of
 from rotator.errors import Conflict, Rejected, Unavailable
 from rotator.model.record import Record
 from rotator.ports import Control, RecordRead
@@ -47,7 +47,9 @@ class FakeJournal:
 
 
 async def opened(journal: FakeJournal, clock: VirtualClock | None = None, *, found: bool = True) -> str:
-    return await _journal_id(journal, "here", clock or VirtualClock(), found=found)
+    clock = clock or VirtualClock()
+    there = await _journal_id(journal, "here", clock)
+    return there if there or not found else _of(await _found(journal, "here", clock), "here")
 
 
 async def test_a_journal_is_begun_where_there_is_nothing() -> None:

@@ -19,6 +19,7 @@ from rotator.model.order import OrderKind
 from rotator.model.reason import HoldReason, LeftReason, RevokeReason, RotateReason, WaitReason
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle
+from rotator.plan.rebuild import Missing, NotTaken
 from rotator.plan.whose import Role
 from rotator.policy.match import Exclusion
 from rotator.rotation.orders import Declined
@@ -35,6 +36,8 @@ ALL: tuple[tuple[type[StrEnum], Mapping[Any, str]], ...] = (
     (Obstacle, words.OBSTACLE),
     (Role, words.ROLE),
     (OrderKind, words.GIVEN),
+    (NotTaken, words.NOT_TAKEN),
+    (Missing, words.MISSING),
     (Declined, words.DECLINED),
 )
 
@@ -48,6 +51,11 @@ def test_each_reason_has_words_of_its_own(members: type[StrEnum], said: Mapping[
         assert text == text.strip()
         assert not text.endswith(".")
         assert text.isprintable()
+
+
+def test_what_cant_be_rebuilt_has_a_cure() -> None:
+    assert set(words.MISSING_CURE) == set(Missing)
+    assert all(text == text.strip().rstrip(".") for text in words.MISSING_CURE.values())
 
 
 def test_a_cure_names_no_command_that_does_not_exist() -> None:

@@ -21,6 +21,7 @@ FOUND_ELSEWHERE = {case.snapshot.fleet_hold for case in test_decide_access.FLEET
     HoldReason.ENTRY_EXPIRES,
     HoldReason.UNSAFE,
     RotateReason.IMPORTED,
+    RotateReason.REBUILT,
 }
 """Holds that come from looking at all lineages, or that are found while acting; and what is no plan but an order."""
 

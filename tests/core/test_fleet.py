@@ -608,6 +608,18 @@ async def test_a_pinned_lineage_that_lost_its_record_is_found_by_its_mark() -> N
     assert fleet.strays == ()
 
 
+@pytest.mark.promise("P8")
+async def test_while_there_is_no_record_at_all_marks_of_a_journal_that_was_lost_lead_to_their_lineage() -> (
+    None
+):
+    """Somebody began a journal anew, and the keys of the one before must not vanish from sight."""
+    lost = key("key-1", comment=mark_on("voice", "voice", journal_id="f" * 12))
+    one = key("key-2", comment="one")
+
+    assert list(by_path(await seen(keys=(lost,)))) == ["voice"]
+    assert list(by_path(await seen(serving("one", one), keys=(lost, one)))) == ["one"]
+
+
 @pytest.mark.promise("P2")
 async def test_a_marked_key_that_nothing_leads_to_is_a_stray() -> None:
     fleet = await seen(
