@@ -69,7 +69,8 @@ class Learnt(NamedTuple):
 
     `accepted` are the keys that it saw accepted, `minted` is the one it got from its create, `sent` whether
     it has sent a publish; `reads` are when it last read each place, `asked` is when it made its last decision;
-    `knew` is the version of the record that it last read or wrote, `paused` whether it read that the lineage is.
+    `knew` is the version of the record that it last read or wrote, `given` whether it read one, with what a newer version
+    had put there; `paused` whether it read that the lineage is.
     """
 
     accepted: frozenset[int] = frozenset()
@@ -78,6 +79,7 @@ class Learnt(NamedTuple):
     reads: tuple[int, int] = (NOBODY, NOBODY)
     asked: int = NOBODY
     knew: int = 0
+    given: bool = False
     paused: bool = False
 
 
@@ -191,7 +193,7 @@ def _noted(learnt: Learnt, effect: Effect | Ended, answer: Answer, tick: int) ->
         case ("read_entry_there", _, "entry", *_):
             return learnt._replace(reads=(learnt.reads[HERE], tick))
         case ("read_record", *_) if answer[0] == "record":
-            return learnt._replace(knew=answer[1])
+            return learnt._replace(knew=answer[1], given=learnt.given or answer[1] > 0)
         case ("write", *_) if answer[0] == "version":
             return learnt._replace(knew=answer[1])
         case _:

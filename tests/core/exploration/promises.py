@@ -78,7 +78,7 @@ def judge_call(
             ended = copies and any(emergency_of(before, publish) for publish in before.publishes)
             emergency = ended or _is_emergency(before, rotation_id)
             return _judge_orders(before, learnt, emergency=emergency) or judge_publish(before, after, texts)
-        case ("write", int() as base, int() as text) if base and not texts.kept(text):
+        case ("write", _, int() as text) if learnt.given and not texts.kept(text):
             return Broken("P2", "a record was written without what a newer version had put there")
         case _:
             return None
