@@ -24,7 +24,7 @@ from rotator.model.entry import Verdict
 from rotator.model.lineage import Lineage
 from rotator.model.reason import LeftReason
 from rotator.model.snapshot import Snapshot
-from rotator.plan.actions import Action, Revoke, Rotate, Wait
+from rotator.plan.actions import Action, Adopt, Revoke, Rotate, Wait
 from rotator.plan.decide import decide
 from rotator.plan.facts import emergency, head
 from rotator.ports import Ports
@@ -140,7 +140,7 @@ class _Sweep:
             return await reconcile(found.assignment, ports, may_rotate=lambda: False, seen=seen)
 
     async def _by_survey(self, found: Found, ports: Ports) -> Turn | None:
-        """Return where a lineage stands by what the survey read of it, None unless it waits or a key is to go or to be replaced.
+        """Return where a lineage stands by what the survey read of it, None unless it waits or a key is to be taken in, replaced or deleted.
 
         That costs no read of record and list. It is good enough to leave a lineage alone, and for what is written to the
         record first, which another process may have changed since. To call a person it is not: a publish of that
@@ -152,7 +152,7 @@ class _Sweep:
             decision = decide(found.assignment.policy, snapshot, ports.clock.now())
         except Exception:  # noqa: BLE001 (reconcile looks again, and tells what is wrong)
             return None
-        if not isinstance(decision, Wait | Rotate | Revoke):
+        if not isinstance(decision, Wait | Adopt | Rotate | Revoke):
             return None
         return Turn(snapshot=snapshot, decision=decision, acted=False)
 

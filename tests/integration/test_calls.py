@@ -16,6 +16,16 @@ SURVEY = {"read what is paused": 1, "list the records": 1}
 async def test_what_a_life_costs(server: VaultServer, token: Secret, place: str) -> None:
     lived = await life(server, token, place, lineages=3)
 
+    assert lived.take_in == Cost(
+        provider={"list the keys": 1, "try a secret": 2, "read a key": 2},
+        vault={
+            **SURVEY,
+            "read what is paused": 3,
+            "read a record": 1,
+            "read an entry": 1,
+            "write a record": 1,
+        },
+    )
     assert lived.rotate == Cost(
         provider={"list the keys": 1, "try a secret": 2, "create a key": 1, "read a key": 1},
         vault={

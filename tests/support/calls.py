@@ -55,8 +55,9 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """The stages of one key's life, in a process that knows the project already. `idle` sweeps over `lineages`."""
+    """The stages of one key's life, all in one process. `take_in` is its first sweep, `idle` one over all `lineages`."""
 
+    take_in: Cost
     rotate: Cost
     retire: Cost
     idle: Cost
@@ -69,7 +70,7 @@ async def life(server: VaultServer, token: Secret, place: str, *, lineages: int 
         async with lab(replace(server, address=proxy.address), token, place) as site:
             key = site.key("voice 0", age=10 * DAY)
             await site.put("voice-0", key.secret)
-            await site.sweep()
+            take_in = await _sweep(site, proxy.seen)
             site.clock.shift += 70 * DAY
             rotate = await _sweep(site, proxy.seen)
             site.clock.shift += 2 * DAY
@@ -79,7 +80,13 @@ async def life(server: VaultServer, token: Secret, place: str, *, lineages: int 
                 other = site.key(f"voice {number}", age=DAY)
                 await site.put(f"voice-{number}", other.secret)
             await site.sweep()
-            return Life(rotate=rotate, retire=retire, idle=await _sweep(site, proxy.seen), lineages=lineages)
+            return Life(
+                take_in=take_in,
+                rotate=rotate,
+                retire=retire,
+                idle=await _sweep(site, proxy.seen),
+                lineages=lineages,
+            )
 
 
 async def _sweep(site: Lab, seen: list[Seen]) -> Cost:
