@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from rotator.model.entry import FieldNames
 from rotator.model.lineage import Lineage
 from rotator.model.order import Pause
 from rotator.model.record import Claim, Current, KnownKey, Record
+from rotator.model.secret import Secret
 from rotator.ports import Control, Journal
 from rotator.rotation import pauses
 from rotator.simulator.vault_server import VaultServer
@@ -104,6 +106,26 @@ async def test_with_a_real_journal_pauses_are_given_and_ended(journal: Journal) 
     assert await pauses.resume(journal, clock, ("a*",)) == pauses.Resumed(ended=(one,), left=(other,))
     assert await pauses.resume(journal, clock, ()) == pauses.Resumed(ended=(other,), left=())
     assert await journal.control() == replace(CONTROL, version=5)
+
+
+async def test_who_asks_at_the_same_time_shares_one_read_that_begins_after_the_question(
+    server: VaultServer, token: Secret, prefix: str
+) -> None:
+    paused = replace(CONTROL, pauses=(Pause(glob="*", who="", why="", at=AT),), version=1)
+    with between(lambda _seen, pass_on: pass_on(), server.address) as proxy:
+        async with connected(proxy.address, token) as client, connected(server.address, token) as other:
+            await on(other, prefix).write_control(CONTROL)
+            journal = on(client, prefix)
+            await journal.control()
+            proxy.seen.clear()
+            first = asyncio.create_task(journal.control())
+            while not proxy.seen:
+                await asyncio.wait({first}, timeout=0.001)
+            await on(other, prefix).write_control(paused)
+            others = await asyncio.gather(*(journal.control() for _ in range(20)))
+            await first
+    assert all(control is not None and control.version == 2 for control in others)
+    assert len(proxy.seen) == 2
 
 
 GOOD_CONTROL = {"format": "1", "journal_id": "0123456789ab", "instance": "prod", "pauses": "[]"}

@@ -3,16 +3,64 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import httpx
 import pytest
 
+from rotator.clock import SystemClock
 from rotator.errors import NotFound
+from rotator.http import HttpClient
+from rotator.model.secret import Secret
+from rotator.providers.deepgram import Deepgram
 from rotator.simulator.faults import Operation
 from rotator.simulator.rights import Role
 from rotator.simulator.world import Quirks
 from tests.contract.provider_bench import Bench, bench, request
+from tests.support.canary import CANARY
+
+NEW = tuple(f"key-{number}" for number in range(50))
+
+
+class Busy(httpx.AsyncBaseTransport):
+    """A Deepgram whose keys are all new. `read` are those that were, `most` how many of them at once."""
+
+    def __init__(self) -> None:
+        self.most = self.now = 0
+        self.keys = NEW
+        self.read: list[str] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        for _ in range(5):
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_soon(turn.set_result, None)
+            await turn
+        self.now -= 1
+        *_, last = request.url.path.split("/")
+        self.read += [last] if last.startswith("key-") else []
+        details = {"api_key_id": last, "scopes": [], "created": "2026-01-01T00:00:00Z"}
+        answers = {
+            "token": {},
+            "keys": {"api_keys": [{"api_key": {"api_key_id": key_id}} for key_id in self.keys]},
+        }
+        body = json.dumps(answers.get(last, {"api_key": details})).encode()
+        return httpx.Response(200, stream=httpx.ByteStream(body), request=request)
+
+
+@asynccontextmanager
+async def on(line: Busy, *, turns: int = 8) -> AsyncIterator[Deepgram]:
+    http = HttpClient(
+        "http://localhost:1", call_timeout=timedelta(seconds=10), concurrency=turns, transport=line
+    )
+    secret = Secret(f"{CANARY}-management")
+    yield Deepgram(http, project_id="p", management=secret, clock=SystemClock())
+    await http.aclose()
+
 
 DAY = timedelta(days=1)
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
@@ -96,6 +144,37 @@ class TestListKeys:
         assert len(listing.keys) == 3
         assert listing.get(second.key_id) is not None
         assert (read, deepgram.simulator.count(Operation.GET)) == (2, 3)
+
+    async def test_reads_no_key_again_that_was_read_when_it_was_made(self, deepgram: Bench) -> None:
+        await deepgram.provider.list_keys()
+        made = deepgram.key()
+        await deepgram.provider.get_key(made.key_id)
+        read = deepgram.simulator.count(Operation.GET)
+        assert (await deepgram.provider.list_keys()).get(made.key_id) is not None
+        assert deepgram.simulator.count(Operation.GET) == read
+
+    async def test_keeps_what_is_read_while_a_list_is_under_way(self) -> None:
+        """That list does not show it: it was made before. The next one does."""
+        line = Busy()
+        async with on(line) as provider:
+            reading = asyncio.create_task(provider.list_keys())
+            while not line.read:
+                await asyncio.wait({reading}, timeout=0.001)
+            await provider.get_key("key-made")
+            assert not reading.done()
+            await reading
+            line.keys = (*NEW, "key-made")
+            assert (await provider.list_keys()).get("key-made") is not None
+            assert line.read.count("key-made") == 1
+
+    @pytest.mark.parametrize(("turns", "at_once"), [(1, 1), (8, 4), (32, 16)])
+    async def test_of_new_keys_reads_half_as_many_at_once_as_it_has_turns(
+        self, turns: int, at_once: int
+    ) -> None:
+        line = Busy()
+        async with on(line, turns=turns) as provider:
+            assert len((await provider.list_keys()).keys) == len(NEW)
+        assert line.most == at_once
 
     async def test_asks_who_we_are_once(self, deepgram: Bench) -> None:
         await deepgram.provider.list_keys()

@@ -175,3 +175,15 @@ def test_a_list_that_may_be_partial_proves_no_absence(
     keys: list[Key], served: str | None, *, proves: bool
 ) -> None:
     assert listing(*keys).proves_absence(served_key_id=served) is proves
+
+
+def test_the_keys_that_concern_a_lineage_are_found_in_the_order_of_the_list() -> None:
+    marked = replace(a.key("key-marked"), comment=MARK.put_on("voice"))
+    alike = replace(a.key("key-alike"), comment=str(replace(MARK, lineage_id="f" * 12).put_on("ivr")))
+    named, hidden = a.key("key-named"), a.unreadable(a.CURRENT)
+    shown = replace(listing(alike, OTHERS, named, marked), unreadable=(hidden,))
+
+    found = shown.concerning(MARK.lineage_id, named={"key-named", "key-9", hidden.key_id}, alike={"ivr", "x"})
+    assert found == ((alike, named, marked), (hidden,))
+    assert shown.concerning("0" * 12, named=(), alike=("voice",)) == ((marked,), (hidden,))
+    assert shown.concerning("0" * 12, named=(), alike=()) == ((), ())
