@@ -1,0 +1,78 @@
+"""The simulated Deepgram in a process of its own, so that what is measured shares no interpreter with it.
+
+`python -m tests.benchmarks.provider NAME=KEYS... --latency MS` prints one JSON line with its address and its keys, then answers
+each line on standard input with one JSON line: how many calls of each kind came since, and how much CPU time they took.
+It ends with its input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+
+from rotator.clock import SystemClock
+from rotator.simulator.deepgram import DeepgramSimulator
+from rotator.simulator.world import World
+
+AGE = timedelta(days=80)
+LIFETIME = timedelta(days=90)
+"""So that keys are due under the default `rotate_before: 33%`, and not yet under a day."""
+
+
+async def serve(groups: Mapping[str, int], latency: timedelta) -> None:
+    """Serve until standard input ends."""
+    world = World(SystemClock())
+    simulator = DeepgramSimulator(world, latency=latency)
+    project_id = world.add_project()
+    member = world.add_member(project_id)
+    management = world.add_key(project_id, member_id=member, comment="management", scopes=("owner",))
+    made_at = world.clock.now() - AGE
+    made: dict[str, list[tuple[str, str, str]]] = {group: [] for group in groups}
+    for group, number in ((group, number) for group, many in groups.items() for number in range(many)):
+        minted = world.add_key(
+            project_id,
+            member_id=member,
+            comment=f"{group} {number:05}",
+            tags=("prod",),
+            created_at=made_at,
+            expires_at=made_at + LIFETIME,
+        )
+        made[group].append((f"{group}-{number:05}", minted.key_id, minted.secret.reveal()))
+    async with simulator.serve() as base_url:
+        _say(
+            base_url=base_url,
+            project_id=project_id,
+            management=management.secret.reveal(),
+            keys=made,
+        )
+        cpu = _cpu()
+        while await asyncio.to_thread(sys.stdin.readline):
+            calls = Counter(logged.operation.value for logged in simulator.log)
+            simulator.log.clear()
+            cpu, before = _cpu(), cpu
+            _say(calls=calls, cpu=cpu - before, keys=len(world.keys(project_id)))
+
+
+def _cpu() -> float:
+    times = os.times()
+    return times.user + times.system
+
+
+def _say(**said: object) -> None:
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("groups", nargs="+", metavar="NAME=KEYS", help="keys named so, and how many of them")
+    parser.add_argument("--latency", type=float, required=True, help="milliseconds per call")
+    asked = parser.parse_args()
+    named = (group.split("=") for group in asked.groups)
+    asyncio.run(serve({name: int(many) for name, many in named}, timedelta(milliseconds=asked.latency)))
