@@ -83,9 +83,15 @@ async def test_a_later_rotation_keeps_the_replaced_key_with_its_terms() -> None:
     await rotate(world, POLICY)
 
     assert world.served == "key-made-1"
-    (previous,) = world.record.previous
-    assert (previous.key_id, previous.superseded_at, previous.overlap) == ("key-1", world.clock.now(), DAY)
-    assert previous.expires_at == OLD.expires_at
+    assert world.record.previous == (
+        Previous(
+            key_id="key-1",
+            superseded_at=world.clock.now(),
+            overlap=DAY,
+            expires_at=OLD.expires_at,
+            member_id=OLD.member_id,
+        ),
+    )
     assert set(world.keys) >= {"key-1", "key-made-1"}
     assert world.told[-1].until == world.clock.now() + DAY
     assert world.told[-1].key_id == "key-1"
@@ -645,6 +651,15 @@ def test_in_an_emergency_the_time_between_tries_to_copy_does_not_grow(left: Prev
     assert record.copy_failure is not None
     waits = record.copy_failure.next_try_at - a.NOW
     assert (waits <= MINUTE) is left.at_once
+
+
+async def test_a_hold_of_a_policy_entry_that_was_edited_ends_with_the_next_publish() -> None:
+    world = settled(replace(DUE, hold=a.hold(HoldReason.PARITY, fingerprint="before")))
+
+    await rotate(world, POLICY)
+
+    assert world.served == "key-made-1"
+    assert world.record.hold is None
 
 
 @pytest.mark.promise("P1", "P8")
