@@ -133,11 +133,6 @@ def replaced_before(record: Record) -> bool:
     return any(rotated.reason is not RotateReason.IMPORTED for rotated in record.history)
 
 
-def first_pass(record: Record) -> datetime | None:
-    """Return when the key in use was taken in, on the provider's clock, None once it was replaced."""
-    return None if replaced_before(record) else record.adopted_at
-
-
 def watched(policy: Policy, record: Record | None) -> bool:
     """Return whether the policy only watches, and no person ordered otherwise while there was a policy."""
     taken_in = record is not None and record.by_order and policy.name != NO_POLICY

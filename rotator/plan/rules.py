@@ -519,7 +519,7 @@ def _due_reason(policy: Policy, snapshot: Snapshot, now: datetime) -> RotateReas
     if policy.adopt is AdoptMode.NOW and not facts.replaced_before(record):
         return RotateReason.ADOPT_NOW
     next_due = _next_due(policy, snapshot)
-    first = due(policy, snapshot.lineage.lineage_id, key, taken_in_at=facts.first_pass(record))
+    first = due(policy, snapshot.lineage.lineage_id, key, taken_in_at=record.adopted_at)
     if next_due is None or first is None or next_due > now:
         return None
     return first.reason
@@ -531,7 +531,7 @@ def _next_due(policy: Policy, snapshot: Snapshot) -> datetime | None:
     key = facts.head(record)
     if key is None or facts.watched(policy, record):
         return None
-    first = due(policy, snapshot.lineage.lineage_id, key, taken_in_at=facts.first_pass(record))
+    first = due(policy, snapshot.lineage.lineage_id, key, taken_in_at=record.adopted_at)
     if first is None:
         return None
     at = first.at - snapshot.provider_skew

@@ -91,6 +91,11 @@ STOPPED_BY_A_PERSON = [
         replace(a.with_record(SETTLED, standing=a.order()), paused="*, by ann@desk: a change"),
     ),
     Case(
+        "a person paused it before it was taken in",
+        Wait(WaitReason.PAUSED, None),
+        replace(a.unrecorded(a.key("key-1")), paused="*, by ann@desk: a change"),
+    ),
+    Case(
         "a person paused it, and there is an emergency",
         Rotate(RotateReason.EMERGENCY, a.current().key),
         replace(EMERGENCY, paused="*, by ann@desk: a change"),

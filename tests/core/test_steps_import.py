@@ -17,6 +17,7 @@ from rotator.plan import facts
 from rotator.plan.actions import Hold, Revoke, Rotate, Wait
 from rotator.policy.policy import Adopt as AdoptMode
 from rotator.policy.policy import Policy
+from rotator.policy.schedule import due
 from rotator.reconcile import Reconciled, reconcile
 from rotator.rotation.handed_over import hand_over
 from rotator.rotation.orders import TRIES, Declined, Ordered
@@ -131,15 +132,17 @@ async def test_an_imported_key_is_no_original_it_has_its_overlap_and_goes_withou
 
 async def test_an_import_counts_as_no_rotation_for_what_is_due_on_a_first_pass() -> None:
     """Else 300 keys that are over age would all be due on the day on which they are imported."""
-    world = World()
-    world.add_key(a.key(age=400 * DAY, lifetime=None))
+    world, old = World(), a.key(age=400 * DAY, lifetime=None)
+    world.add_key(old)
     policy = replace(POLICY, max_age=90 * DAY)
     await import_(world, policy=policy)
 
     ended = await carry_on(world, policy)
 
-    assert ended.done == ()
-    assert facts.first_pass(world.record) == a.NOW
+    first = due(policy, a.LINEAGE.lineage_id, KnownKey.seen(old), taken_in_at=a.NOW)
+    assert ended.last is not None
+    assert first is not None
+    assert ended.last.decision == Wait(WaitReason.NOT_DUE, max(first.at, a.NOW + policy.min_gap))
 
 
 async def test_what_is_to_be_rotated_as_soon_as_it_is_taken_in_is_so_after_an_import_too() -> None:
