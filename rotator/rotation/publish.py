@@ -40,25 +40,25 @@ async def publish(
     """
     there, fields = lineage.at(place), place.fields
     deletion_at = None
-    last: PortError = Ambiguous("publish", there.name, "not tried")
+    error: PortError | None = None
     for _ in range(SENDS):
         version = base + 1
         try:
             published = await ports.destinations.publish(there, fields, publication, base=base)
             version, deletion_at = published.version, published.deletion_at
-        except (Unavailable, Throttled) as error:
-            last = error
+        except (Unavailable, Throttled) as refused:
+            error = refused
             await ports.clock.sleep(SEND_AGAIN_AFTER)
             continue
-        except (Ambiguous, Conflict) as error:
+        except (Ambiguous, Conflict) as unclear:
             # Ours may be the write that won: the entry tells.
-            last = error
+            error = unclear
         read = await ports.destinations.read(there, fields, at_least=version)
         if _is_ours(read, publication) and read.entry.written_at is not None:
             return Confirmed(version=read.entry.version, at=read.entry.written_at, deletion_at=deletion_at)
         if read.entry.version != base:
             raise Conflict("publish", there.name, f"the entry is at version {read.entry.version}")
-    raise last
+    raise error or Ambiguous("publish", there.name, "it was answered and does not show")
 
 
 def vanishes(confirmed: Confirmed, expires_at: datetime | None) -> Hold | None:

@@ -39,6 +39,39 @@ def published_once(world: World) -> bool:
     )
 
 
+@pytest.mark.parametrize("answer", [None, AMBIGUOUS], ids=["answered", "unanswered"])
+async def test_a_standby_is_asked_for_the_version_that_the_publish_has_if_it_happened(
+    answer: PortError | None,
+) -> None:
+    world = settled(DUE)
+    world.fails("publish", answer, done=True)
+
+    await rotate(world)
+
+    assert published_once(world)
+    assert world.floors[-1] == ("secret/voice", 4)
+
+
+@pytest.mark.promise("P1", "P4")
+async def test_a_secret_that_a_person_puts_beside_our_ids_is_not_taken_for_our_publish() -> None:
+    world = settled(DUE)
+    theirs = world.add_key(a.key("key-9"))
+    world.fails("read_entry", None)
+
+    def writes() -> None:
+        ours = world.versions[-1].values
+        assert ours is not None
+        world.versions.append(replace(world.versions[-1], values=ours | {"api_key": theirs.reveal()}))
+
+    world.before("read_entry", writes)
+
+    with pytest.raises(Conflict):
+        await rotate(world)
+
+    assert world.served == "key-9"
+    assert world.record.current == DUE.current
+
+
 @pytest.mark.promise("P2", "P6")
 async def test_an_unanswered_publish_that_happened_is_not_sent_again() -> None:
     world = settled(DUE)
