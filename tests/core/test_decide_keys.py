@@ -16,12 +16,14 @@ from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.decide import decide
 from rotator.policy.policy import Adopt as AdoptMode
+from rotator.policy.schedule import due
 from tests.support import builders as a
 from tests.support.builders import (
     CURRENT,
     DAY,
     HOUR,
     LATER,
+    LINEAGE,
     MINUTE,
     NOT_DUE,
     NOW,
@@ -59,6 +61,7 @@ INHERIT = [
 ]
 
 EXPIRED = a.key("key-original", age=100 * DAY, lifetime=99 * DAY)
+EXPIRES_NOW = a.key("key-original", age=100 * DAY, lifetime=100 * DAY)
 
 
 def awaiting(*previous: timedelta) -> Record:
@@ -138,6 +141,18 @@ REVOKE = [
         "an original has expired",
         Revoke("key-original", RevokeReason.EXPIRED),
         a.snapshot(a.record(originals=[a.original(EXPIRED)])),
+    ),
+    Case(
+        "an original that has been released expires at this very instant",
+        Revoke("key-original", RevokeReason.EXPIRED),
+        a.snapshot(a.record(originals=[a.original(EXPIRES_NOW, released=True)])),
+    ),
+    Case(
+        "an original that has been released expires in a moment",
+        Revoke("key-original", RevokeReason.ORIGINAL_RELEASED),
+        replace(
+            a.snapshot(a.record(originals=[a.original(EXPIRES_NOW, released=True)])), provider_skew=-TICK
+        ),
     ),
 ]
 
@@ -454,6 +469,12 @@ TOO_MANY = [
 SOON = replace(POLICY, rotate_before=80 * DAY - HOUR)
 """Due in less than an hour: its spread moves it even nearer, the gap of an hour has passed."""
 
+BY_AGE = replace(POLICY, max_age=90 * DAY)
+OVER_AGE = a.key("key-original", age=400 * DAY, lifetime=None)
+SPREAD = due(BY_AGE, LINEAGE.lineage_id, KnownKey.seen(OVER_AGE), taken_in_at=NOW)
+assert SPREAD is not None
+assert NOW < SPREAD.at < NOW + 30 * DAY
+
 WAIT = [
     Case(
         "whether the served secret works is unknown",
@@ -498,6 +519,13 @@ WAIT = [
         WATCH,
     ),
     Case("watched", Wait(WaitReason.WATCHED, None), SETTLED, WATCH),
+    Case("watched, and taken in by a person", NOT_DUE, a.with_record(SETTLED, by_order=True), WATCH),
+    Case(
+        "a key that was over age when it was taken in is due some days later",
+        Wait(WaitReason.NOT_DUE, SPREAD.at),
+        a.snapshot(replace(a.fresh_record(a.original(OVER_AGE, superseded=None)), adopted_at=NOW)),
+        BY_AGE,
+    ),
     Case("not due", NOT_DUE, SETTLED),
     Case(
         "a key with neither expiry nor age is never due",
