@@ -33,7 +33,7 @@ from rotator.plan.invariants import Obstacle, may_revoke, overlap_ends, release_
 from rotator.policy.duration import LONGEST
 from rotator.policy.policy import Adopt as AdoptMode
 from rotator.policy.policy import Policy
-from rotator.policy.schedule import MADE_WITHIN, due
+from rotator.policy.schedule import MADE_WITHIN, Due, due
 
 Rule = Callable[[Policy, Snapshot, datetime], Decision | None]
 
@@ -512,21 +512,19 @@ def _still_open(attempt: Attempt, record: Record, listed: frozenset[str], provid
 
 
 def _due_reason(policy: Policy, snapshot: Snapshot, now: datetime) -> RotateReason | None:
-    record = _record(snapshot)
-    key = facts.head(record)
-    if key is None:
-        return None
-    if policy.adopt is AdoptMode.NOW and not facts.replaced_before(record):
+    if policy.adopt is AdoptMode.NOW and not facts.replaced_before(_record(snapshot)):
         return RotateReason.ADOPT_NOW
-    next_due = _next_due(policy, snapshot)
-    first = due(policy, snapshot.lineage.lineage_id, key, taken_in_at=record.adopted_at)
-    if next_due is None or first is None or next_due > now:
-        return None
-    return first.reason
+    coming = _due(policy, snapshot)
+    return None if coming is None or coming.at > now else coming.reason
 
 
 def _next_due(policy: Policy, snapshot: Snapshot) -> datetime | None:
-    """Return when the key in use is due on our clock, the minimum gap counted in."""
+    coming = _due(policy, snapshot)
+    return None if coming is None else coming.at
+
+
+def _due(policy: Policy, snapshot: Snapshot) -> Due | None:
+    """Return when the key in use is due on our clock, the minimum gap counted in, and why."""
     record = _record(snapshot)
     key = facts.head(record)
     if key is None or facts.watched(policy, record):
@@ -537,7 +535,7 @@ def _next_due(policy: Policy, snapshot: Snapshot) -> datetime | None:
     at = first.at - snapshot.provider_skew
     if record.current is not None and record.current.rotation_id is not None:
         at = max(at, record.current.published_at + policy.min_gap - snapshot.vault_skew)
-    return at
+    return Due(at, first.reason)
 
 
 def _stopped(snapshot: Snapshot, now: datetime) -> WaitReason | None:

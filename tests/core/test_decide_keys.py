@@ -519,6 +519,13 @@ WAIT = [
         WATCH,
     ),
     Case("watched", Wait(WaitReason.WATCHED, None), SETTLED, WATCH),
+    Case(
+        "it is due, and the gap since the last publish ends on Vault's clock",
+        Wait(WaitReason.NOT_DUE, NOW + 30 * MINUTE - timedelta(seconds=20)),
+        replace(
+            a.snapshot(a.record(serves=a.current(OLD, age=30 * MINUTE))), vault_skew=timedelta(seconds=20)
+        ),
+    ),
     Case("watched, and taken in by a person", NOT_DUE, a.with_record(SETTLED, by_order=True), WATCH),
     Case(
         "a key that was over age when it was taken in is due some days later",

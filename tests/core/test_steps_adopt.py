@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from rotator.errors import Conflict
-from rotator.model.record import KnownKey, Original, Previous
+from rotator.model.record import Attempt, KnownKey, Original, Previous
 from rotator.model.told import Step
 from rotator.plan.actions import Action, Adopt, Finish, Inherit
 from rotator.policy.policy import DestinationTemplate
 from rotator.reconcile import Turn, turn
+from rotator.rotation import bookkeeping
 from rotator.rotation.perform import perform
 from tests.support import builders as a
 from tests.support.builders import DAY, HOUR, LATER, POLICY
@@ -146,6 +148,42 @@ async def test_attempts_are_forgotten_once_their_time_has_passed_and_no_key_of_t
 
     kept = {one.rotation_id for one in world.record.attempts}
     assert kept == {a.ISSUED, past[0].rotation_id, LATER}
+
+
+@pytest.mark.parametrize(("left", "kept"), [(timedelta(0), False), (a.TICK, True)])
+def test_an_attempt_is_forgotten_at_the_very_end_of_its_time(left: timedelta, *, kept: bool) -> None:
+    attempt = replace(a.attempt(LATER), keep_until=a.NOW + left)
+
+    after = bookkeeping.pruned(replace(a.record(), attempts=(attempt,)), a.NOW, frozenset())
+
+    assert after.attempts == ((attempt,) if kept else ())
+
+
+@pytest.mark.promise("P2", "P4")
+@pytest.mark.parametrize(
+    ("oldest", "seen", "kept"),
+    [
+        (a.attempt(LATER, base=2, age=a.MINUTE), (), False),
+        (a.attempt(LATER, base=3, age=HOUR + a.TICK), (), False),
+        (a.attempt(LATER, base=3, age=HOUR), (), True),
+        (a.attempt(LATER, base=2, age=a.MINUTE), (LATER,), True),
+    ],
+    ids=[
+        "closed by a later publish",
+        "its key would have shown itself",
+        "its key may yet be made",
+        "its key is listed",
+    ],
+)
+def test_of_attempts_of_which_nothing_is_expected_only_the_newest_fifty_are_remembered(
+    oldest: Attempt, seen: tuple[str, ...], *, kept: bool
+) -> None:
+    spent = [a.attempt(f"{n:016x}", base=2, age=HOUR) for n in range(bookkeeping.SPENT_KEPT)]
+    record = replace(a.record(), attempts=(oldest, *spent))
+
+    after = bookkeeping.pruned(record, a.NOW, frozenset(seen))
+
+    assert after.attempts == ((oldest, *spent) if kept else tuple(spent))
 
 
 async def test_a_first_publish_sets_the_terms_of_all_originals() -> None:
