@@ -148,15 +148,16 @@ class Reached:
 
 @asynccontextmanager
 async def connect(
-    file: PolicyFile, *, found_journal: bool, progress: Progress = _untold
+    file: PolicyFile, *, found_journal: bool, progress: Progress = _untold, clock: Clock | None = None
 ) -> AsyncIterator[Connected]:
     """Connect to Vault and to every provider of `file`; close all connections when the block is left.
 
-    With `found_journal`, a journal that does not exist yet is begun; a command that touches nothing leaves
-    it. Raise PolicyError when a credential or an address is missing or can't be used, LostJournal when there was a journal
-    and its control record is gone, Rejected when it belongs to another instance, else what `Journal` raises.
+    Time is the system's, unless another `clock` is given. With `found_journal`, a journal that does not exist yet is
+    begun; a command that touches nothing leaves it. Raise PolicyError when a credential or an address is missing or can't
+    be used, LostJournal when there was a journal and its control record is gone, Rejected when it belongs to another
+    instance, else what `Journal` raises.
     """
-    clock = SystemClock()
+    clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         client = _vault_client(file, clock)
         stack.push_async_callback(client.aclose)

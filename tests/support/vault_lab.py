@@ -6,11 +6,12 @@ import http.client
 import json
 import socket
 import ssl
+import sys
 import threading
 import traceback
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,11 +45,16 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. `headers` come on top of the length."""
+    """One answer. `headers` come on top of the length.
+
+    `cut_after`: the connection is reset after so many bytes of the body. `pause`: seconds between any two bytes of it.
+    """
 
     status: int
     body: bytes = field(repr=False, default=b"")
     headers: Mapping[str, str] = field(default_factory=dict)
+    cut_after: int | None = None
+    pause: float = 0.0
 
     @classmethod
     def of(cls, status: int, document: object) -> Reply:
@@ -60,12 +66,124 @@ class Reply:
 Rule = Callable[[Seen, Callable[[], Reply]], Reply | None]
 
 
-@dataclass(slots=True)
 class Between:
-    """Where to connect to, and what came by."""
+    """Where to connect to, and what came by. `rule` answers each request."""
 
-    address: str
-    seen: list[Seen] = field(default_factory=list)
+    def __init__(self, rule: Rule, upstream: str, certificate: tuple[Path, Path] | None) -> None:
+        self.rule = rule
+        self.upstream = upstream
+        self.seen: list[Seen] = []
+        self._server = _Server(self)
+        self.port = self._server.server_port
+        self.address = f"http://127.0.0.1:{self.port}"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self.address = f"https://127.0.0.1:{self.port}"
+        self._closed = False
+        self._admits = threading.Event()
+        self._admits.set()
+        self._thread = threading.Thread(target=self._accept)
+        self._thread.start()
+
+    @property
+    def refuses(self) -> bool:
+        return not self._admits.is_set()
+
+    def refuse(self) -> None:
+        """Refuse connections from now on. Those that there are end, after the answer that is under way."""
+        self._admits.clear()
+        self._server.socket.shutdown(socket.SHUT_RDWR)
+        for connection in list(self._server.open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
+
+    def admit(self) -> None:
+        """Take connections again, at the same port."""
+        self._server.socket.listen()
+        self._admits.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._admits.set()
+        with suppress(OSError):  # nobody listens while connections are refused
+            self._server.socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._server.server_close()
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                connection, client = self._server.socket.accept()
+            except OSError:  # connections are refused, or one failed to speak TLS
+                self._admits.wait()
+                continue
+            self._server.process_request(connection, client)
+
+
+class _Server(ThreadingHTTPServer):
+    """A thread for each connection."""
+
+    def __init__(self, between: Between) -> None:
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            port = found.getsockname()[1]
+        # A socket that was bound to a port by its number keeps it while it does not listen.
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.between = between
+        self.open: set[socket.socket] = set()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (socketserver's types)
+        """Stay silent about clients that give up, which is what many tests are about."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def handle(self) -> None:
+        self.server.open.add(self.connection)
+        try:
+            super().handle()
+        finally:
+            self.server.open.discard(self.connection)
+
+    def answer(self) -> None:
+        between = self.server.between
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        request = Seen(self.command, self.path, dict(self.headers), body)
+        between.seen.append(request)
+        reply = between.rule(request, lambda: forward(between.upstream, request))
+        self.close_connection = self.close_connection or between.refuses
+        if reply is None:
+            self._cut()
+            return
+        head = [f"HTTP/1.1 {reply.status} .", *(f"{name}: {value}" for name, value in reply.headers.items())]
+        if self.close_connection:
+            head.append("Connection: close")
+        start = "\r\n".join((*head, f"Content-Length: {len(reply.body)}", "", "")).encode("latin-1")
+        if reply.pause:
+            self.connection.sendall(start)
+            for byte in reply.body[: reply.cut_after]:
+                self.connection.sendall(bytes([byte]))
+                threading.Event().wait(reply.pause)
+        else:
+            self.connection.sendall(start + reply.body[: reply.cut_after])
+        if reply.cut_after is not None:
+            self._cut()
+
+    def _cut(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 (http.server's names)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (http.server's name)
+        """Stay silent."""
 
 
 @contextmanager
@@ -77,46 +195,11 @@ def between(
     The rule may call its second argument to pass the request on to `upstream`, and get that answer. With
     `certificate`, the files of one and of its key, it speaks TLS.
     """
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            request = Seen(self.command, self.path, dict(self.headers), body)
-            lab.seen.append(request)
-            reply = rule(request, lambda: forward(upstream, request))
-            if reply is None:
-                self.close_connection = True
-                self.connection.shutdown(socket.SHUT_RDWR)
-                return
-            self.send_response_only(reply.status)
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.body)))
-            self.end_headers()
-            self.wfile.write(reply.body)
-
-        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 (http.server's names)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (http.server's name)
-            """Stay silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    lab = Between(f"http://127.0.0.1:{server.server_address[1]}")
-    if certificate is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        lab.address = lab.address.replace("http:", "https:")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
+    lab = Between(rule, upstream, certificate)
     try:
         yield lab
     finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        lab.close()
 
 
 def forward(upstream: str, request: Seen, authority: Path | None = None) -> Reply:
@@ -130,7 +213,7 @@ def forward(upstream: str, request: Seen, authority: Path | None = None) -> Repl
     try:
         connection.request(request.method, request.path, request.body, dict(request.headers))
         response = connection.getresponse()
-        framing = {"Content-Length", "Transfer-Encoding"}  # of their connection, not of ours
+        framing = {"Content-Length", "Transfer-Encoding", "Connection"}  # of their connection, not of ours
         headers = {name: value for name, value in response.getheaders() if name not in framing}
         return Reply(response.status, response.read(), headers)
     finally:

@@ -1,0 +1,207 @@
+"""One case: a situation, one call in it, and what goes wrong with that call. Run it, let it recover, and judge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+
+from rotator.bootstrap import Connected
+from rotator.clock import SystemClock
+from rotator.model.order import OrderKind
+from rotator.model.reason import HoldReason
+from tests.faults.calls import ENTRY, Call
+from tests.faults.faults import Fault, Side
+from tests.faults.oracle import Life
+from tests.faults.phases import PHASES, Phase, Watch
+from tests.faults.seat import Kept, Seat
+from tests.faults.wires import Armed
+from tests.faults.world import HOUR, MINUTE
+from tests.support import canary
+
+RESTS = (3 * MINUTE, 15 * MINUTE, 65 * MINUTE, 25 * HOUR, 25 * HOUR, 25 * HOUR)
+"""How time moves on after a fault. Once what was to be done is done, it goes on by `NEXT_DAY`."""
+
+NEXT_DAY = 25 * HOUR
+
+LIMITS = frozenset({Fault.THROTTLED, Fault.THROTTLED_UNTIL})
+LIMIT_LASTS = timedelta(seconds=1.1)
+"""How long nothing is sent to a provider after those, in real time: that is what a rate limit is about."""
+
+_NAME = re.compile(r"(?P<kind>[^:(]+?)(?:: (?P<of>[^(]+?))?(?: \((?P<nth>\d+)\))?")
+
+NOT_REACHED = "it never came to that call"
+
+FOR_GOOD = frozenset({Fault.UNAUTHORIZED, Fault.FORBIDDEN, Fault.NOT_FOUND})
+"""What Vault says to a publish that it will never take: the lineage is held until a person has looked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Its name is enough to run it again."""
+
+    phase: str
+    call: Call
+    fault: Fault
+
+    def __str__(self) -> str:
+        return f"{self.phase} / {self.call} / {self.fault}"
+
+    @classmethod
+    def named(cls, name: str) -> Case:
+        """Return the case with that name. Raise ValueError when there can be none."""
+        phase, call, fault = name.split(" / ")
+        return cls(phase, call_named(call), Fault(fault))
+
+
+def call_named(name: str) -> Call:
+    """Return the call with that name."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise ValueError(f"no call is named {name!r}")
+    side = Side.PROVIDER if found["kind"].startswith("provider ") else Side.VAULT
+    return Call(side, found["kind"], found["of"] or "", int(found["nth"] or 1))
+
+
+class Runner:
+    """Runs cases at one seat, one after another. `kept` are the worlds that situations begin with."""
+
+    def __init__(self, seat: Seat, kept: Mapping[str, Kept]) -> None:
+        self._seat, self._kept = seat, kept
+
+    async def record(self, phase: Phase) -> tuple[Call, ...]:
+        """Run a situation with nothing going wrong, and return its calls in their order."""
+        watch = self._begin(phase)
+        async with AsyncExitStack() as stack:
+            connected = await self._warm(phase, watch, stack)
+            self._seat.wires.begin(self._seat.namer())
+            await self._run(phase, watch, connected)
+            calls = tuple(self._seat.wires.calls)
+        broken = [*self._life(watch).broken(), *watch.said]
+        if broken or not self._done(phase):
+            raise AssertionError(f"{phase.name}, with nothing going wrong: {broken}")
+        return calls
+
+    async def run(self, case: Case, calls: tuple[Call, ...]) -> tuple[str, ...]:
+        """Run a case and return the promises that it broke. `calls` are those of its situation."""
+        phase = next(phase for phase in PHASES if phase.name == case.phase)
+        before = [call for call in calls[: calls.index(case.call)] if call.side is case.call.side]
+        armed = Armed(case.call, case.fault, before[-1] if before else None)
+        watch = self._begin(phase)
+        broken: list[str] = []
+        async with AsyncExitStack() as stack:
+            connected = await self._warm(phase, watch, stack)
+            self._seat.wires.begin(self._seat.namer(), armed)
+            await self._run(phase, watch, connected)
+            self._seat.wires.end()
+            if not armed.fired:
+                broken.append(NOT_REACHED)
+            broken += await self._recover(case, phase, watch, connected)
+        life = self._life(watch)
+        broken += [*watch.bugs, *life.broken(), *life.left(), *self._shown(watch)]
+        return tuple(dict.fromkeys(broken))
+
+    def _begin(self, phase: Phase) -> Watch:
+        seat = self._seat
+        seat.restore(self._kept[phase.world])
+        return Watch(seat, phase.world)
+
+    async def _warm(self, phase: Phase, watch: Watch, stack: AsyncExitStack) -> Connected | None:
+        """Return the process that a situation goes on with, None when it begins with a new one."""
+        if phase.ahead is None:
+            return None
+        connected = await stack.enter_async_context(self._seat.process())
+        await watch.look(watch.sweep(connected))
+        self._seat.clock.shift += phase.ahead
+        return connected
+
+    async def _run(self, phase: Phase, watch: Watch, connected: Connected | None) -> None:
+        if connected is not None:
+            await watch.look(phase.run(watch, connected))
+            return
+
+        async def begin() -> None:
+            async with self._seat.process() as new:
+                await phase.run(watch, new)
+
+        await watch.look(begin())
+
+    async def _recover(
+        self, case: Case, phase: Phase, watch: Watch, connected: Connected | None
+    ) -> list[str]:
+        """Let time pass and sweep, in the same process if that goes on, until everything is at rest."""
+        seat, broken = self._seat, []
+        if connected is not None and case.fault in LIMITS and case.call.side is Side.PROVIDER:
+            await SystemClock().sleep(LIMIT_LASTS)
+        async with AsyncExitStack() as stack:
+            for rest in (*RESTS, None):
+                done = self._done(phase)
+                if not done and not watch.said:
+                    broken.append("P8: what was to be done was not, and nothing was told")
+                if rest is None or (done and not list(self._life(watch).left())):
+                    break
+                seat.clock.shift += NEXT_DAY if done else rest
+                seat.wires.settle()
+                if connected is None:
+                    connected = await stack.enter_async_context(seat.process())
+                await watch.look(self._go_on(case, phase, watch, connected, held=watch.hold))
+            seat.clock.shift += HOUR
+            seat.wires.settle()
+            if connected is None:
+                connected = await stack.enter_async_context(seat.process())
+            await watch.look(watch.sweep(connected))
+        if not self._done(phase):
+            broken.append(f"P8: it is stuck: {'; '.join(watch.said) or 'nothing is told'}")
+        return broken
+
+    async def _go_on(
+        self, case: Case, phase: Phase, watch: Watch, connected: Connected, *, held: str
+    ) -> None:
+        """Sweep. A person orders again what was not taken, and what is held for good by that very fault."""
+        refused = case.call.kind == "destination write" and case.fault in FOR_GOOD
+        if refused and held == HoldReason.WRITE_REFUSED:
+            await watch.order(connected, OrderKind.EMERGENCY if phase.emergency else OrderKind.ROTATE)
+        elif phase.emergency and not watch.ordered:
+            await phase.run(watch, connected)
+            return
+        await watch.sweep(connected)
+
+    def _done(self, phase: Phase) -> bool:
+        seat = self._seat
+        alive = frozenset(
+            role
+            for text, role in seat.roles.items()
+            if (key := seat.world._keys.get(text)) and not key.deleted_at
+        )
+        return phase.done(seat.roles.get(seat.served() or "", ""), alive)
+
+    def _life(self, watch: Watch) -> Life:
+        seat = self._seat
+        began = self._kept[watch.world].world._keys
+        return Life(
+            versions=tuple(seat.versions(ENTRY)),
+            keys=dict(seat.world._keys),
+            roles=seat.roles,
+            untouchable={
+                key_id: key
+                for key_id, key in began.items()
+                if not seat.roles[key_id].startswith(("key ", "original"))
+            },
+            sweeps=tuple(watch.sweeps),
+            emergency_at=watch.ordered_at,
+            now=seat.clock.now(),
+        )
+
+    def _shown(self, watch: Watch) -> list[str]:
+        """Return where a secret shows that is to be seen in the destination only."""
+        seat = self._seat
+        comments = [key.comment for key in seat.world._keys.values()]
+        places = (
+            ("what is told", watch.texts),
+            ("what is sent to Vault besides the destination", seat.wires.sent),
+            ("comments of keys", comments),
+        )
+        leaks = (canary.leak_in("\n".join(texts), where) for where, texts in places)
+        return [f"P7: {leak}" for leak in leaks if leak is not None]

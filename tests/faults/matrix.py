@@ -1,0 +1,90 @@
+"""Every call of every situation, with every fault: `python -m tests.faults.matrix [NAME...]` runs all, or those named.
+
+Nobody writes the sequences of calls down. `--record` runs each situation with nothing going wrong and keeps its calls in
+`calls.txt`; a run in which they are others says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tests.faults.calls import Call
+from tests.faults.case import Case, Runner, call_named
+from tests.faults.faults import faults_of
+from tests.faults.phases import PHASES, prepare
+from tests.faults.pool import run, serving
+from tests.faults.seat import seat
+
+LISTING = Path(__file__).parent / "calls.txt"
+
+
+def listed() -> Mapping[str, tuple[Call, ...]]:
+    """Return the calls of each situation, as they were recorded last."""
+    calls: dict[str, list[Call]] = {phase.name: [] for phase in PHASES}
+    for line in LISTING.read_text().splitlines():
+        phase, call = line.split(" / ")
+        calls[phase].append(call_named(call))
+    return {phase: tuple(found) for phase, found in calls.items()}
+
+
+def enumerated(calls: Mapping[str, tuple[Call, ...]]) -> tuple[Case, ...]:
+    """Return every case that there is."""
+    return tuple(
+        Case(phase, call, fault)
+        for phase, found in calls.items()
+        for call in found
+        for fault in faults_of(writes=call.writes)
+    )
+
+
+def sample(cases: Iterable[Case]) -> tuple[Case, ...]:
+    """Return one case of each kind of call with each fault, the situations taking turns."""
+    found: dict[tuple[str, str], list[Case]] = {}
+    for case in cases:
+        found.setdefault((case.call.row, case.fault), []).append(case)
+    return tuple(some[turn % len(some)] for turn, some in enumerate(found.values()))
+
+
+async def recorded() -> Mapping[str, tuple[Call, ...]]:
+    """Return the calls of each situation, as they are now."""
+    async with serving() as root, seat(root) as place:
+        runner = Runner(place, await prepare(place))
+        return {phase.name: await runner.record(phase) for phase in PHASES}
+
+
+def write_listing(calls: Mapping[str, tuple[Call, ...]]) -> None:
+    LISTING.write_text("".join(f"{phase} / {call}\n" for phase, found in calls.items() for call in found))
+
+
+def main() -> int:
+    """Run what is named; return 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.matrix", description=__doc__)
+    parser.add_argument("names", nargs="*", help="SITUATION / CALL / FAULT, or a part of it")
+    parser.add_argument("--record", action="store_true", help="write calls.txt anew, and run nothing")
+    arguments = parser.parse_args()
+    if arguments.record:
+        write_listing(asyncio.run(recorded()))
+        return 0
+    chosen = [case for case in enumerated(listed()) if _wanted(str(case), arguments.names)]
+    broken = {case: found for case, found in run(chosen, listed(), _say).items() if found}
+    for case, found in broken.items():
+        sys.stdout.write(f"{case}\n")
+        sys.stdout.writelines(f"    {each}\n" for each in found)
+    sys.stdout.write(f"{len(chosen)} cases, {len(broken)} broke a promise\n")
+    return 1 if broken or not chosen else 0
+
+
+def _wanted(name: str, names: list[str]) -> bool:
+    return not names or name in names or any(part in name for part in names)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
