@@ -22,11 +22,13 @@ import json
 import logging
 import math
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import cache
 from http import HTTPStatus
 from ipaddress import ip_address
 from types import MappingProxyType
@@ -184,7 +186,7 @@ class HttpClient:
         self._brake = Brake()
         self._running: set[asyncio.Task[Answer]] = set()
         self._transport = transport
-        self._trust = httpx.create_ssl_context(trust_env=False)
+        self._trust = _trust()
         reaching = self._most_seconds / 2
         self._timeouts = httpx.Timeout(self._most_seconds, connect=reaching, pool=reaching).as_dict()
         self._idle: list[httpx.AsyncBaseTransport] = []
@@ -318,6 +320,12 @@ class HttpClient:
             at=at,
             retry_after=_retry_after(response.headers, at),
         )
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Return what certificates are verified with. To read all authorities takes as long as ten calls: once will do."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _failure(call: Call, sent: Sent, what: str) -> PortError:

@@ -36,7 +36,8 @@ def answer(status: int, *errors: str, body: dict[str, object] | None = None) -> 
 @pytest.mark.parametrize(
     ("given_answer", "expected"),
     [
-        (answer(400, "check-and-set parameter did not match the current version"), (Conflict, Conflict)),
+        # That of a read is nobody's: it would be looked at again, and nothing would be told.
+        (answer(400, "check-and-set parameter did not match the current version"), (Rejected, Conflict)),
         (answer(400, "check-and-set parameter required for this call"), REFUSED),
         (
             answer(400, "Upgrading from non-versioned to versioned data. This backend will be unavailable"),

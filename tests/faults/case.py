@@ -15,7 +15,7 @@ from rotator.model.reason import HoldReason
 from tests.faults.calls import ENTRY, Call
 from tests.faults.faults import Fault, Side
 from tests.faults.oracle import Life
-from tests.faults.phases import PHASES, Phase, Watch
+from tests.faults.phases import PHASES, Phase, Unsettled, Watch
 from tests.faults.seat import Kept, Seat
 from tests.faults.wires import Armed
 from tests.faults.world import HOUR, MINUTE
@@ -114,6 +114,8 @@ class Runner:
             return None
         connected = await stack.enter_async_context(self._seat.process())
         await watch.look(watch.sweep(connected))
+        if watch.said:
+            raise Unsettled("; ".join(watch.said))
         self._seat.clock.shift += phase.ahead
         return connected
 
@@ -136,6 +138,17 @@ class Runner:
         if connected is not None and case.fault in LIMITS and case.call.side is Side.PROVIDER:
             await SystemClock().sleep(LIMIT_LASTS)
         async with AsyncExitStack() as stack:
+
+            async def go_on(held: str) -> None:
+                nonlocal connected
+                if connected is None:
+                    connected = await stack.enter_async_context(seat.process())
+                await self._go_on(case, phase, watch, connected, held=held)
+
+            async def step() -> None:
+                seat.wires.settle()
+                await watch.look(go_on(watch.hold))
+
             for rest in (*RESTS, None):
                 done = self._done(phase)
                 if not done and not watch.said:
@@ -143,15 +156,9 @@ class Runner:
                 if rest is None or (done and not list(self._life(watch).left())):
                     break
                 seat.clock.shift += NEXT_DAY if done else rest
-                seat.wires.settle()
-                if connected is None:
-                    connected = await stack.enter_async_context(seat.process())
-                await watch.look(self._go_on(case, phase, watch, connected, held=watch.hold))
+                await step()
             seat.clock.shift += HOUR
-            seat.wires.settle()
-            if connected is None:
-                connected = await stack.enter_async_context(seat.process())
-            await watch.look(watch.sweep(connected))
+            await step()
         if not self._done(phase):
             broken.append(f"P8: it is stuck: {'; '.join(watch.said) or 'nothing is told'}")
         return broken

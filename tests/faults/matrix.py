@@ -69,7 +69,7 @@ def main() -> int:
     if arguments.record:
         write_listing(asyncio.run(recorded()))
         return 0
-    chosen = [case for case in enumerated(listed()) if _wanted(str(case), arguments.names)]
+    chosen = chosen_by(arguments.names, enumerated(listed()))
     broken = {case: found for case, found in run(chosen, listed(), _say).items() if found}
     for case, found in broken.items():
         sys.stdout.write(f"{case}\n")
@@ -78,8 +78,14 @@ def main() -> int:
     return 1 if broken or not chosen else 0
 
 
-def _wanted(name: str, names: list[str]) -> bool:
-    return not names or name in names or any(part in name for part in names)
+def chosen_by(names: list[str], cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    """Return the cases with those names; where one is no whole name, those with it in theirs."""
+    whole = {str(case) for case in cases}
+    return tuple(
+        case
+        for case in cases
+        if not names or any(str(case) == name or (name not in whole and name in str(case)) for name in names)
+    )
 
 
 def _say(line: str) -> None:

@@ -25,6 +25,10 @@ CALM = frozenset({WaitReason.NOT_DUE, WaitReason.OVERLAP, WaitReason.AWAITING_RE
 """What a lineage waits for when nothing is wrong."""
 
 
+class Unsettled(Exception):
+    """Before anything was made to go wrong, something did: the machine is too busy."""
+
+
 @dataclass(slots=True)
 class Watch:
     """What a person beside the program would see: its troubles, what it tells, and what it ends in."""
@@ -154,7 +158,7 @@ async def prepare(seat: Seat) -> dict[str, Kept]:
         async with seat.process() as connected:
             await watch.sweep(connected)
         if watch.said:
-            raise AssertionError(f"a clean run says {watch.said}")
+            raise Unsettled("; ".join(watch.said))
 
     await cleanly()
     seat.clock.shift += 11 * DAY

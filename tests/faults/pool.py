@@ -14,13 +14,14 @@ from time import perf_counter
 
 from rotator import log
 from rotator.clock import SystemClock
+from rotator.errors import RotatorError
 from rotator.model.secret import Secret
 from rotator.simulator.vault_server import vault_server
 from tests.faults.calls import Call
 from tests.faults.case import NOT_REACHED, Case, Runner
-from tests.faults.phases import prepare
+from tests.faults.phases import Unsettled, prepare
 from tests.faults.report import Say
-from tests.faults.seat import Seat, seat
+from tests.faults.seat import Kept, Seat, seat
 from tests.support import canary
 from tests.support.canary import CANARY
 from tests.support.vault_lab import Root
@@ -79,6 +80,8 @@ async def _run(cases: Sequence[Case], calls: Calls, say: Say) -> dict[Case, tupl
                     pipes.remove(pipe)
                     continue
                 found[case] = broken
+                if broken:
+                    say(f"{case}: {'; '.join(broken)}")
             if perf_counter() - said > SAY_AFTER:
                 said = perf_counter()
                 bad = sum(map(bool, found.values()))
@@ -107,20 +110,44 @@ async def _seats(
     pipe: Connection,
     heard: io.StringIO,
 ) -> None:
+    async for case, broken in run_here(root, _taken(cases, taken), calls):
+        leak = canary.leak_in(heard.getvalue(), "the log")
+        heard.seek(0)
+        heard.truncate()
+        pipe.send((case, broken if leak is None else (*broken, f"P7: {leak}")))
+
+
+async def run_here(root: Root, cases: Iterable[Case], calls: Calls) -> AsyncIterator[Found]:
+    """Run cases in this process, several at a time, and yield what each broke."""
+    waiting = iter(cases)  # shared: each seat takes the next
+    found: asyncio.Queue[Found | None] = asyncio.Queue()
     async with contextlib.AsyncExitStack() as stack:
-        seats = [await stack.enter_async_context(seat(root)) for _ in range(min(SEATS, len(cases)))]
-        kept = await prepare(seats[0])
+        seats = [await stack.enter_async_context(seat(root)) for _ in range(SEATS)]
+        kept = await _prepared(seats[0])
 
         async def take(place: Seat) -> None:
             runner = Runner(place, kept)
-            for case in _taken(cases, taken):
-                broken = await _one(runner, case, calls)
-                leak = canary.leak_in(heard.getvalue(), "the log")
-                heard.seek(0)
-                heard.truncate()
-                pipe.send((case, broken if leak is None else (*broken, f"P7: {leak}")))
+            for case in waiting:
+                found.put_nowait((case, await _one(runner, case, calls)))
 
-        await asyncio.gather(*map(take, seats))
+        async def take_all() -> None:
+            try:
+                await asyncio.gather(*map(take, seats))
+            finally:
+                found.put_nowait(None)
+
+        working = asyncio.create_task(take_all())
+        while (one := await found.get()) is not None:
+            yield one
+        await working
+
+
+async def _prepared(place: Seat) -> dict[str, Kept]:
+    """Bring the worlds about in which situations begin. On a busy machine that takes more than one try."""
+    for _ in range(TRIES):
+        with contextlib.suppress(RotatorError, Unsettled):
+            return await prepare(place)
+    return await prepare(place)
 
 
 async def _one(runner: Runner, case: Case, calls: Calls) -> tuple[str, ...]:
@@ -129,6 +156,9 @@ async def _one(runner: Runner, case: Case, calls: Calls) -> tuple[str, ...]:
     for _ in range(TRIES):
         try:
             broken = await runner.run(case, calls[case.phase])
+        except (RotatorError, Unsettled) as error:
+            broken = (f"it could not be run: {error}",)
+            continue
         except Exception as error:  # noqa: BLE001 (one case that can't be run stops no other)
             where = traceback.extract_tb(error.__traceback__)[-1]
             return (f"it could not be run: {type(error).__name__}: {error} ({where.name}:{where.lineno})",)

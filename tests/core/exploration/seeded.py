@@ -9,15 +9,28 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Protocol
 
 from tests.core.exploration.search import Search
-from tests.core.exploration.seeds import SEEDS, Seed
+from tests.core.exploration.seeds import SEEDS, Edit, Seed
 from tests.core.exploration.sweep import sweep
 
 ROOT = Path(__file__).parents[3]
 
 
-def plant(seed: Seed, folder: Path) -> None:
+class Planted(Protocol):
+    """What is planted of a seeded bug, whoever looks for it."""
+
+    @property
+    def name(self) -> str:
+        """What tests call it."""
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """What it changes."""
+
+
+def plant(seed: Planted, folder: Path) -> None:
     """Copy the program into `folder` and make the edits of `seed`. Raise ValueError when one has become stale."""
     shutil.copytree(ROOT / "rotator", folder / "rotator", ignore=shutil.ignore_patterns("__pycache__"))
     for edit in seed.edits:

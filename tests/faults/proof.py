@@ -1,0 +1,164 @@
+"""Everything that was tried, as one page: `docs/explanation/proof.md`. Each figure on it comes from a run."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from tests.faults.case import Case
+from tests.faults.faults import Fault
+from tests.faults.phases import PHASES
+from tests.faults.report import Line
+
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "proof.md"
+MATRIX = "calls made to fail"
+COUNTED = "<!-- cases of the matrix: {} -->"
+"""How the page names its number of cases to the check that it is not stale."""
+
+HEAD = """\
+# What was tried to break it
+
+<!-- Written by `make prove`, every figure of it. -->
+{counted}
+
+The promises P1 to P8 stand in [the table of promises](../reference/promises.md). This page says what was done to break
+them, and what came of it. `make prove` does it all again, within ten minutes on two cores, and ends with status 1 when
+anything broke; it then lists the names to run again.
+
+Last run: {when:%Y-%m-%d}, {machine}, {minutes:.0f} minutes. **{cases} cases, {broken} of them broke a promise.**
+
+{parts}
+
+## Every call, every fault
+
+A rotation is brought to each of five situations. Then one call that the program makes, to Vault or to the provider, goes
+wrong in one way, and all others go well. Time moves on until nothing is left to do, and what happened is judged. The
+calls are not written down by hand: each situation runs once with nothing going wrong, and its calls are kept in
+`tests/faults/calls.txt`, in their order. Each place in that order with each fault is one case. The Vault server is a real
+one, the provider is simulated, and both are reached over real HTTP; the program is whole, from its policy file on.
+
+The situations: {phases}.
+
+How many cases there were, by call and situation. A record write is named by what it writes down.
+
+{by_phase}
+
+By call and fault, the situations together. A number followed by `!` counts cases that broke a promise.
+
+{by_fault}
+
+The faults, by the letters above:
+
+{legend}
+
+A fault that is done *after* the call was carried out is tried only for calls that change something. "Done late" happens
+after the program has given up and looked again, "done minutes late" once it has gone on with something else.
+
+## What counts as broken
+
+Who judges knows nothing of the program's rules. It reads every version of the entry in Vault with root's hands, and what
+became of every key at the provider, with their instants. Broken is:
+
+- the secret that Vault serves did not work, at any instant since the first publish (P1);
+- a key of ours lives on unserved when all is done, or an entry names another key than the one it serves (P2);
+- a key went before 24 hours had passed since another one was published, unless a person ordered an emergency, or while
+  no other working key was served (P3);
+- one of three keys that are none of its business changed: the management key, a namesake, another installation's (P4);
+- a served key has other scopes or tags than the first one (P5);
+- one rotation was published twice, or one was published to replace another key than the one that was served (P6);
+- a secret shows in what was told, logged or raised, in a record, in a key's comment (P7);
+- what was to be done was not, and nothing was told; or it stays undone although nothing is wrong any more (P8). Where
+  Vault says of the publish itself that it is forbidden, the lineage may be held until a person orders it again.
+
+{others}
+
+## What this does not show
+
+- One call goes wrong at a time. Two at once, and a process that dies besides, are the exploration's business, in a model
+  of Vault and of the provider.
+- The provider is a simulation of Deepgram. What the real one does otherwise than its documents say is not tried.
+- One lineage, one process. Two processes at once are tried by the exploration and by other tests.
+- Call timeouts are shortened to {timeout} ms, and hours pass by moving the clock of the program, and Vault's answers with
+  it.
+
+## To run it again
+
+`make prove` for all of it, `python -m tests.faults.matrix 'SITUATION / CALL / FAULT'` for one case or for all with that
+text in their names, such as `'later rotation / record write: published / done, answer lost'`. When the program makes other
+calls than before, `python -m tests.faults.matrix --record` keeps the new ones.
+"""
+
+
+def page(
+    parts: Mapping[str, Sequence[Line]],
+    found: Mapping[Case, tuple[str, ...]],
+    *,
+    when: datetime,
+    seconds: float,
+    timeout: float,
+) -> str:
+    """Return the page. `found` says of each case of the matrix what it broke."""
+    lines = [line for some in parts.values() for line in some]
+    return HEAD.format(
+        counted=COUNTED.format(len(found)),
+        when=when,
+        machine=f"{os.cpu_count()} cores, Python {platform.python_version()}",
+        minutes=seconds / 60,
+        cases=f"{sum(line.cases for line in lines):,}",
+        broken=sum(len(line.broken) for line in lines),
+        parts=_parts(parts),
+        phases=", ".join(phase.name for phase in PHASES),
+        by_phase=_by_phase(found),
+        by_fault=_by_fault(found),
+        legend="\n".join(f"- {letter}: {fault}" for letter, fault in _letters().items()),
+        others="\n\n".join(_part(name, some) for name, some in parts.items() if name != MATRIX),
+        timeout=round(timeout * 1000),
+    ).replace("\n\n\n", "\n\n")
+
+
+def _parts(parts: Mapping[str, Sequence[Line]]) -> str:
+    rows = [
+        (name, f"{sum(line.cases for line in some):,}", str(sum(len(line.broken) for line in some)))
+        for name, some in parts.items()
+    ]
+    return table(("what was tried", "cases", "broke a promise"), rows)
+
+
+def _part(name: str, lines: Sequence[Line]) -> str:
+    rows = [(line.what, f"{line.cases:,}", str(len(line.broken))) for line in lines]
+    return f"## {name[0].upper()}{name[1:]}\n\n{table(('what', 'cases', 'broke a promise'), rows)}"
+
+
+def _by_phase(found: Mapping[Case, tuple[str, ...]]) -> str:
+    count = Counter((case.call.row, case.phase) for case in found)
+    rows = [(row, *(str(count[row, phase.name] or "") for phase in PHASES)) for row in _rows(found)]
+    return table(("call", *(phase.name for phase in PHASES)), rows)
+
+
+def _by_fault(found: Mapping[Case, tuple[str, ...]]) -> str:
+    count = Counter((case.call.row, case.fault) for case in found)
+    broken = Counter((case.call.row, case.fault) for case, what in found.items() if what)
+    rows = [(row, *(_cell(count[row, fault], broken[row, fault]) for fault in Fault)) for row in _rows(found)]
+    return table(("call", *_letters()), rows)
+
+
+def _cell(cases: int, broken: int) -> str:
+    return f"{cases} {broken}!" if broken else str(cases or "")
+
+
+def _rows(found: Iterable[Case]) -> list[str]:
+    return sorted({case.call.row for case in found})
+
+
+def _letters() -> dict[str, Fault]:
+    return {chr(ord("a") + number): fault for number, fault in enumerate(Fault)}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown: the first column is text, the others are figures."""
+    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

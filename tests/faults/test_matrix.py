@@ -1,0 +1,49 @@
+"""Every kind of call with every fault, once: a sample of what `make prove` runs whole."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.faults import matrix, pool, proof, seeds
+from tests.support.vault_lab import Root
+
+SHARDS = 8
+
+
+@pytest.mark.promise("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("shard", range(SHARDS))
+async def test_no_call_that_fails_breaks_a_promise(root: Root, shard: int) -> None:
+    calls = matrix.listed()
+    cases = matrix.sample(matrix.enumerated(calls))[shard::SHARDS]
+    found = [one async for one in pool.run_here(root, cases, calls)]
+    assert len(found) == len(cases)
+    assert {str(case): broken for case, broken in found if broken} == {}
+
+
+def test_the_sample_has_each_kind_of_call_with_each_fault_in_every_situation() -> None:
+    cases = matrix.enumerated(matrix.listed())
+    sample = matrix.sample(cases)
+    assert {(case.call.row, case.fault) for case in sample} == {(case.call.row, case.fault) for case in cases}
+    assert {case.phase for case in sample} == {case.phase for case in cases}
+
+
+def test_the_calls_are_those_that_the_program_makes() -> None:
+    assert asyncio.run(matrix.recorded()) == matrix.listed(), "run `python -m tests.faults.matrix --record`"
+
+
+def test_the_page_counts_the_cases_that_there_are() -> None:
+    cases = len(matrix.enumerated(matrix.listed()))
+    assert proof.COUNTED.format(cases) in Path(proof.PAGE).read_text(), "run `make prove`"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "seed",
+    [pytest.param(seed, marks=pytest.mark.promise(seed.promise), id=seed.name) for seed in seeds.SEEDS],
+)
+def test_a_seeded_bug_is_found(seed: seeds.Seed) -> None:
+    assert seeds.caught(seed) != ""
