@@ -18,7 +18,7 @@ SBOM ?= dist/rotator.cdx.json
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test static check bench licences sbom tools
+.PHONY: help demo playground test static check prove bench licences sbom tools
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -47,6 +47,9 @@ static: tools ## format, lint, types, layers, generated pages
 
 check: static ## the same, and the fast rings of tests
 	@$(RUN) $(PYTEST) -q tests/core tests/service tests/arch
+
+prove: tools ## try to break every promise in every way; writes docs/explanation/proof.md, within ten minutes
+	@$(RUN) python -m tests.faults
 
 bench: tools ## measure, as ratios; nothing here passes or fails on a time
 	@$(RUN) python -m tests.benchmarks $(ARGS)

@@ -127,7 +127,7 @@ class VaultClient:
         if found is not None:
             return found
         if answer.status == requests.codes.ok and answer.body is not None:
-            raise translate.senseless(call, "200 without the data, version and times of an entry")
+            raise translate.lost(call, "200 without the data, version and times of an entry")
         raise translate.refusal(call, answer)
 
     async def write(

@@ -266,6 +266,19 @@ async def test_whatever_comes_back_is_an_error_of_ours(
             assert status != 200 or type(caught.value) is Ambiguous
 
 
+@pytest.mark.parametrize(
+    "document", [{}, {"data": []}, {"data": {"data": {}, "metadata": {"version": "new"}}}]
+)
+async def test_an_answer_of_another_shape_stops_nothing_for_good(
+    server: VaultServer, token: Secret, document: object
+) -> None:
+    """A refusal for good would hold the lineage whose publish begins with this read until a person acts."""
+    with between(only("GET", Reply.of(200, document)), server.address) as lab:
+        async with connected(lab.address, token) as client:
+            with pytest.raises(Unavailable, match="200 without the data"):
+                await client.read("read", "secret", "rotated/a")
+
+
 async def test_an_answer_that_is_too_large_is_told(server: VaultServer, token: Secret) -> None:
     endless = Reply(200, b"{" + b" " * LARGEST_ANSWER + b"}", JSON)
     with between(only("GET", endless), server.address) as lab:

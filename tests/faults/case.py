@@ -13,7 +13,7 @@ from rotator.clock import SystemClock
 from rotator.model.order import OrderKind
 from rotator.model.reason import HoldReason
 from tests.faults.calls import ENTRY, Call
-from tests.faults.faults import Fault, Side
+from tests.faults.faults import WRITES_ONLY, Fault, Side
 from tests.faults.oracle import Life
 from tests.faults.phases import PHASES, Phase, Unsettled, Watch
 from tests.faults.seat import Kept, Seat
@@ -35,7 +35,8 @@ _NAME = re.compile(r"(?P<kind>[^:(]+?)(?:: (?P<of>[^(]+?))?(?: \((?P<nth>\d+)\))
 NOT_REACHED = "it never came to that call"
 
 FOR_GOOD = frozenset({Fault.UNAUTHORIZED, Fault.FORBIDDEN, Fault.NOT_FOUND})
-"""What Vault says to a publish that it will never take: the lineage is held until a person has looked."""
+"""What Vault says to a publish, or to the read that it begins with, when it will never take it: the lineage is held until a
+person has looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +158,10 @@ class Runner:
                     break
                 seat.clock.shift += NEXT_DAY if done else rest
                 await step()
-            seat.clock.shift += HOUR
-            await step()
+            if rest is RESTS[0] or case.fault in WRITES_ONLY:
+                # Nothing was looked at yet since the fault, or something may have come late.
+                seat.clock.shift += HOUR
+                await step()
         if not self._done(phase):
             broken.append(f"P8: it is stuck: {'; '.join(watch.said) or 'nothing is told'}")
         return broken
@@ -167,7 +170,7 @@ class Runner:
         self, case: Case, phase: Phase, watch: Watch, connected: Connected, *, held: str
     ) -> None:
         """Sweep. A person orders again what was not taken, and what is held for good by that very fault."""
-        refused = case.call.kind == "destination write" and case.fault in FOR_GOOD
+        refused = case.call.kind in {"destination write", "destination read"} and case.fault in FOR_GOOD
         if refused and held == HoldReason.WRITE_REFUSED:
             await watch.order(connected, OrderKind.EMERGENCY if phase.emergency else OrderKind.ROTATE)
         elif phase.emergency and not watch.ordered:
@@ -196,7 +199,7 @@ class Runner:
                 for key_id, key in began.items()
                 if not seat.roles[key_id].startswith(("key ", "original"))
             },
-            sweeps=tuple(watch.sweeps),
+            offered=frozenset(seat.wires.offered),
             emergency_at=watch.ordered_at,
             now=seat.clock.now(),
         )

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from tests.support.vault_lab import Reply
 
-DRIP = 0.06
+DRIP = 0.1
 DRIPS = 20
 """Seconds between two bytes of an answer that trickles, and how many come before its connection ends."""
 

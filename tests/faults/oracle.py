@@ -21,14 +21,14 @@ OVERLAP = timedelta(hours=24)
 class Life:
     """All that happened in one case. `roles` names keys by id, `untouchable` are those that are none of ours.
 
-    `sweeps` are when the program was at work, `emergency_at` when one was ordered.
+    `offered` are the secrets that ever were sent to the destination, `emergency_at` is when one was ordered.
     """
 
     versions: tuple[Written, ...]
     keys: Mapping[str, SimulatedKey]
     roles: Mapping[str, str]
     untouchable: Mapping[str, SimulatedKey]
-    sweeps: tuple[tuple[datetime, datetime], ...]
+    offered: frozenset[str]
     emergency_at: datetime | None
     now: datetime
 
@@ -84,10 +84,9 @@ class Life:
         role = self.roles[key.key_id]
         there = [version for version in self.versions if version.at <= at]
         serving = self._key(there[-1]) if there else None
-        within = any(start <= key.created_at and at <= end for start, end in self.sweeps)
         holds = [n for n, version in enumerate(self.versions) if self._key(version) is key]
-        if not holds and within:
-            return  # a candidate that its own minter found unfit
+        if not holds and key.secret.reveal() not in self.offered:
+            return  # a candidate that its own minter found unfit: nobody can ever read its secret
         works = serving is not None and serving is not key and (serving.deleted_at or self.now) > at
         if not works:
             yield f"P3: {role} was deleted while no other working key was served"

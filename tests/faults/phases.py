@@ -40,14 +40,12 @@ class Watch:
     said: list[str] = field(default_factory=list)
     bugs: list[str] = field(default_factory=list)
     hold: str = ""
-    sweeps: list[tuple[datetime, datetime]] = field(default_factory=list)
     ordered_at: datetime | None = None
     ordered: bool = False
 
     async def look(self, work: Awaitable[object]) -> None:
         """Do some work of the program, and see what it says."""
         self.said, self.hold = [], ""
-        began = self.seat.clock.now()
         try:
             await work
         except RotatorError as error:
@@ -56,7 +54,6 @@ class Watch:
         except Exception as bug:  # noqa: BLE001 (whatever it is, it is a finding)
             self.texts.append(canary.text_of(bug))
             self.bugs.append(f"P8: it ended in {type(bug).__name__}, which is no error of ours")
-        self.sweeps.append((began, self.seat.clock.now()))
 
     async def sweep(self, connected: Connected) -> None:
         """Sweep once, as `rotator once` does."""

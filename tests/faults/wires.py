@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
+from http.client import HTTPConnection
 from typing import Any
 
 from rotator.simulator.calls import Ask, perform
@@ -21,9 +22,9 @@ from rotator.simulator.faults import Operation
 from tests.faults.calls import CONTROL, ENTRY, RECORDS, Call, Namer
 from tests.faults.faults import Act, Fault, Side, act_of, answer_of
 from tests.faults.world import WatchedWorld
-from tests.support.vault_lab import Between, Reply, Seen, between, forward
+from tests.support.vault_lab import Between, Reply, Seen, between, exchange
 
-CALL_TIMEOUT = timedelta(milliseconds=700)
+CALL_TIMEOUT = timedelta(milliseconds=1500)
 """How long the programs under test wait for an answer."""
 
 DEAD = "http://127.0.0.1:9"
@@ -60,10 +61,37 @@ def _connects(event: str, args: tuple[Any, ...]) -> None:
             tried()
 
 
+class Upstream:
+    """A real server, with connections that stay open: a case makes a hundred calls."""
+
+    def __init__(self, address: str) -> None:
+        self._host = address.rpartition("/")[2]
+        self._idle: list[HTTPConnection] = []
+
+    def ask(self, request: Seen) -> Reply:
+        """Send a request on, and return the answer."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = HTTPConnection(self._host, timeout=60)
+        try:
+            reply = exchange(connection, request)
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+        return reply
+
+    def close(self) -> None:
+        """Close what is idle. Nothing may be under way."""
+        while self._idle:
+            self._idle.pop().close()
+
+
 class Wires:
     """Both lines of one installation. What is done late waits in `settle`."""
 
-    def __init__(self, world: WatchedWorld, vault: str, namespace: str) -> None:
+    def __init__(self, world: WatchedWorld, vault: Upstream, namespace: str) -> None:
         self.world, self.clock = world, world.clock
         self._vault, self._namespace = vault, namespace
         self._lock = threading.RLock()
@@ -75,7 +103,7 @@ class Wires:
         self.armed: Armed | None = None
         self.namer = Namer(lambda _: "", None)
         self.sent: list[str] = []
-        self.published: Callable[[Mapping[str, Any], int], None] = lambda _data, _version: None
+        self.offered: set[str] = set()
 
     def open(self, stack: ExitStack) -> None:
         """Listen until the stack is left, before Vault and as the provider."""
@@ -115,7 +143,10 @@ class Wires:
         with self._lock:
             call = self.namer.name(side, request)
             self.calls.append(call)
-            self.sent.append(request.path)
+            if call.kind == "destination write":
+                self.offered.add(json.loads(request.body)["data"]["api_key"])
+            elif side is Side.VAULT and call.kind != "login":
+                self.sent.append(f"{request.path} {request.body.decode()}")
             due, self._later[side] = self._later[side], []
             armed = self.armed
             hit = (
@@ -165,7 +196,7 @@ class Wires:
             return Reply.of(200, {"ha_enabled": True, "is_self": False, "leader_address": DEAD})
         headers = {**request.headers, "X-Vault-Namespace": self._namespace}
         shift = self.clock.shift
-        reply = forward(self._vault, replace(request, headers=headers))
+        reply = self._vault.ask(replace(request, headers=headers))
         return self._moved(path, request, reply, shift)
 
     def _deepgram(self, request: Seen) -> Reply:
@@ -197,19 +228,12 @@ class Wires:
             metadata = document["data"].get("metadata", document["data"])
             if request.method == "POST":
                 self.shifts[path, metadata["version"]] = shift
-                self._note(path, request, metadata["version"])
+                if path.startswith(RECORDS):
+                    self.namer.wrote(request)
             created_at = datetime.fromisoformat(metadata["created_time"])
             metadata["created_time"] = (created_at + self.shifts[path, metadata["version"]]).isoformat()
             body = json.dumps(document).encode()
         return replace(reply, headers=headers, body=body)
-
-    def _note(self, path: str, request: Seen, version: int) -> None:
-        if path.startswith(RECORDS):
-            self.namer.wrote(request)
-        if path == ENTRY:
-            self.published(json.loads(request.body)["data"], version)
-        else:
-            self.sent.append(request.body.decode())
 
     def _refuse(self, armed: Armed) -> None:
         """Refuse the next connection, and take the one after it."""

@@ -211,13 +211,18 @@ def forward(upstream: str, request: Seen, authority: Path | None = None) -> Repl
         trust = ssl.create_default_context(cafile=str(authority))
         connection = http.client.HTTPSConnection(host, timeout=10, context=trust)
     try:
-        connection.request(request.method, request.path, request.body, dict(request.headers))
-        response = connection.getresponse()
-        framing = {"Content-Length", "Transfer-Encoding", "Connection"}  # of their connection, not of ours
-        headers = {name: value for name, value in response.getheaders() if name not in framing}
-        return Reply(response.status, response.read(), headers)
+        return exchange(connection, request)
     finally:
         connection.close()
+
+
+def exchange(connection: http.client.HTTPConnection, request: Seen) -> Reply:
+    """Send a request on a connection and return the answer, without what is about the connection."""
+    connection.request(request.method, request.path, request.body, dict(request.headers))
+    response = connection.getresponse()
+    framing = {"Content-Length", "Transfer-Encoding", "Connection"}  # of their connection, not of ours
+    headers = {name: value for name, value in response.getheaders() if name not in framing}
+    return Reply(response.status, response.read(), headers)
 
 
 @dataclass(frozen=True, slots=True)
