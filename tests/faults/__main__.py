@@ -22,7 +22,7 @@ from tests.core.exploration.search import Search
 from tests.core.exploration.sweep import sweep
 from tests.faults import seeds
 from tests.faults.case import Case
-from tests.faults.matrix import enumerated, listed, recorded
+from tests.faults.matrix import as_listed, enumerated, listed, recorded
 from tests.faults.pool import PROCESSES, run
 from tests.faults.proof import MATRIX, PAGE, page, table
 from tests.faults.report import Line, Say
@@ -34,8 +34,7 @@ Part = Callable[[Say], list[Line]]
 def main() -> int:
     """Run every part, print what it found, and write the page."""
     began = perf_counter()
-    stale = asyncio.run(recorded()) != listed()
-    if stale:
+    if not as_listed(asyncio.run(recorded())):
         _say(
             "the program makes other calls than calls.txt says: run `python -m tests.faults.matrix --record`"
         )

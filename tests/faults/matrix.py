@@ -56,6 +56,13 @@ async def recorded() -> Mapping[str, tuple[Call, ...]]:
         return {phase.name: await runner.record(phase) for phase in PHASES}
 
 
+def as_listed(calls: Mapping[str, tuple[Call, ...]]) -> bool:
+    """Return whether these are the calls that were recorded. Keys are read at once, so their order may differ."""
+    return {phase: frozenset(found) for phase, found in calls.items()} == {
+        phase: frozenset(found) for phase, found in listed().items()
+    }
+
+
 def write_listing(calls: Mapping[str, tuple[Call, ...]]) -> None:
     LISTING.write_text("".join(f"{phase} / {call}\n" for phase, found in calls.items() for call in found))
 

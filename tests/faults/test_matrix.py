@@ -32,7 +32,7 @@ def test_the_sample_has_each_kind_of_call_with_each_fault_in_every_situation() -
 
 
 def test_the_calls_are_those_that_the_program_makes() -> None:
-    assert asyncio.run(matrix.recorded()) == matrix.listed(), "run `python -m tests.faults.matrix --record`"
+    assert matrix.as_listed(asyncio.run(matrix.recorded())), "run `python -m tests.faults.matrix --record`"
 
 
 def test_the_page_counts_the_cases_that_there_are() -> None:

@@ -97,7 +97,7 @@ caught. A test that can't catch its bug guards nothing.
 
 
 class Seed(Protocol):
-    """One seeded bug, as the exploration declares it."""
+    """One seeded bug, as those declare it who look for it."""
 
     @property
     def name(self) -> str:
@@ -164,8 +164,10 @@ def collect() -> _Collector:
 
 
 def seeds() -> tuple[Seed, ...]:
-    """Return the seeded bugs that the exploration declares."""
-    declared: tuple[Seed, ...] = importlib.import_module("tests.core.exploration.seeds").SEEDS
+    """Return the seeded bugs that the exploration and the matrix of faults declare."""
+    declared: tuple[Seed, ...] = ()
+    for module in ("tests.core.exploration.seeds", "tests.faults.seeds"):
+        declared += importlib.import_module(module).SEEDS
     return declared
 
 
