@@ -127,7 +127,7 @@ def of_seeds(say: Say) -> list[Line]:
 def _unseen_by_search(seed: explored.Seed) -> str:
     with TemporaryDirectory(prefix="rotator-seed-") as folder:
         explored_seeded.plant(seed, Path(folder))
-        found = explored_seeded.run(seed, Path(folder))
+        found = explored_seeded.run(seed, Path(folder), seconds=seeds.PATIENCE_SECONDS)
     return f"the bug {seed.name} was not found" if found.returncode else ""
 
 

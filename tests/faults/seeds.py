@@ -15,7 +15,8 @@ from pathlib import Path
 from tests.core.exploration.seeded import ROOT, plant
 from tests.core.exploration.seeds import Edit
 
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 600
+"""How long to wait for what takes a few seconds on a machine with nothing else to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,15 +41,15 @@ def plant(seed: Planted, folder: Path) -> None:
         path.write_text(text.replace(edit.old, edit.new))
 
 
-def run(seed: Seed, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the judges on the program in `folder`, in a process of their own."""
+def run(seed: Seed, folder: Path, *, seconds: float = 100) -> subprocess.CompletedProcess[str]:
+    """Run the judges on the program in `folder`, in a process of their own, for `seconds` at most."""
     return subprocess.run(
         [sys.executable, "-m", "tests.core.exploration.seeded", seed.name],
         cwd=folder,
         env={"PYTHONPATH": f"{folder}:{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=seconds,
         check=False,
     )
 
