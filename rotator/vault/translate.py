@@ -107,8 +107,9 @@ def refusal(call: Call, answer: Answer) -> PortError:
         return lost(call, f"{answer.status} {NOT_VAULT}")
     text = "\n".join(answer.errors)
     for known in _KNOWN:
-        senseless_here = known.error is Conflict and not call.writes
-        if known.status == answer.status and known.text in text and not senseless_here:
+        if known.status == answer.status and known.text in text:
+            if known.error is Conflict and not call.writes:
+                return lost(call, f"{answer.status}: an answer to a write")
             return known.error(call.operation, call.target, f"{answer.status}: {known.detail}")
     if answer.status in _BEFORE_ACTING:
         error, detail = _BEFORE_ACTING[answer.status]

@@ -37,7 +37,7 @@ def answer(status: int, *errors: str, body: dict[str, object] | None = None) -> 
     ("given_answer", "expected"),
     [
         # That of a read is nobody's: it would be looked at again, and nothing would be told.
-        (answer(400, "check-and-set parameter did not match the current version"), (Rejected, Conflict)),
+        (answer(400, "check-and-set parameter did not match the current version"), (Unavailable, Conflict)),
         (answer(400, "check-and-set parameter required for this call"), REFUSED),
         (
             answer(400, "Upgrading from non-versioned to versioned data. This backend will be unavailable"),
