@@ -6,18 +6,23 @@ Ends with status 1 when anything broke, and lists the names to run again.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sys
 from collections.abc import Callable
 from time import perf_counter
 
 from rotator.clock import SystemClock
 from tests.faults.case import Case
+from tests.faults.kills import __main__ as kills
 from tests.faults.matrix import as_listed, enumerated, listed, recorded
 from tests.faults.parts import of_exploration, of_seeds
 from tests.faults.pool import run
 from tests.faults.proof import MATRIX, PAGE, page, table
 from tests.faults.report import Line, Say
 from tests.faults.wires import CALL_TIMEOUT
+
+STORM_SECONDS = 60
+"""How long processes are struck at random."""
 
 Part = Callable[[Say], list[Line]]
 
@@ -69,7 +74,13 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
+def of_kills(say: Say) -> list[Line]:
+    """Strike real processes at each call, and at random from a seed that is said."""
+    return kills.prove(say, seed=secrets.randbelow(10**9), seconds=STORM_SECONDS)
+
+
 PARTS: dict[str, Part] = {
+    "kills survived": of_kills,
     "states explored": of_exploration,
     "seeded bugs": of_seeds,
 }
