@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from rotator import log
 from rotator.daemon.breaker import Breaker, Outcome, Shown
 from rotator.daemon.starts import Slots, Starts, haste, outcome_of, recent_starts
-from rotator.daemon.turns import InTurn, Turns, share
+from rotator.daemon.turns import Turns, share
 from rotator.inventory.fleet import Fleet, Found
 from rotator.inventory.observe import observe
 from rotator.model.entry import Verdict
@@ -129,14 +129,13 @@ class _Sweep:
 
     async def _look(self, found: Found, ports: Ports) -> Reconciled:
         """Do all that there is to do now but start a rotation."""
-        async with self._turns.under(found.provider) as turn:
+        async with self._turns.under(found.provider):
             if ports.stopping():
                 return Reconciled(lineage=found.assignment.lineage.name, last=None, done=(), error=None)
             surveyed = await self._by_survey(found, ports)
             if surveyed is not None and isinstance(surveyed.decision, Wait | Rotate):
                 return Reconciled(lineage=found.assignment.lineage.name, last=surveyed, done=(), error=None)
             seen = surveyed.snapshot if surveyed is not None else None
-            ports = replace(ports, provider=InTurn(ports.provider, turn))
             return await reconcile(found.assignment, ports, may_rotate=lambda: False, seen=seen)
 
     async def _by_survey(self, found: Found, ports: Ports) -> Turn | None:
@@ -167,11 +166,10 @@ class _Sweep:
 
         outcome: Outcome = Shown.NOTHING
         try:
-            async with self._turns.under(found.provider) as turn:
+            async with self._turns.under(found.provider):
                 if ports.stopping():
                     return replace(looked, left=Left(LeftReason.STOPPING))
                 seen = _recent(looked, ports)
-                ports = replace(ports, provider=InTurn(ports.provider, turn))
                 ended = await reconcile(found.assignment, ports, may_rotate=may_rotate, seen=seen)
             outcome = outcome_of(ended)
         finally:

@@ -474,3 +474,21 @@ async def test_a_provider_that_does_not_answer_leaves_the_others_their_turns() -
 
     assert begins[1] <= 1
     assert ends[1] <= 1.75 * ends[0]
+
+
+@virtually
+async def test_all_old_keys_of_a_lineage_leave_in_one_sweep_however_slow_the_others_are() -> None:
+    """Were its turn another's after the first deletion, the proof for the second would be too old when it got one."""
+    crowd = Crowd()
+    old = crowd.add("old", due=False)
+    old.records.clear()
+    whole = a.record(previous=[a.previous("key-0"), a.previous("key-00")])
+    for key in a.known(whole):
+        old.add_key(key)
+    old.put_record(replace(whole, lineage=old.lineage))
+    old.put_entry(CURRENT.key_id, ISSUED, versions=3)
+    for number in range(3):
+        crowd.add(f"slow-{number}", due=False, served=True).latency = 6 * SECOND
+    ended = await crowd.sweep(concurrency=1)
+
+    assert [type(did) for did in ended["old"].done] == [Revoke, Revoke]
