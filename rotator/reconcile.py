@@ -62,12 +62,13 @@ async def turn(
     """Observe, decide, act once.
 
     `may_rotate` is asked just before a rotation is started; after a no, the rotation is left alone. `seen` is what a
-    look of a moment ago showed: enough to begin with while the record is the same, for each deletion looks afresh. Raise what the ports raise; Conflict means that somebody else wrote first, and that
-    another look will tell.
+    look of a moment ago showed: enough to begin with while the record is the same, for each deletion looks afresh. Raise
+    what the ports raise; Conflict means that somebody else wrote first, and that another look will tell.
     """
     snapshot = await (observe(assignment, ports) if seen is None else unless_paused_since(seen, ports))
     decision = decide(assignment.policy, snapshot, ports.clock.now())
-    if isinstance(decision, Hold) or (seen is not None and isinstance(decision, Rotate)):
+    held = isinstance(decision, Hold) and decision.reason is not snapshot.fleet_hold
+    if held or (seen is not None and isinstance(decision, Rotate)):
         await _check_whole(snapshot, ports)
     if isinstance(decision, Wait | Hold) or ports.stopping():
         return Turn(snapshot=snapshot, decision=decision, acted=False)
@@ -85,10 +86,9 @@ async def _check_whole(snapshot: Snapshot, ports: Ports) -> None:
     A publish by another process between our read of the record and our read of the entry looks like a
     stranger's. Its intent was written before it, so a record that is still the same knows of none.
     """
-    if snapshot.fleet_hold is None:
-        read = await ports.journal.read(snapshot.lineage.record_name)
-        if read.version != snapshot.record_version:
-            raise Conflict("look at", snapshot.lineage.name, "its record was written meanwhile")
+    read = await ports.journal.read(snapshot.lineage.record_name)
+    if read.version != snapshot.record_version:
+        raise Conflict("look at", snapshot.lineage.name, "its record was written meanwhile")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from rotator.model.snapshot import Snapshot
 from rotator.model.told import Step, Told
 from rotator.plan.actions import Hold, Rotate
 from rotator.policy.policy import Policy
-from rotator.ports import Minted, Ports
+from rotator.ports import Minted, Ports, RecordRead
 from rotator.rotation import bookkeeping, mint
 from rotator.rotation.claim import ClaimedRecord
 from rotator.rotation.mint import Candidate, Unfit
@@ -162,17 +162,20 @@ async def write_down(record: Record, claimed: ClaimedRecord, ports: Ports) -> No
     try:
         await claimed.give_back(record)
     except Ambiguous:
-        if not await _is_written(record, ports):
+        read = await _found(record, ports)
+        if read is None or read.record is None:
             raise
+        claimed.record, claimed.version = read.record, read.version
     ports.tell(evidence_of(record))
 
 
-async def _is_written(record: Record, ports: Ports) -> bool:
-    """Return whether the journal is seen to hold what this record says of its last rotation."""
+async def _found(record: Record, ports: Ports) -> RecordRead | None:
+    """Return what the journal holds, if it is seen to hold what this record says of its last rotation."""
     with suppress(PortError):
         read = await ports.journal.read(record.lineage.record_name)
-        return read.record is not None and record.history[-1] in read.record.history
-    return False
+        if read.record is not None and record.history[-1] in read.record.history:
+            return read
+    return None
 
 
 def evidence_of(record: Record) -> Told:

@@ -485,3 +485,39 @@ async def test_a_hold_is_believed_only_when_the_record_stood_still_during_the_lo
     assert done.last is not None
     assert isinstance(done.last.stands, Hold)
     assert done.last.stands.reason is HoldReason.ENTRY_CHANGED
+
+
+@pytest.mark.promise("P8")
+async def test_a_publish_whose_record_was_written_without_an_answer_is_shown_as_it_was_recorded() -> None:
+    world = settled()
+    del world.keys[a.CURRENT.key_id]
+    world.fails("write_record", None, Ambiguous("write record", "voice"), done=True)
+
+    done = await run(world, POLICY)
+
+    assert [type(did) for did in done.done] == [Rotate]
+    assert done.error is None
+    assert done.last is not None
+    assert done.last.snapshot.record == world.record
+    assert done.last.snapshot.record_version == len(world.records)
+
+
+@pytest.mark.promise("P8")
+async def test_while_many_keys_are_absent_a_hold_for_another_reason_is_believed_no_sooner() -> None:
+    """A lineage whose secret is refused is not stopped by that, and so meets what other processes publish."""
+    world = settled(a.record())
+    del world.keys[a.CURRENT.key_id]
+
+    def another_publishes() -> None:
+        world.put_entry(a.CURRENT.key_id, "f" * 16)
+        world.put_record(world.record)
+
+    world.before("read_entry", another_publishes)
+    assignment = replace(world.assignment(POLICY), fleet_hold=HoldReason.MANY_ABSENT)
+    done = await reconcile(assignment, world.ports())
+
+    look = ["control", "read_record", "list_keys", "read_entry", "prove", "prove", "list_keys", "read_record"]
+    assert world.calls == [*look, *look]
+    assert done.last is not None
+    assert isinstance(done.last.stands, Hold)
+    assert done.last.stands.reason is HoldReason.ENTRY_CHANGED
