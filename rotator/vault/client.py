@@ -98,17 +98,17 @@ class VaultClient:
             raise Rejected(call.operation, mount, detail)
         self._checked_mounts.add(mount)
 
-    async def read(self, operation: str, mount: str, path: str) -> Stored:
+    async def read(self, operation: str, mount: str, path: str, *, at_least: int = 0) -> Stored:
         """Return the latest version of an entry, or that it was deleted, or never written.
 
-        A standby may answer with an older version, but not with one older than this client has written or read
-        before: then it is asked again for 3 s. What is older even after that has come back from a backup, and counts.
-        Raise Unavailable, Throttled, Denied or Rejected.
+        A standby may answer with an older version, and with 404 as well. While it is one below `at_least`, or older than
+        what this client has written or read before, it is asked again, for 3 s. What is older even after that has come
+        back from a backup, and counts. Raise Unavailable, Throttled, Denied or Rejected.
         """
         call = await self._kv_call(operation, mount, path)
         found = await self._read(call, mount, path)
         for _ in range(_LOOKS):
-            if found.version >= self._newest.get((mount, path), 0):
+            if found.version >= max(at_least, self._newest.get((mount, path), 0)):
                 break
             await self._clock.sleep(_LOOK_AGAIN)
             found = await self._read(call, mount, path)

@@ -17,10 +17,6 @@ from rotator.vault import paths
 from rotator.vault.answers import Stored
 from rotator.vault.client import VaultClient
 
-_LOOK_AGAIN: Final = timedelta(milliseconds=100)
-_LOOKS: Final = 30
-"""A standby lags behind the active node by a tenth of a second, and is given thirty times that."""
-
 _SETTINGS_KEPT: Final = timedelta(minutes=1)
 """How long the settings of a mount are believed: they are the same for all lineages of a sweep."""
 
@@ -45,7 +41,9 @@ class VaultDestinations:
         A version that was deleted or destroyed is DELETED, never ABSENT. Raise Unavailable, Throttled, Denied
         or Rejected.
         """
-        found = await self._read("read entry", lineage, at_least=at_least)
+        operation = "read entry"
+        self._check_place(operation, lineage)
+        found = await self._client.read(operation, lineage.mount, lineage.path, at_least=at_least)
         return EntryRead(
             entry_fields.entry_of(found, fields), entry_fields.secret_of(found, fields), found.at
         )
@@ -92,19 +90,8 @@ class VaultDestinations:
             return Published(result.version, result.deletion_at)
         raise Rejected(operation, lineage.name, problem)
 
-    async def _read(self, operation: str, lineage: Lineage, *, at_least: int) -> Stored:
-        """Read until the version is `at_least` or patience ends. On a standby, 404 may be stale as well."""
-        self._check_place(operation, lineage)
-        found = await self._client.read(operation, lineage.mount, lineage.path)
-        for _ in range(_LOOKS):
-            if found.version >= at_least:
-                break
-            await self._clock.sleep(_LOOK_AGAIN)
-            found = await self._client.read(operation, lineage.mount, lineage.path)
-        return found
-
     async def _at_base(self, operation: str, lineage: Lineage, base: int) -> Stored:
-        found = await self._read(operation, lineage, at_least=base)
+        found = await self._client.read(operation, lineage.mount, lineage.path, at_least=base)
         if found.version != base or found.state is not EntryState.PRESENT:
             detail = f"version {found.version} is {found.state}, not version {base} present"
             raise Conflict(operation, lineage.name, detail)

@@ -124,7 +124,7 @@ async def test_a_stale_answer_is_not_taken_for_the_truth(
         if number == older_version:
             older = root.ask("GET", f"secret/data/{lineage.path}")
     with between(lagging(lineage, older, 3), server.address) as lab:
-        async with connected(lab.address, token) as client:
+        async with connected(lab.address, token, clock=clock) as client:
             read = await on(client, clock).read(lineage, FIELDS, at_least=2)
     assert read.entry.version == 2
     assert clock.monotonic() == pytest.approx(0.3)
@@ -134,16 +134,17 @@ async def test_patience_with_a_standby_ends(
     server: VaultServer, token: Secret, root: Root, lineage: Lineage, clock: VirtualClock
 ) -> None:
     root.do("POST", f"secret/data/{lineage.path}", {"data": {"api_key": f"{CANARY}-1"}})
-    async with connected(server.address, token) as client:
+    async with connected(server.address, token, clock=clock) as client:
         read = await on(client, clock).read(lineage, FIELDS, at_least=2)
     assert read.entry.version == 1
     assert clock.monotonic() == pytest.approx(3.0)
 
 
 async def test_a_read_without_a_floor_is_asked_once(
-    destinations: Destinations, lineage: Lineage, clock: VirtualClock
+    server: VaultServer, token: Secret, lineage: Lineage, clock: VirtualClock
 ) -> None:
-    await destinations.read(lineage, FIELDS)
+    async with connected(server.address, token, clock=clock) as client:
+        await on(client, clock).read(lineage, FIELDS)
     assert clock.monotonic() == 0
 
 
