@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rotator.errors import Denied, NotFound, PortError, Rejected, Unavailable
 from rotator.model.key import Key, Unreadable
@@ -62,7 +62,7 @@ class KeyReader:
         got no answer; Throttled at once.
         """
         before = frozenset(self._kept)
-        found = {one.key_id: self._kept[one.key_id] for one in listed if one.key_id in before}
+        found = {one.key_id: _whose(self._kept[one.key_id], one) for one in listed if one.key_id in before}
         failed: dict[str, PortError] = {}
         await self._read_all([one for one in listed if one.key_id not in found], found, failed)
         self._progress(len(listed), len(listed))
@@ -109,3 +109,8 @@ class KeyReader:
                     raise
                 continue
             self._progress(len(found) + len(failed), total)
+
+
+def _whose(key: Key, listed: Listed) -> Key:
+    """Return a key with its owner, which its own answer may leave to the list."""
+    return key if key.member_id is not None else replace(key, member_id=listed.member_id)

@@ -26,7 +26,10 @@ NEW = tuple(f"key-{number}" for number in range(50))
 
 
 class Busy(httpx.AsyncBaseTransport):
-    """A Deepgram whose keys are all new. `read` are those that were, `most` how many of them at once."""
+    """A Deepgram whose keys are all new, and which says whose a key is in a list only.
+
+    `read` are the keys that were read, `most` how many of them at once.
+    """
 
     def __init__(self) -> None:
         self.most = self.now = 0
@@ -46,7 +49,9 @@ class Busy(httpx.AsyncBaseTransport):
         details = {"api_key_id": last, "scopes": [], "created": "2026-01-01T00:00:00Z"}
         answers = {
             "token": {},
-            "keys": {"api_keys": [{"api_key": {"api_key_id": key_id}} for key_id in self.keys]},
+            "keys": {
+                "api_keys": [{"member": {"member_id": "m"}, "api_key": {"api_key_id": key}} for key in self.keys]
+            },
         }
         body = json.dumps(answers.get(last, {"api_key": details})).encode()
         return httpx.Response(200, stream=httpx.ByteStream(body), request=request)
@@ -166,6 +171,12 @@ class TestListKeys:
             line.keys = (*NEW, "key-made")
             assert (await provider.list_keys()).get("key-made") is not None
             assert line.read.count("key-made") == 1
+
+    @pytest.mark.promise("P4")
+    async def test_knows_whose_a_key_is_that_was_read_before_a_list_showed_it(self) -> None:
+        async with on(Busy()) as provider:
+            await provider.get_key(NEW[0])
+            assert {key.member_id for key in (await provider.list_keys()).keys} == {"m"}
 
     @pytest.mark.parametrize(("turns", "at_once"), [(1, 1), (8, 4), (32, 16)])
     async def test_of_new_keys_reads_half_as_many_at_once_as_it_has_turns(
