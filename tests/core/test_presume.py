@@ -11,12 +11,12 @@ import pytest
 from rotator.inventory.observe import observe
 from rotator.model.order import OrderKind
 from rotator.model.snapshot import Snapshot
-from rotator.plan.actions import Action, Adopt, Inherit, Revoke, Rotate
+from rotator.plan.actions import Action, Adopt, Finish, Inherit, Revoke, Rotate
 from rotator.plan.presume import presumed
 from rotator.policy.policy import Policy
 from rotator.reconcile import turn
 from tests.support import builders as a
-from tests.support.builders import DAY, LATER, POLICY, SECOND
+from tests.support.builders import DAY, LATER, MINUTE, POLICY, SECOND
 from tests.support.fakes import World, before_first, settled
 
 BY_AGE = replace(POLICY, max_age=DAY)
@@ -60,6 +60,15 @@ def overtaken() -> World:
     return world
 
 
+def unrecorded() -> World:
+    """Return a world in which a rotation was published, and its process died before it wrote that down."""
+    attempt = a.attempt(LATER, base=3, age=MINUTE)
+    world = settled(a.record(serves=JUST_NOW, attempts=[attempt]))
+    world.add_key(a.made(attempt, "key-published"))
+    world.put_entry("key-published", LATER)
+    return world
+
+
 def emergency() -> World:
     return settled(replace(a.record(), standing=a.order(OrderKind.EMERGENCY)))
 
@@ -80,6 +89,7 @@ def as_known(seen: Snapshot) -> Snapshot:
         (due, POLICY, Rotate),
         (emergency, POLICY, Rotate),
         (overtaken, POLICY, Inherit),
+        (unrecorded, POLICY, Finish),
         (ended, POLICY, Revoke),
         (ended_unreadable, POLICY, Revoke),
     ],
