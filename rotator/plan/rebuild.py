@@ -23,7 +23,7 @@ from enum import StrEnum
 
 from rotator.errors import InvariantViolation
 from rotator.model.entry import EntryState, Verdict
-from rotator.model.key import Key
+from rotator.model.key import Key, Mark
 from rotator.model.order import Order
 from rotator.model.reason import RotateReason
 from rotator.model.record import Attempt, Current, KnownKey, Original, Previous, Record, Rotated
@@ -184,7 +184,9 @@ def _rebuilt(
         previous=tuple(_previous(key, policy, order.at) for key in sorted(previous, key=_age)),
         originals=() if original is None else (_original(original, policy, order.at if serves else None),),
         attempts=tuple(_attempt(key, policy, snapshot) for key in sorted(orphans, key=_age)),
-        history=() if serves is None or serves.mark is None else (_evidence(serves, policy, snapshot),),
+        history=()
+        if serves is None or serves.mark is None
+        else (_evidence(serves, serves.mark, policy, snapshot),),
         orders=(order,),
     )
     left = tuple(
@@ -290,10 +292,10 @@ def _attempt(key: Key, policy: Policy, snapshot: Snapshot) -> Attempt:
     )
 
 
-def _evidence(key: Key, policy: Policy, snapshot: Snapshot) -> Rotated:
+def _evidence(key: Key, mark: Mark, policy: Policy, snapshot: Snapshot) -> Rotated:
     """Return what can still be shown of the rotation that made the key in use: when its intent was written is lost."""
     return Rotated(
-        rotation_id=str(snapshot.entry.rotation_id),
+        rotation_id=mark.rotation_id,
         key_id=key.key_id,
         replaced_key_id=None,
         reason=RotateReason.REBUILT,

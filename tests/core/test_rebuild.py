@@ -281,6 +281,18 @@ def test_what_is_in_use_is_as_vault_and_the_provider_show_it() -> None:
     assert isinstance(decide(replace(POLICY, adopt=Adopt.NOW), settled, NOW), Wait)
 
 
+@pytest.mark.parametrize("rotation_id", [None, "9" * 16])
+def test_the_evidence_is_of_the_rotation_that_made_the_key_whatever_the_entry_says(
+    rotation_id: str | None,
+) -> None:
+    """A person who put the secret back by hand may have left the id out, and named the key."""
+    record = made(replace(LOST, entry=a.entry(rotation_id)), CURRENT.key_id).record
+
+    assert [one.rotation_id for one in record.history] == [a.ISSUED]
+    assert record.current is not None
+    assert record.current.rotation_id == rotation_id
+
+
 def test_an_attempt_is_given_back_at_the_version_that_is_served() -> None:
     (attempt,) = made(also(NEW)).record.attempts
 
