@@ -145,7 +145,8 @@ def roles(loss: Loss) -> Iterator[Role]:
     if not isinstance(loss.answer, Rebuilt) or loss.snapshot is None:
         return
     record = loss.record or loss.answer.record
-    made = {key.mark.rotation_id: key.key_id for key in loss.snapshot.keys if key.mark is not None}
+    # By the whole mark: one that names another journal can carry the same rotation id.
+    made = {key.mark: key.key_id for key in loss.snapshot.keys if key.mark is not None}
     if record.current is not None:
         said = f"Vault serves its secret, at version {record.current.version}, and the provider accepts it"
         yield Role(key_id=record.current.key.key_id, becomes="current", why=None, said=said)
@@ -154,7 +155,7 @@ def roles(loss: Loss) -> Iterator[Role]:
         yield Role(key_id=previous.key_id, becomes="previous", why=None, said=said)
     for attempt in record.attempts:
         yield Role(
-            key_id=made[attempt.rotation_id],
+            key_id=made[record.mark(loss.snapshot.journal_id, attempt.rotation_id)],
             becomes="orphan",
             why=None,
             said="leaves after the next publish: its own may still come",

@@ -177,10 +177,12 @@ async def test_a_key_that_may_still_be_published_gets_its_attempt_back(site: Lab
     ((_, serves),) = (await rotated(site, "voice-a")).values()
     site.clock.shift += HOUR
     late = marked(site, "voice-a", "1" * 16, age=timedelta(0))
+    forged = marked(site, "voice-a", "1" * 16, age=timedelta(0), journal="0" * 12)
     version = (await site.served("voice-a")).entry.version
     lose(site, root, "voice-a")
     done = await rebuilt(site, Wish(named=frozenset({late.key_id})))
     assert becomes(done, "voice-a")[late.key_id] == "orphan"
+    assert becomes(done, "voice-a")[forged.key_id] == "other_journal"
 
     site.clock.shift += 25 * HOUR
     await site.sweep()
