@@ -209,6 +209,11 @@ class Line:
         return next((key_id for named, key_id in self.policy.keys if named == path), None)
 
     @property
+    def empty(self) -> bool:
+        """Whether another journal's marks lead here and nothing else: another installation, with a Vault of its own."""
+        return self._waits_for(WaitReason.NOT_FOUND) and self.missing_key_id is None
+
+    @property
     def consumers_fail(self) -> bool:
         """Whether the provider refuses the secret that Vault serves."""
         return self.snapshot is not None and self.snapshot.served.verdict is Verdict.REFUSED

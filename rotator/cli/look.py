@@ -138,7 +138,7 @@ def tell_unmatched(globs: Iterable[str], names: list[str]) -> tuple[str, ...]:
 
 def report_of(fleet: Fleet, lines: Iterable[Line], connection: Connected) -> Report:
     """Return a report of some lineages of a fleet, the most urgent first."""
-    ordered = tuple(sorted(lines, key=lambda line: line.urgency))
+    ordered = tuple(sorted((line for line in lines if not line.empty), key=lambda line: line.urgency))
     return Report(
         now=connection.clock.now(),
         lines=ordered,
