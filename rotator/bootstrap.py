@@ -11,7 +11,16 @@ from functools import partial
 
 from rotator import credentials
 from rotator.clock import Clock, SystemClock
-from rotator.errors import Conflict, PolicyError, PortError, Problem, Rejected, Unavailable
+from rotator.errors import (
+    Conflict,
+    LostJournal,
+    PolicyError,
+    PortError,
+    Problem,
+    Rejected,
+    Throttled,
+    Unavailable,
+)
 from rotator.http import HttpClient
 from rotator.inventory.fleet import Fleet, survey
 from rotator.inventory.lost import served_without_journal
@@ -42,10 +51,6 @@ CONTROL_LOOKS = 25
 VAULT = "Vault"
 JOURNAL = "the journal"
 """What a trouble of `Reached` is about, besides `provider NAME`."""
-
-
-class LostJournal(Rejected):
-    """There was a journal, and its control record, or all of it, is gone."""
 
 
 Progress = Callable[[str, int, int], None]
@@ -299,25 +304,21 @@ async def _journal_id(journal: Journal, instance: str, clock: Clock) -> str:
     if control is None and await journal.names():
         control = await _shown(journal, clock)
         if control is None:
-            raise _lost(instance, "it has records of lineages but no control record")
+            raise LostJournal("open journal", instance, "it has records of lineages but no control record")
     return "" if control is None else _of(control, instance)
 
 
 async def _begun(file: PolicyFile, providers: Mapping[str, Provider], vault: VaultPorts, clock: Clock) -> str:
-    """Begin a journal, and return its id. Raise LostJournal when there was one."""
-    lineage = await served_without_journal(file, providers, vault.destinations, vault.namespace)
+    """Begin a journal, and return its id. Raise LostJournal when there was one, Unavailable when that can't be told now."""
+    try:
+        lineage = await served_without_journal(file, providers, vault.destinations, vault.namespace)
+    except (Unavailable, Throttled) as error:
+        what = f"whether there was one before can't be told: {error}"
+        raise Unavailable("begin journal", file.instance, what) from None
     if lineage is not None:
-        raise _lost(file.instance, f"it is gone, and Vault still serves what it was about, such as {lineage}")
+        what = f"it is gone, and Vault still serves what it was about, such as {lineage}"
+        raise LostJournal("open journal", file.instance, what)
     return _of(await _found(vault.journal, file.instance, clock), file.instance)
-
-
-def _lost(instance: str, what: str) -> LostJournal:
-    return LostJournal(
-        "open journal",
-        instance,
-        f"{what}; see that `instance` and `vault.journal` are what they were, and bring it back from a backup of Vault; if "
-        "it is gone for good, `rotator check --rebuild-journal` shows what can be rebuilt, and asks",
-    )
 
 
 def _of(control: Control, instance: str) -> str:

@@ -10,7 +10,8 @@
     │   ├─ Denied           our own credential was refused                      start nothing new, tell
     │   ├─ NotFound         an answer: there is no such thing                   the caller knows what it means
     │   └─ Rejected         any other refusal, or an answer that makes no sense hold until the policy changes
-    │       └─ TooNew       a newer version of ours wrote it                    leave it, tell which version it takes
+    │       ├─ TooNew       a newer version of ours wrote it                    leave it, tell which version it takes
+    │       └─ LostJournal  there was a journal, and it is gone                 begin none, tell
     └─ InvariantViolation   a bug, or an unsafe action refused                  hold, tell, never repeat
 
 An adapter translates every error of its vendor into one of these. Their texts never hold a body, a
@@ -112,6 +113,10 @@ class Rejected(PortError):
 
 class TooNew(Rejected):
     """A newer version wrote it, and this one must neither act by it nor write over it."""
+
+
+class LostJournal(Rejected):
+    """There was a journal, and its control record, or all of it, is gone."""
 
 
 class InvariantViolation(RotatorError):

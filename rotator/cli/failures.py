@@ -12,6 +12,7 @@ from rotator.errors import (
     Conflict,
     Denied,
     InvariantViolation,
+    LostJournal,
     NotFound,
     PolicyError,
     PortError,
@@ -27,6 +28,11 @@ _NO_PROVIDER_SAYS = re.compile(r"3[0-9]{2}|40[1347]")
 
 
 NEWER = "run a rotator that knows the format that is named, on every replica; nothing was touched"
+
+LOST = (
+    "see that `instance` and `vault.journal` are what they were, and bring it back from a backup of Vault; if it is gone "
+    "for good, `rotator check --rebuild-journal` shows what can be rebuilt, and asks"
+)
 
 
 class Failure(RotatorError):
@@ -45,6 +51,8 @@ def of_vault(error: PortError, address: str) -> Failure:
     """Return the failure of a command that could not even begin, because Vault did not let it."""
     vault = f"Vault at {origin_of(address)}"
     match error:
+        case Unavailable(operation="begin journal"):
+            what, cure = "no journal is begun", "run it again when what is named above can be reached"
         case Unavailable():
             what = f"Vault can't be reached at {origin_of(address)}"
             cure = (
@@ -63,6 +71,8 @@ def of_vault(error: PortError, address: str) -> Failure:
             what, cure = f"{vault} gave no clear answer to a write", "run it again: it looks first"
         case TooNew():
             what, cure = f"the journal in {vault} was written by a newer rotator", NEWER
+        case LostJournal():
+            what, cure = f"the journal in {vault} was lost", LOST
         case _:
             what = f"{vault} has something else there than rotator needs"
             cure = "check `vault.journal`, `vault.namespace` and `instance` in the policy file"
@@ -100,8 +110,8 @@ def cure_of(error: RotatorError) -> str:
             return "nothing: the next run looks at what happened and goes on from there"
         case NotFound():
             return "check the project's id and the base URL"
-        case TooNew():
-            return NEWER
+        case TooNew() | LostJournal():
+            return NEWER if isinstance(error, TooNew) else LOST
         case InvariantViolation():
             return "report it, it is a bug; the other lineages go on"
         case _:

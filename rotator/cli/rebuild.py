@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from rotator import credentials
-from rotator.bootstrap import JOURNAL, VAULT, Connected, LostJournal, Reached, reach, vault_address
+from rotator.bootstrap import JOURNAL, VAULT, Connected, Reached, reach, vault_address
 from rotator.cli import failures, words
 from rotator.cli.confirm import confirmed
 from rotator.cli.losses import Losses
@@ -14,7 +14,7 @@ from rotator.cli.options import Options
 from rotator.cli.progress import Progress
 from rotator.cli.recovery import Wish, check_named, look, write
 from rotator.cli.text import complain
-from rotator.errors import PortError
+from rotator.errors import LostJournal, PortError
 from rotator.inventory.records import Trouble
 from rotator.model.order import OrderKind
 from rotator.rotation.orders import Ordered

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.bootstrap import _found, _journal_id, _of
-from rotator.errors import Conflict, Rejected, Unavailable
+from rotator.errors import Conflict, LostJournal, Rejected, Unavailable
 from rotator.model.record import Record
 from rotator.ports import Control, RecordRead
 from tests.support.virtual_clock import START, VirtualClock
@@ -95,7 +95,7 @@ async def test_a_journal_that_was_begun_and_never_shows_is_no_journal_to_work_wi
 async def test_a_lost_control_record_is_not_replaced(*, found: bool) -> None:
     """Under a new id, all keys that carry the old one would be somebody else's."""
     journal = FakeJournal(records=("voice-0123456789ab",))
-    with pytest.raises(Rejected, match="from a backup of Vault"):
+    with pytest.raises(LostJournal, match="no control record"):
         await opened(journal, found=found)
 
     assert journal.founded == []
