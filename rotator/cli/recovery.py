@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rotator.bootstrap import Connected
@@ -14,12 +14,12 @@ from rotator.cli.losses import Loss, Losses
 from rotator.cli.once import tell
 from rotator.daemon.sweep import named as matching
 from rotator.errors import RotatorError
-from rotator.inventory.fleet import Fleet, Found, Stray
+from rotator.inventory.fleet import Fleet, Found, strays
 from rotator.inventory.observe import observe
-from rotator.model.reason import HoldReason
+from rotator.model.reason import HoldReason, WaitReason
 from rotator.model.snapshot import Snapshot
 from rotator.plan import facts
-from rotator.plan.actions import Hold
+from rotator.plan.actions import Hold, Wait
 from rotator.plan.decide import decide
 from rotator.plan.rebuild import Rebuilt, journals, journals_of_records, rebuild
 from rotator.ports import Control
@@ -104,20 +104,27 @@ def _with_id(connection: Connected, fleet: Fleet, seen: Sequence[Seen], wish: Wi
     keys = [key for listing in fleet.listings.values() for key in listing.keys]
     votes = journals(snapshots) + journals_of_records(fleet.records, keys)
     journal_id = wish.journal_id or (next(iter(votes)) if len(votes) == 1 else "")
-    if not journal_id and any(
+    traces = fleet.records or any(
         one.entry.rotation_id is not None or facts.marks_seen(one) for one in snapshots
-    ):
-        marks = votes or Counter(key.mark.journal_id for key in keys if key.mark is not None)
-        said = ", ".join(f"{name} ({count} keys)" for name, count in marks.most_common(_NAMED))
-        raise failures.Failure(
-            "it is not clear which id the journal had",
-            why=f"keys in use carry the marks of several: {said}"
-            if votes
-            else f"no key in use proves it; marks name {said}",
-            cure="write --journal-id with the one of this instance: it is the first of the three ids in a mark",
-            status=exits.PERSON_NEEDED,
-        )
+    )
+    if not journal_id and traces:
+        raise _unclear(votes, Counter(key.mark.journal_id for key in keys if key.mark is not None))
     return replace(connection, journal_id=journal_id), bool(journal_id)
+
+
+def _unclear(votes: Counter[str], marks: Counter[str]) -> failures.Failure:
+    """Return that a person has to say which id the journal had. `votes` are the journals that keys in use were made for."""
+    said = ", ".join(f"{name} ({count} keys)" for name, count in (votes or marks).most_common(_NAMED))
+    if votes:
+        why = f"keys in use carry the marks of several: {said}"
+    else:
+        why = f"no key in use proves it; marks name {said}" if marks else "no key carries a mark"
+    cure = "write --journal-id with the one of this instance: it is the first of the three ids in a mark"
+    if not marks:
+        cure = "write --journal-id with any 12 lower-case hexadecimal digits: no mark has to be found by it"
+    return failures.Failure(
+        "it is not clear which id the journal had", why=why, cure=cure, status=exits.PERSON_NEEDED
+    )
 
 
 def _losses(
@@ -136,7 +143,7 @@ def _losses(
         journal_id=connection.journal_id or None,
         begins=begins and bool(fleet.records or any(isinstance(one.answer, Rebuilt) for one in lost)),
         lost=tuple(lost),
-        astray=() if wish.globs else tuple(_astray(fleet, connection.journal_id)),
+        astray=() if wish.globs else strays(fleet.listings, fleet.found, fleet.unread, connection.journal_id),
         troubles=fleet.troubles,
     )
 
@@ -150,27 +157,14 @@ def _loss(
     snapshot = replace(seen, journal_id=journal_id)
     policy = found.assignment.policy
     decision = decide(policy, snapshot, snapshot.seen_at)
-    if decision == Hold(HoldReason.LOST_RECORD):
+    ours = snapshot.entry.rotation_id is not None or facts.marked_for_us(snapshot)
+    unread = isinstance(decision, Wait) and decision.reason is WaitReason.KEY_UNREADABLE
+    if decision == Hold(HoldReason.LOST_RECORD) or (ours and unread):
         answer = rebuild(policy, snapshot, ordered.at(snapshot), wish.named)
         return Loss(found=found, snapshot=snapshot, answer=answer)
-    ours = snapshot.entry.rotation_id is not None or facts.marked_for_us(snapshot)
     if isinstance(decision, Hold) and (ours or decision.reason in _UNREADABLE):
         return Loss(found=found, snapshot=snapshot, answer=decision)
     return None
-
-
-def _astray(fleet: Fleet, journal_id: str) -> Iterator[Stray]:
-    """Yield the keys with the journal's mark whose lineage nothing leads to."""
-    known = {one.assignment.lineage.lineage_id for one in fleet.found}
-    known |= {record.lineage.lineage_id for record in fleet.records}
-    for provider, listing in fleet.listings.items():
-        for key in listing.keys:
-            if (
-                key.mark is not None
-                and key.mark.journal_id == journal_id
-                and key.mark.lineage_id not in known
-            ):
-                yield Stray(provider=provider, key=key)
 
 
 def check_named(losses: Losses, wish: Wish) -> None:

@@ -8,7 +8,7 @@ others go on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rotator.errors import PortError, Rejected
@@ -67,7 +67,7 @@ class Fleet:
 
     `excluded` counts, by provider, why policies did not take keys. `idle` are the names of the policies whose
     selector takes no key and covers no lineage. `records` are all that could be read, those of providers that
-    could not be asked among them.
+    could not be asked among them, `unread` the ids of the lineages whose records could not.
     """
 
     listings: Mapping[str, Listing]
@@ -77,6 +77,7 @@ class Fleet:
     strays: tuple[Stray, ...]
     troubles: tuple[Trouble, ...]
     records: tuple[Record, ...] = ()
+    unread: frozenset[str] = frozenset()
 
 
 async def survey(
@@ -120,14 +121,16 @@ async def survey(
     ]
     found = _without_clashes([*found, *_missing(file.policies, projects, listings, records, found)])
     found = [_paused(one, pauses) for one in found]
+    unread = records.refused | records.waiting
     return Fleet(
         listings=listings,
         found=tuple(sorted(found, key=lambda one: one.assignment.lineage.name)),
         excluded={name: some.excluded for name, some in taken.items()},
         idle=_idle(file.policies, projects, listings, taken, found),
-        strays=_strays(listings, found, records.refused | records.waiting, journal_id),
+        strays=strays(listings, found, unread, journal_id),
         troubles=tuple(troubles),
         records=tuple(read.record for read in records.read.values() if read.record is not None),
+        unread=unread,
     )
 
 
@@ -376,8 +379,8 @@ def _left_behind(provider: str, some: Taken, records: Records) -> Iterable[Troub
             yield Trouble(what=f"key {key_id} at {provider}", error=Rejected("take in", key_id, why))
 
 
-def _strays(
-    listings: Mapping[str, Listing], found: list[Found], unread: frozenset[str], journal_id: str
+def strays(
+    listings: Mapping[str, Listing], found: Sequence[Found], unread: frozenset[str], journal_id: str
 ) -> tuple[Stray, ...]:
     """Return the keys with our mark whose lineage nothing else leads to, not even a record that can't be read."""
     met = {one.assignment.lineage.lineage_id for one in found} | unread
