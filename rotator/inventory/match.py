@@ -127,7 +127,7 @@ def elsewhere(
     found = [Elsewhere(policy, _place(policy, path)) for policy, path in named]
     known = head(record)
     if covered and covered[0].select is not None and known is not None:
-        first = replace(_as_key(known), key_id=record.first_key_id)
+        first = replace(known.as_key(), key_id=record.first_key_id)
         path = _path(covered[0], project, first)
         found.append(Elsewhere(covered[0], None if path is None else _place(covered[0], path)))
     return tuple(one for one in found if one.place is None or not one.place.shares_entry(record.place))
@@ -165,16 +165,4 @@ def _place(policy: Policy, path: str) -> Place:
 
 
 def _as_listed(known: KnownKey, listing: Listing) -> Key:
-    return listing.get(known.key_id) or _as_key(known)
-
-
-def _as_key(known: KnownKey) -> Key:
-    return Key(
-        key_id=known.key_id,
-        comment=known.comment,
-        scopes=known.scopes,
-        tags=known.tags,
-        created_at=known.created_at,
-        expires_at=known.expires_at,
-        member_id=known.member_id,
-    )
+    return listing.get(known.key_id) or known.as_key()

@@ -55,6 +55,18 @@ class KnownKey:
             member_id=key.member_id,
         )
 
+    def as_key(self) -> Key:
+        """Return the key as it was last seen, its comment without a mark."""
+        return Key(
+            key_id=self.key_id,
+            comment=self.comment,
+            scopes=self.scopes,
+            tags=self.tags,
+            created_at=self.created_at,
+            expires_at=self.expires_at,
+            member_id=self.member_id,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotator.model.entry import Entry, EntryState, Served, Verdict
-from rotator.model.key import Key
 from rotator.model.record import Current, Record
 from rotator.model.snapshot import Snapshot
 
@@ -28,7 +27,7 @@ def presumed(before: Snapshot, record: Record, version: int, now: datetime) -> S
     if record.current is not None:
         key_id = record.current.key.key_id
         entry, served = _entry(record.current), Served(Verdict.ACCEPTED, key_id)
-        keys = keys if before.lists(key_id) else (*keys, _key(record.current))
+        keys = keys if before.lists(key_id) else (*keys, record.current.key.as_key())
     return replace(
         before,
         seen_at=now,
@@ -51,17 +50,4 @@ def _entry(current: Current) -> Entry:
         rotation_id=current.rotation_id,
         key_id=current.key.key_id,
         has_secret=True,
-    )
-
-
-def _key(current: Current) -> Key:
-    known = current.key
-    return Key(
-        key_id=known.key_id,
-        comment=known.comment,
-        scopes=known.scopes,
-        tags=known.tags,
-        created_at=known.created_at,
-        expires_at=known.expires_at,
-        member_id=known.member_id,
     )
