@@ -34,10 +34,10 @@ _SEE = "see that it is there, and that this user may read it"
 _READ_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 _WRITTEN_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
-_OURS_ALONE = (
-    "give it the mode 600 or 400; in a container, mount it read-only below /run/secrets, where what the container may "
-    "read is taken"
+_CONTAINER = (
+    "in a container, mount it read-only below /run/secrets, where what the container may read is taken"
 )
+_OURS_ALONE = f"give it the mode 600 or 400; {_CONTAINER}"
 
 
 def variable(name: str) -> str | None:
@@ -125,7 +125,7 @@ def _check_ours(reference: SecretReference, path: Path, status: os.stat_result) 
     """Refuse what is no file of ours alone: `status` is that of what is read, `path` leads to it."""
     if not stat.S_ISREG(status.st_mode):
         _refuse(reference, "not a regular file")
-    if _passed_by_systemd(path) or _mounted(path, status):
+    if _passed_by_systemd(path) or _mounted(path):
         return
     if status.st_mode & _WRITTEN_BY_OTHERS:
         _refuse(reference, "other users can write into the file", _OURS_ALONE)
@@ -134,7 +134,8 @@ def _check_ours(reference: SecretReference, path: Path, status: os.stat_result) 
     folder = _exchangeable(path)
     if folder is not None:
         what = "other users can put another file in its place"
-        _refuse(reference, what, f"take the right to write from group and others: chmod go-w {folder}")
+        cure = f"take the right to write from group and others (chmod go-w {folder}); {_CONTAINER}"
+        _refuse(reference, what, cure)
 
 
 def _exchangeable(path: Path) -> Path | None:
@@ -163,17 +164,16 @@ def _passed_by_systemd(path: Path) -> bool:
     return directory is not None and path.resolve().is_relative_to(Path(directory).resolve())
 
 
-def _mounted(path: Path, status: os.stat_result) -> bool:
-    """Return whether a container platform put the file there: root's or ours, in one of its places, read-only mounted.
+def _mounted(path: Path) -> bool:
+    """Return whether a container platform put the file there: in one of its places, read-only mounted.
 
-    Who can read such a file lives in the same container. On a machine without one, a file there that anybody may
-    read is on a writable file system, and is refused as everywhere.
+    Who can read such a file lives in the same container. Whose it is says nothing: what Compose mounts belongs to a user
+    of the machine outside, and what a sidecar writes to the sidecar's. On a machine without containers, a file there that
+    anybody may read is on a writable file system, and is refused as everywhere.
     """
     real = path.resolve()
-    return (
-        any(real.is_relative_to(place) for place in MOUNTED_SECRETS)
-        and status.st_uid in (0, os.geteuid())
-        and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return any(real.is_relative_to(place) for place in MOUNTED_SECRETS) and bool(
+        os.statvfs(path).f_flag & os.ST_RDONLY
     )
 
 

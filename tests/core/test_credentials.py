@@ -134,7 +134,7 @@ def test_a_file_that_others_can_exchange_is_refused(tmp_path: Path, mode: int) -
     for path in paths:
         told = refusal(in_file(path))
         assert told.startswith("other users can put another file in its place")
-        assert told.endswith(f": chmod go-w {open_one})")
+        assert f"(chmod go-w {open_one}); in a container, mount it" in told
     assert read(in_file(ours / "k")).matches(Secret(VALUE))
     open_one.chmod(mode | stat.S_ISVTX)
     for path in paths:
@@ -169,6 +169,9 @@ mkdir -p /run/secrets/app && mount -t tmpfs none /run/secrets/app
 cd /run/secrets/app
 mkdir ..2026 && printf %s "$VALUE" >..2026/token && chmod "$MODE" ..2026/token
 ln -s ..2026 ..data && ln -s ..data/token token
+if [ "$OUTSIDE" ]; then
+  touch outside && mount --bind "$OUTSIDE" outside && mount -o remount,bind,ro outside
+fi
 mount -o "remount,$ACCESS" /run/secrets/app
 exec "$PYTHON" -c '
 import sys
@@ -184,8 +187,11 @@ except PolicyError as error:
 """As Kubernetes does it: a file system in memory, links to the version that counts, mounted to be read only."""
 
 
-def in_container(where: str, *, mode: str, access: str, user: int = 0) -> str:
-    """Return what is read of a secret in namespaces of its own, where nobody else sees the mount."""
+def in_container(where: str, *, mode: str, access: str, user: int = 0, file: Path | None = None) -> str:
+    """Return what is read of a secret in namespaces of its own, where nobody else sees the mount.
+
+    `file` of the machine is mounted there too, as `outside`.
+    """
     mapped = (f"--map-user={user}", f"--map-group={user}", "--keep-caps")
     ran = subprocess.run(
         (UNSHARE, "--user", *mapped, "--mount", "/bin/sh", "-c", MOUNT),
@@ -196,6 +202,7 @@ def in_container(where: str, *, mode: str, access: str, user: int = 0) -> str:
             "VALUE": VALUE,
             "MODE": mode,
             "ACCESS": access,
+            "OUTSIDE": str(file or ""),
             "WHERE": where,
         },
         capture_output=True,
@@ -221,6 +228,19 @@ def test_a_projected_token_with_a_group_of_its_own_is_taken() -> None:
         assert in_container("/var/run/secrets/app/token", mode=mode, access="ro", user=1000) == str(
             len(VALUE)
         )
+
+
+@pytest.mark.skipif(not UNSHARE, reason="needs Linux's unshare")
+def test_a_mounted_file_of_a_user_outside_the_container_is_taken(tmp_path: Path) -> None:
+    """Compose mounts a file as it is on the machine, where somebody else owns it than who runs in the container
+    (https://docs.docker.com/compose/how-tos/use-secrets/)."""
+    path = written(tmp_path / "token", VALUE, mode=0o644)
+    if os.geteuid() == 0:
+        os.chown(path, 12345, 12345)
+    else:
+        path = Path("/etc/hostname")
+    length = len(path.read_text().strip())
+    assert in_container("/run/secrets/app/outside", mode="0600", access="ro", file=path) == str(length)
 
 
 @pytest.mark.skipif(not UNSHARE, reason="needs Linux's unshare")
