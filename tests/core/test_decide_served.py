@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -333,6 +334,19 @@ SERVED_REFUSED = [
     Case("the served key is refused", REPLACE_CURRENT, REFUSED),
     Case("the served key is refused under watch", Hold(HoldReason.SERVED_REFUSED), REFUSED, WATCH),
     Case(
+        "the served key is refused under watch, and a person took it in",
+        REPLACE_CURRENT,
+        a.with_record(REFUSED, by_order=True),
+        WATCH,
+    ),
+    Case(
+        "the served key is refused, and the time to try again has just come",
+        REPLACE_CURRENT,
+        a.with_record(
+            REFUSED, rotate_failure=a.failure(RotateReason.SERVED_KEY_REFUSED, tries_in=timedelta(0))
+        ),
+    ),
+    Case(
         "the served key is refused, and three keys lie about",
         Hold(HoldReason.TOO_MANY_UNSERVED, a.ORPHANS),
         replace(a.lying_about(3), served=Served(Verdict.REFUSED)),
@@ -359,6 +373,18 @@ SERVED_REFUSED = [
             REFUSED,
             current=a.current(age=MINUTE),
             history=(a.rotated(reason=RotateReason.SERVED_KEY_REFUSED),),
+        ),
+    ),
+    Case(
+        "the served key is refused, and so was its predecessor just now, on Vault's clock",
+        Wait(WaitReason.BACKING_OFF, NOW + 59 * MINUTE - timedelta(seconds=20)),
+        replace(
+            a.with_record(
+                REFUSED,
+                current=a.current(age=MINUTE),
+                history=(a.rotated(reason=RotateReason.SERVED_KEY_REFUSED),),
+            ),
+            vault_skew=timedelta(seconds=20),
         ),
     ),
     Case(
