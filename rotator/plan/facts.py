@@ -173,7 +173,7 @@ def record_behind(snapshot: Snapshot) -> bool:
     is like that.
     """
     record, rotation_id = snapshot.record, snapshot.entry.rotation_id
-    if record is None or rotation_id is None or snapshot.entry.state is not EntryState.PRESENT:
+    if record is None or rotation_id is None:
         return False
     ids = {attempt.rotation_id for attempt in record.attempts}
     ids |= {rotated.rotation_id for rotated in record.history}
