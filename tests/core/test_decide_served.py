@@ -233,6 +233,25 @@ RECOGNISE = [
         Hold(HoldReason.DESTINATION_OCCUPIED, "version 3"),
         replace(a.BEFORE_FIRST, entry=a.entry(None, key_id=None), served=Served(Verdict.REFUSED)),
     ),
+    Case(
+        "an original's own secret stands in the destination, and it is not listed",
+        Hold(HoldReason.DESTINATION_OCCUPIED, "version 3"),
+        replace(
+            a.BEFORE_FIRST,
+            entry=a.entry(None, key_id=None),
+            served=a.accepted(a.original().key.key_id),
+            keys=(),
+        ),
+    ),
+    Case(
+        "a person put an original's own secret in place of what we published",
+        Hold(HoldReason.ENTRY_CHANGED, "version 4"),
+        replace(
+            a.snapshot(a.record(originals=[a.original()])),
+            entry=a.entry(None, version=4, key_id=None),
+            served=a.accepted(a.original().key.key_id),
+        ),
+    ),
 ]
 
 
