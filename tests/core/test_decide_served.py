@@ -289,6 +289,24 @@ NOT_AS_PUBLISHED = [
         replace(changed(version=SETTLED.entry.version + 1), served=Served(Verdict.REFUSED)),
     ),
     Case(
+        "an older backup of the entry serves the rotation before the last, which was recorded",
+        Hold(HoldReason.ENTRY_BEHIND, "version 3, published 5"),
+        replace(
+            a.snapshot(
+                replace(
+                    a.record(
+                        serves=replace(a.current(a.key("key-new"), version=5), rotation_id=LATER),
+                        previous=[a.previous(a.CURRENT.key_id)],
+                        attempts=[a.attempt(LATER, base=4, age=HOUR)],
+                    ),
+                    history=(a.rotated(), a.rotated(LATER)),
+                )
+            ),
+            entry=a.entry(),
+            served=a.accepted(),
+        ),
+    ),
+    Case(
         "the published entry was deleted",
         Hold(HoldReason.ENTRY_DELETED, "version 3"),
         replace(SETTLED, entry=a.deleted_entry(), served=Served(Verdict.NOTHING)),
