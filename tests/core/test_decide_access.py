@@ -79,6 +79,7 @@ CLAIMED = [
     Case("our own claim does not stop us", NOT_DUE, claimed(a.OBSERVER, written=MINUTE)),
 ]
 
+OVERTAKEN = a.attempt(a.LATER, base=2, age=MINUTE)
 DUE = a.snapshot(a.record(serves=a.current(a.key("key-current", age=89 * a.DAY), age=70 * a.DAY)))
 EMERGENCY = a.with_record(SETTLED, standing=a.order(OrderKind.EMERGENCY))
 STOPPED_BY_A_PERSON = [
@@ -94,6 +95,19 @@ STOPPED_BY_A_PERSON = [
         "a person paused it before it was taken in",
         Wait(WaitReason.PAUSED, None),
         replace(a.unrecorded(a.key("key-1")), paused="*, by ann@desk: a change"),
+    ),
+    Case(
+        "a person paused it, and an orphan's publish can't succeed any more",
+        Wait(WaitReason.PAUSED, None),
+        replace(
+            a.snapshot(a.record(attempts=[OVERTAKEN]), also=[a.made(OVERTAKEN, "key-orphan")]),
+            paused="*, by ann@desk: a change",
+        ),
+    ),
+    Case(
+        "a person paused it, and another one wrote into its entry",
+        Wait(WaitReason.PAUSED, None),
+        replace(SETTLED, entry=a.entry(None, version=9), paused="*, by ann@desk: a change"),
     ),
     Case(
         "a person paused it, and there is an emergency",
