@@ -340,7 +340,7 @@ async def test_an_order_that_changes_nothing_says_why(
     assert there.told == []
 
 
-NEEDS_MORE = (OrderKind.IMPORT, OrderKind.MOVE, OrderKind.GIVE_UP)
+NEEDS_MORE = (OrderKind.IMPORT, OrderKind.MOVE, OrderKind.GIVE_UP, OrderKind.REBUILD)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in OrderKind if kind not in NEEDS_MORE])
