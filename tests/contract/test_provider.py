@@ -50,7 +50,9 @@ class Busy(httpx.AsyncBaseTransport):
         answers = {
             "token": {},
             "keys": {
-                "api_keys": [{"member": {"member_id": "m"}, "api_key": {"api_key_id": key}} for key in self.keys]
+                "api_keys": [
+                    {"member": {"member_id": "m"}, "api_key": {"api_key_id": key}} for key in self.keys
+                ]
             },
         }
         body = json.dumps(answers.get(last, {"api_key": details})).encode()
