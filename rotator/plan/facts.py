@@ -162,8 +162,15 @@ def serves_current(snapshot: Snapshot) -> bool:
 
 
 def served_key_gone(snapshot: Snapshot) -> bool:
-    """Return whether the provider refuses the secret of a lineage that has a record."""
-    return snapshot.record is not None and snapshot.served.verdict is Verdict.REFUSED
+    """Return whether the provider refuses the secret of a lineage that has a record, whose key it did not lose twice in a row.
+
+    A provider that refuses what it made in place of a refused key loses keys by itself: each further one would be lost
+    too, and add to what awaits deletion.
+    """
+    record = snapshot.record
+    if record is None or snapshot.served.verdict is not Verdict.REFUSED:
+        return False
+    return not record.history or record.history[-1].reason is not RotateReason.SERVED_KEY_REFUSED
 
 
 def record_behind(snapshot: Snapshot) -> bool:

@@ -130,6 +130,15 @@ STOPPED_BY_A_PERSON = [
         replace(SETTLED, fleet_hold=HoldReason.MANY_ABSENT, served=Served(Verdict.REFUSED)),
     ),
     Case(
+        "most keys vanished in one look, and the provider refuses what it made in place of a refused one",
+        Hold(HoldReason.MANY_ABSENT),
+        replace(
+            a.with_record(SETTLED, history=(a.rotated(reason=RotateReason.SERVED_KEY_REFUSED),)),
+            fleet_hold=HoldReason.MANY_ABSENT,
+            served=Served(Verdict.REFUSED),
+        ),
+    ),
+    Case(
         "most keys vanished in one look, and the provider refuses a secret that nobody took in",
         Hold(HoldReason.MANY_ABSENT),
         replace(
