@@ -11,7 +11,7 @@ from rotator.model.entry import FieldNames, Served, Verdict
 from rotator.model.key import Key, Mark
 from rotator.model.order import OrderKind
 from rotator.model.reason import HoldReason, RotateReason
-from rotator.model.record import Record
+from rotator.model.record import Attempt, Previous, Record, Rotated
 from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Hold, Wait
 from rotator.plan.decide import decide
@@ -264,17 +264,41 @@ def test_an_overlap_runs_from_the_rebuild_whatever_was_before() -> None:
     assert may_revoke(later, OLD.key_id, later.seen_at) is None
 
 
+def test_a_key_that_was_served_before_has_the_terms_of_the_policy_and_what_the_provider_shows_of_it() -> None:
+    older = marked("key-older", "5" * 16, older=40 * DAY)
+
+    assert made(also(OLD, older)).record.previous == tuple(
+        Previous(
+            key_id=key.key_id,
+            superseded_at=NOW,
+            overlap=POLICY.overlap,
+            expires_at=key.expires_at,
+            member_id=key.member_id,
+        )
+        for key in (older, OLD)
+    )
+
+
 def test_what_is_in_use_is_as_vault_and_the_provider_show_it() -> None:
     record = made(LOST).record
 
     assert record.current == a.current()
     assert (record.lineage, record.fields, record.by_order) == (a.LINEAGE, FieldNames(), False)
     assert record.orders == (ORDER,)
-    (evidence,) = record.history
-    assert (evidence.reason, evidence.rotation_id, evidence.key_id) == (
-        RotateReason.REBUILT,
-        a.ISSUED,
-        CURRENT.key_id,
+    assert record.history == (
+        Rotated(
+            rotation_id=a.ISSUED,
+            key_id=CURRENT.key_id,
+            replaced_key_id=None,
+            reason=RotateReason.REBUILT,
+            intent_at=CURRENT.created_at,
+            created_at=CURRENT.created_at,
+            proven_at=NOW,
+            published_at=a.current().published_at,
+            version=3,
+            holder=a.OBSERVER,
+            policy_fingerprint=POLICY.fingerprint,
+        ),
     )
     settled = replace(a.snapshot(record), matched=None)
     assert decide(POLICY, settled, NOW) == a.NOT_DUE
@@ -294,12 +318,23 @@ def test_the_evidence_is_of_the_rotation_that_made_the_key_whatever_the_entry_sa
 
 
 def test_an_attempt_is_given_back_at_the_version_that_is_served() -> None:
-    (attempt,) = made(also(NEW)).record.attempts
-
-    assert (attempt.base, attempt.intent_at, attempt.lifetime) == (3, NEW.created_at, NEW.lifetime)
-    assert (attempt.key_id, attempt.void) == (None, False)
     assert NEW.lifetime is not None
-    assert attempt.keep_until == NEW.created_at + NEW.lifetime + HOUR
+    assert made(also(NEW)).record.attempts == (
+        Attempt(
+            rotation_id="4" * 16,
+            base=3,
+            intent_at=NEW.created_at,
+            comment="voice",
+            asked_scopes=NEW.scopes,
+            expected_scopes=NEW.scopes,
+            tags=NEW.tags,
+            expected_tags=NEW.tags,
+            lifetime=NEW.lifetime,
+            overlap=POLICY.overlap,
+            reason=RotateReason.REBUILT,
+            keep_until=NEW.created_at + NEW.lifetime + HOUR,
+        ),
+    )
 
 
 def test_a_key_from_before_has_the_terms_of_the_policy() -> None:
@@ -352,10 +387,13 @@ def test_only_what_is_in_use_says_which_journal_it_was() -> None:
 
 def test_keys_that_records_name_say_it_too() -> None:
     forged = replace(CURRENT, key_id="x", comment=CURRENT.comment.replace(a.JOURNAL, OTHER_JOURNAL))
-    other = replace(a.record(), current=replace(a.current(OLD), rotation_id=a.LATER))
+    theirs = marked("key-theirs", "3" * 16, journal_id=OTHER_JOURNAL)
+    other = replace(a.record(), current=replace(a.current(theirs), rotation_id=a.LATER))
     gone = replace(a.record(), current=a.current(a.key("key-gone")))
 
-    found = journals_of_records((a.record(), a.fresh_record(), other, gone), (forged, CURRENT, OLD, ORIGINAL))
+    found = journals_of_records(
+        (a.record(), a.fresh_record(), other, gone), (forged, CURRENT, theirs, ORIGINAL)
+    )
 
     assert found == {a.JOURNAL: 1}
 
