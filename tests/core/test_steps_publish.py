@@ -21,7 +21,7 @@ from tests.support.fakes import World, settled
 
 OLD = a.key("key-1", age=70 * DAY)
 DUE = a.record(serves=replace(a.current(OLD, age=70 * DAY), version=3))
-AMBIGUOUS = Ambiguous("publish", "secret/voice")
+AMBIGUOUS = Ambiguous("publish", "secret/voice", "cut off")
 ANSWERS = [AMBIGUOUS, Unavailable("publish", "secret/voice"), Throttled("publish", "secret/voice")]
 
 
@@ -133,7 +133,7 @@ async def test_a_publish_whose_end_can_not_be_found_out_keeps_everything_for_the
     assert "key-made-1" in world.keys
     assert record.attempts[-1].base == 3
     assert record.failure is not None
-    assert record.failure.tried is RotateReason.DUE_BY_EXPIRY
+    assert (record.failure.tried, record.failure.what) == (RotateReason.DUE_BY_EXPIRY, str(error))
     assert record.claim is None
 
 
