@@ -46,7 +46,8 @@ async def look(connection: Connected, wish: Wish, ordered: Ordered) -> tuple[Con
 
     Raise Failure when that id can't be told, else what `Connected.survey` raises.
     """
-    fleet = await connection.survey()
+    # Without the journal's id, marks of any journal lead to lineages: this one may have been begun anew.
+    fleet = await replace(connection, journal_id="").survey()
     seen = await _seen(fleet, connection)
     connection, begins = _with_id(connection, fleet, seen, wish)
     return connection, _losses(fleet, seen, connection, ordered, wish, begins=begins)
@@ -87,7 +88,7 @@ async def _seen(fleet: Fleet, connection: Connected) -> Sequence[Seen]:
 def _with_id(connection: Connected, fleet: Fleet, seen: Sequence[Seen], wish: Wish) -> tuple[Connected, bool]:
     """Return the connection with the journal's id, and whether the journal has to be begun with it.
 
-    Raise Failure when a person has to say which id it is, or says another than the journal has.
+    Raise Failure when a person has to say which id it is, or says another than the journal has, or had.
     """
     there = connection.journal_id
     if there:
@@ -103,6 +104,13 @@ def _with_id(connection: Connected, fleet: Fleet, seen: Sequence[Seen], wish: Wi
     snapshots = [one for _, one in seen if isinstance(one, Snapshot)]
     keys = [key for listing in fleet.listings.values() for key in listing.keys]
     votes = journals(snapshots) + journals_of_records(fleet.records, keys)
+    if votes and wish.journal_id not in ("", *votes):
+        raise failures.Failure(
+            f"no key in use carries a mark of journal {wish.journal_id}",
+            why=f"they carry marks of {_counted(votes)}",
+            cure="leave --journal-id out, or see that there is no slip in it",
+            status=exits.USAGE,
+        )
     journal_id = wish.journal_id or (next(iter(votes)) if len(votes) == 1 else "")
     traces = fleet.records or any(
         one.entry.rotation_id is not None or facts.marks_seen(one) for one in snapshots
@@ -114,17 +122,20 @@ def _with_id(connection: Connected, fleet: Fleet, seen: Sequence[Seen], wish: Wi
 
 def _unclear(votes: Counter[str], marks: Counter[str]) -> failures.Failure:
     """Return that a person has to say which id the journal had. `votes` are the journals that keys in use were made for."""
-    said = ", ".join(f"{name} ({count} keys)" for name, count in (votes or marks).most_common(_NAMED))
     if votes:
-        why = f"keys in use carry the marks of several: {said}"
+        why = f"keys in use carry the marks of several: {_counted(votes)}"
     else:
-        why = f"no key in use proves it; marks name {said}" if marks else "no key carries a mark"
+        why = f"no key in use proves it; marks name {_counted(marks)}" if marks else "no key carries a mark"
     cure = "write --journal-id with the one of this instance: it is the first of the three ids in a mark"
     if not marks:
         cure = "write --journal-id with any 12 lower-case hexadecimal digits: no mark has to be found by it"
     return failures.Failure(
         "it is not clear which id the journal had", why=why, cure=cure, status=exits.PERSON_NEEDED
     )
+
+
+def _counted(journals: Counter[str]) -> str:
+    return ", ".join(f"{name} ({count} keys)" for name, count in journals.most_common(_NAMED))
 
 
 def _losses(

@@ -251,8 +251,8 @@ MISSING_CURE: Final[Mapping[Missing, str]] = {
         "when no rotator is at work, delete its marked keys at the provider: nobody has their secrets"
     ),
     Missing.OTHER_JOURNAL: (
-        "if that other journal is the one that was lost, and this one was begun anew without a record: stop every rotator, "
-        "delete the metadata of `control` in the journal, and run this again"
+        "if that other journal is the one that was lost, and this one was begun anew: stop every rotator, delete the metadata "
+        "of `control` in the journal, and run this again"
     ),
     Missing.NOT_NAMED: "if it is, run this with --include-key KEY_ID; if not, let `except` in the policy leave it out",
 }

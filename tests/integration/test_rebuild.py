@@ -244,6 +244,8 @@ async def test_the_journals_id_is_that_of_what_is_in_use_whatever_other_marks_sa
     await site.put("voice-b", other.secret, base=version, api_key_id=other.key_id, rotation_id="8" * 16)
     with pytest.raises(Failure) as unclear:
         await rebuilt(site, connected=forgotten)
+    with pytest.raises(Failure, match="no key in use carries a mark of journal 000000000000"):
+        await seen(site, Wish(journal_id="0" * 12), forgotten)
     assert JOURNAL_ID in unclear.value.why
     assert "f" * 12 in unclear.value.why
     assert "0" * 12 not in unclear.value.why

@@ -114,3 +114,28 @@ async def test_no_key_of_a_record_that_cant_be_read_is_told_to_be_deleted(desk: 
 
     assert told.document["strays"] == []
     assert [one["what"] for one in told.document["troubles"]] != []
+
+
+@pytest.mark.promise("P8")
+async def test_beside_the_records_of_a_journal_that_was_begun_anew_those_of_the_one_before_are_lost(
+    desk: Desk,
+) -> None:
+    key = desk.due_key("voice")
+    await desk.run("once")
+    desk.world.person_deletes(key.key_id)
+    lost = desk.root.data(f"{desk.journal}/control")
+    lose(desk, desk.journal)
+    # Somebody begins a journal by hand, and a key that is new is taken in.
+    desk.root.do("POST", f"secret/data/{desk.journal}/control", {"data": {**lost, "journal_id": "0" * 12}})
+    desk.key("ivr", lifetime=5000 * HOUR)
+    await desk.run("once")
+
+    told = await desk.json("check", "--rebuild-journal")
+    lose(desk, f"{desk.journal}/control")
+    done = await desk.run("check", "--rebuild-journal", "--yes")
+
+    assert told.status == exits.PERSON_NEEDED
+    assert told.line("voice")["missing"] == "other_journal"
+    assert done.status == exits.FINE
+    assert desk.root.data(f"{desk.journal}/control") == lost
+    assert (await desk.run("once")).status == exits.FINE
