@@ -359,7 +359,8 @@ def _newer(text: str, refusal: ValueError) -> Record:
     """Return the record in a text of a newer format, what is not known of it kept. Raise `refusal` when it is none.
 
     Only the record itself may have unknown fields: its parts are made into others and dropped as a rotation goes on, and
-    nobody here could say what becomes of an unknown field of theirs.
+    nobody here could say what becomes of an unknown field of theirs. One that has others is too new whatever it says, and
+    not garbled: a person would be told to remove it.
     """
     try:
         document = json.loads(text)
@@ -378,8 +379,8 @@ def _newer(text: str, refusal: ValueError) -> Record:
             {name: value for name, value in document.items() if name not in _OWN}, allow_nan=False
         )
         return replace(_CODEC.validate_json(own, strict=True), unknown=rest)
-    except ValidationError as error:
-        raise _refusal(error) from None
+    except ValidationError:
+        raise formats.NewerFormat(found, found) from None
     except ValueError:
         raise refusal from None
 

@@ -236,19 +236,24 @@ def test_our_own_format_and_older_ones_have_nothing_unknown() -> None:
         lambda record: record["attempts"][0].update(more=1),
         lambda record: record["lineage"].update(more=1),
         lambda record: record["hold"].update(reason="another"),
-        lambda record: record.update(more=float("nan")),
-        lambda record: record.update(format=10**7),
         lambda record: record.pop("lineage"),
     ],
 )
-def test_a_record_of_the_next_format_whose_parts_are_not_known_is_refused(
+def test_a_record_of_the_next_format_whose_parts_are_not_known_is_too_new_whatever_it_says(
     change: Callable[[Any], object],
 ) -> None:
+    """A mistake of the version that wrote it. Told as garbled, a person would remove it."""
     document = json.loads(newer(FULL, needs=KNOWN))
     change(document)
 
-    with pytest.raises(ValueError, match="not a journal record") as caught:
+    with pytest.raises(NewerFormat, match=f"only a rotator that knows format {NEWER} may"):
         decode(json.dumps(document))
+
+
+@pytest.mark.parametrize("more", [{"more": float("nan")}, {"format": 10**7}])
+def test_what_only_claims_to_be_of_a_newer_format_is_refused(more: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="not a journal record") as caught:
+        decode(newer(FULL, **{"needs": KNOWN, **more}))
 
     assert not isinstance(caught.value, NewerFormat)
 
