@@ -239,8 +239,9 @@ MISSING_CURE: Final[Mapping[Missing, str]] = {
     Missing.KEY_UNREADABLE: "run it again later",
     Missing.SERVED_UNPROVEN: "run it again later",
     Missing.SERVED_REFUSED: (
-        "make a key by hand with the comment and the rights of the one before, put its secret into the entry (consumers "
-        "work again then), and run this with --include-key and its id"
+        "if somebody changed the entry, roll it back (`vault kv rollback`), and run this again; else make a key by hand with the "
+        "comment and the rights of the one before, put its secret into the entry (consumers work again then), and run this "
+        "with --include-key and its id"
     ),
     Missing.SERVED_FOREIGN: (
         "if the lineage was moved here, put the place where it began into the policy, rebuild it there, and move it again; "
@@ -248,7 +249,8 @@ MISSING_CURE: Final[Mapping[Missing, str]] = {
     ),
     Missing.ENTRY_DELETED: "undelete its last version (`vault kv undelete`), and run this again",
     Missing.NOTHING_SERVED: (
-        "when no rotator is at work, delete its marked keys at the provider: nobody has their secrets"
+        "if the entry was lost too, bring it back from a backup of Vault, as consumers may still use what stood there; a marked "
+        "key that nobody uses, as the log of the provider shows, can be deleted there when no rotator is at work"
     ),
     Missing.OTHER_JOURNAL: (
         "if that other journal is the one that was lost, and this one was begun anew: stop every rotator, delete the metadata "

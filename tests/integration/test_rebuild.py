@@ -277,6 +277,7 @@ async def test_without_a_key_in_use_a_person_says_the_id_and_orphans_can_be_begu
     assert JOURNAL_ID in unclear.value.why
     assert becomes(done, "voice-a") == {orphan.key_id: "orphan", original.key_id: "original"}
     assert missing(done) == {"voice-b": "nothing_served"}
+    assert "consumers may still use what stood there" in " ".join(str(done).split())
     site.clock.shift += 60 * DAY
     await site.sweep()
     assert await site.works("voice-a")
