@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NoReturn
@@ -301,11 +301,25 @@ FIELDS = st.recursive(
 )
 
 
+@contextlib.contextmanager
+def unreported() -> Iterator[None]:
+    """Keep what is logged out of pytest's report, which can't be sent to another process with half a character in it."""
+    root = logging.getLogger()
+    reporting = [handler for handler in root.handlers if not isinstance(handler, log._StandardError)]
+    for handler in reporting:
+        root.removeHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in reporting:
+            root.addHandler(handler)
+
+
 def logged(form: log.Form, event: str, fields: dict[str, object], *, raised: str | None) -> str:
     """Return what is written of one event, or of one error of a library."""
     log.configure("debug", form)
     written = io.StringIO()
-    with contextlib.redirect_stderr(written):
+    with contextlib.redirect_stderr(written), unreported():
         try:
             if raised is not None:
                 raise ValueError(raised)  # noqa: TRY301 (it is the text that matters)
