@@ -15,7 +15,7 @@ from rotator.clock import SystemClock
 from tests.faults.case import Case
 from tests.faults.kills import __main__ as kills
 from tests.faults.matrix import as_listed, enumerated, listed, recorded
-from tests.faults.parts import of_exploration, of_seeds
+from tests.faults.parts import of_exploration, of_seeds, stale
 from tests.faults.pool import run
 from tests.faults.proof import MATRIX, PAGE, page, table
 from tests.faults.report import Line, Say
@@ -34,6 +34,9 @@ def main() -> int:
         _say(
             "the program makes other calls than calls.txt says: run `python -m tests.faults.matrix --record`"
         )
+        return 1
+    if wrong := stale():
+        _say("\n".join(wrong))
         return 1
     found = run(enumerated(listed()), listed(), _say)
     parts = {MATRIX: of_matrix(found), **{name: part(_say) for name, part in PARTS.items()}}

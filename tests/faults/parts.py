@@ -68,6 +68,18 @@ def of_seeds(say: Say) -> list[Line]:
     ]
 
 
+def stale() -> tuple[str, ...]:
+    """Return what is wrong with planted bugs whose place in the program has changed: better told at once than at the end."""
+    found = []
+    for seed in (*explored.SEEDS, *seeds.SEEDS):
+        with TemporaryDirectory(prefix="rotator-seed-") as folder:
+            try:
+                explored_seeded.plant(seed, Path(folder))
+            except ValueError as error:
+                found.append(str(error))
+    return tuple(found)
+
+
 def _unseen_by_search(seed: explored.Seed) -> str:
     with TemporaryDirectory(prefix="rotator-seed-") as folder:
         explored_seeded.plant(seed, Path(folder))

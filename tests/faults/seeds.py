@@ -78,14 +78,9 @@ SEEDS = (
             Edit(
                 "rotator/rotation/publish.py",
                 "        read = await ports.destinations.read(there, fields, at_least=version)",
-                "        if isinstance(last, Ambiguous):\n"
+                "        if isinstance(error, Ambiguous):\n"
                 "            return Confirmed(version=version, at=ports.clock.now(), deletion_at=None)\n"
                 "        read = await ports.destinations.read(there, fields, at_least=version)",
-            ),
-            Edit(
-                "rotator/rotation/publish.py",
-                'last: PortError = Ambiguous("publish", there.name, "not tried")',
-                'last: PortError = Unavailable("publish", there.name, "not tried")',
             ),
         ),
         case="later rotation / destination write / timeout, nothing arrived",
