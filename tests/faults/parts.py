@@ -71,7 +71,8 @@ def of_seeds(say: Say) -> list[Line]:
 def stale() -> tuple[str, ...]:
     """Return what is wrong with planted bugs whose place in the program has changed: better told at once than at the end."""
     found = []
-    for seed in (*explored.SEEDS, *seeds.SEEDS):
+    planted: tuple[explored_seeded.Planted, ...] = (*explored.SEEDS, *seeds.SEEDS)
+    for seed in planted:
         with TemporaryDirectory(prefix="rotator-seed-") as folder:
             try:
                 explored_seeded.plant(seed, Path(folder))
