@@ -167,6 +167,11 @@ FROM_A_BACKUP = replace(
 
 BEHIND = [
     Case(
+        "the record says no more how the key in use was made",
+        a.NOT_DUE,
+        a.with_record(SETTLED, attempts=(), history=()),
+    ),
+    Case(
         "the record is from before the last rotation",
         Hold(HoldReason.RECORD_BEHIND, "version 5"),
         FROM_A_BACKUP,
