@@ -11,7 +11,7 @@ from hvac.api.secrets_engines.kv_v2 import KvV2
 from hvac.api.system_backend import SystemBackend
 
 from rotator.clock import Clock
-from rotator.errors import Denied, Rejected
+from rotator.errors import Conflict, Denied, PortError, Rejected
 from rotator.model.secret import Secret
 from rotator.policy.settings import CertAuth, VaultAuth
 from rotator.vault import answers, paths, translate, wire
@@ -135,20 +135,46 @@ class VaultClient:
     ) -> Written:
         """Write a whole new version exactly if the entry is at version `base` (0: never written).
 
-        Raise Conflict, Ambiguous, Unavailable, Throttled, Denied or Rejected, as in `ports`.
+        A standby that answers reads itself compares versions with what it has seen so far, and may refuse what follows
+        our own last write. So a refusal is believed once something newer than `base` is read, or after 3 s. Raise
+        Conflict, Ambiguous, Unavailable, Throttled, Denied or Rejected, as in `ports`.
         """
         call = await self._kv_call(operation, mount, path, writes=True)
-        answer = await self._expect(
+        answer = await self._write(
             call,
             lambda adapter: KvV2(adapter).create_or_update_secret(
                 path, dict(data), cas=base, mount_point=mount
             ),
+            (mount, path),
+            base,
         )
         result = answers.written(answer)
         if result is None:
             raise translate.senseless(call, "200 without the version that was written")
         self._newest[mount, path] = result.version
         return result
+
+    async def _write(self, call: Call, send: Send, where: tuple[str, str], base: int) -> Answer:
+        """Send a write, and again while the node that refused it may lag behind."""
+        for _ in range(_LOOKS):
+            try:
+                return await self._expect(call, send)
+            except Conflict:
+                if not await self._may_lag(where, base):
+                    raise
+            await self._clock.sleep(_LOOK_AGAIN)
+        return await self._expect(call, send)
+
+    async def _may_lag(self, where: tuple[str, str], base: int) -> bool:
+        """Return whether an entry that we wrote or saw at `base` is not seen to be at a later version yet."""
+        if base == 0 or self._newest.get(where) != base:
+            return False
+        mount, path = where
+        try:
+            found = await self._read(Call(operation="read", target=f"{mount}/{path}"), mount, path)
+        except PortError:
+            return False
+        return found.version <= base
 
     async def names(self, operation: str, mount: str, folder: str) -> tuple[str, ...]:
         """Return the names in a folder; those of folders end in `/`. Empty when there is no such folder."""

@@ -71,6 +71,29 @@ async def test_what_is_refused_at_the_active_node_counts(
                 await client.write("write", "secret", path, DATA, base=0)
 
 
+async def test_a_standby_that_has_not_seen_our_own_last_write_refuses_the_next_in_vain(
+    server: VaultServer, token: Secret, place: str
+) -> None:
+    path, mismatch = f"rotated/{place}/a", "check-and-set parameter did not match the current version"
+    late = [Reply.of(400, {"errors": [mismatch]})] * 2
+
+    def rule(request: Seen, forward: Callable[[], Reply]) -> Reply:
+        return late.pop() if late and b'"cas": 1' in request.body else forward()
+
+    with between(rule, server.address) as lab:
+        async with connected(lab.address, token) as client:
+            await client.write("write", "secret", path, DATA, base=0)
+            assert (await client.write("write", "secret", path, DATA, base=1)).version == 2
+            assert late == []
+        async with connected(lab.address, token) as other:
+            await other.read("read", "secret", path)
+            await other.write("write", "secret", path, DATA, base=2)
+        async with connected(lab.address, token) as client:
+            await client.read("read", "secret", path)
+            with pytest.raises(Conflict):
+                await client.write("write", "secret", path, DATA, base=2)
+
+
 @pytest.mark.promise("P7")
 async def test_nothing_is_sent_to_a_server_that_the_standby_does_not_name_as_active(
     server: VaultServer, token: Secret
