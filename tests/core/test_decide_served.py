@@ -169,7 +169,7 @@ BEHIND = [
     Case(
         "the record says no more how the key in use was made",
         a.NOT_DUE,
-        a.with_record(SETTLED, attempts=(), history=()),
+        replace(a.with_record(SETTLED, attempts=(), history=()), keys=(a.CURRENT,)),
     ),
     Case(
         "the record is from before the last rotation",
