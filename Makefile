@@ -18,7 +18,7 @@ SBOM ?= dist/rotator.cdx.json
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test static check prove bench licences sbom tools
+.PHONY: help demo playground test static check prove bench mutants licences sbom tools
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -53,6 +53,9 @@ prove: tools ## try to break every promise in every way; writes docs/explanation
 
 bench: tools ## measure, as ratios; nothing here passes or fails on a time
 	@$(RUN) python -m tests.benchmarks $(ARGS)
+
+mutants: tools ## make small wrong changes in plan and rotation; each must fail a test, or be explained
+	@$(RUN) --group mutation python -m tests.mutation $(ARGS)
 
 licences: tools ## list the licences of what the program needs; fail on one that pyproject.toml does not allow
 	@exec "$(UV)" run --quiet --isolated --frozen --no-default-groups --group audit pip-licenses
