@@ -26,10 +26,10 @@ HEAD = """\
 {counted}
 
 The promises P1 to P8 stand in [the table of promises](../reference/promises.md). This page says what was done to break
-them, and what came of it. `make prove` does it all again, within ten minutes on two cores, and ends with status 1 when
-anything broke; it then lists the names to run again.
+them, and what came of it. `make prove` does it all again, in about ten minutes on two cores with nothing else to do, and
+ends with status 1 when anything broke; it then lists the names to run again.
 
-Last run: {when:%Y-%m-%d}, {machine}, {minutes:.0f} minutes. **{cases} cases, {broken} of them broke a promise.**
+Last run: {when:%Y-%m-%d}, {machine}, {minutes:.0f} minutes. **Broken promises: {broken}.**
 
 {parts}
 
@@ -108,7 +108,6 @@ def page(
         when=when,
         machine=f"{os.cpu_count()} cores, Python {platform.python_version()}",
         minutes=seconds / 60,
-        cases=f"{sum(line.cases for line in lines):,}",
         broken=sum(len(line.broken) for line in lines),
         parts=_parts(parts),
         phases=", ".join(phase.name for phase in PHASES),
