@@ -60,10 +60,11 @@ async def _broken(cases: Sequence[Case], shared: Ground) -> list[str]:
 
 
 def _some_kills(recorded: Recorded) -> Iterator[Case]:
-    """Yield kills around some of the calls that write, and at one of the others."""
-    at_reads = [case for case in kills(recorded) if not recorded.writes[case.nth]]
-    yield from _spread([case for case in kills(recorded) if recorded.writes[case.nth]], 2)
-    yield replace(_spread(at_reads, 1)[0], started=recorded.scenario is LATER)
+    """Yield a kill around a call that writes, and in the simplest scenario one at another call, of a process that was started."""
+    yield from _spread([case for case in kills(recorded) if recorded.writes[case.nth]], 1)
+    if recorded.scenario is LATER:
+        at_reads = [case for case in kills(recorded) if not recorded.writes[case.nth]]
+        yield replace(_spread(at_reads, 1)[0], started=True)
 
 
 def _some_signals(recorded: Recorded) -> Iterator[Case]:
@@ -72,7 +73,7 @@ def _some_signals(recorded: Recorded) -> Iterator[Case]:
 
 
 def _some_sleeps(recorded: Recorded) -> Iterator[Case]:
-    yield from _spread([case for case in sleeps(recorded) if recorded.writes[case.nth]], 3)
+    yield from _spread([case for case in sleeps(recorded) if recorded.writes[case.nth]], 2)
 
 
 def _spread(cases: Sequence[Case], count: int) -> list[Case]:

@@ -100,6 +100,7 @@ class TestAdopt:
     async def test_while_a_provider_is_down_it_is_not_said_that_there_is_no_such_lineage(
         self, desk: Desk
     ) -> None:
+        await desk.run("once")  # the journal is begun
         desk.key("voice")
         desk.simulator.faults.switch_on(Operation.LIST, Fault.ERROR500)
         ran = await desk.run("adopt", desk.lineage("voice"))

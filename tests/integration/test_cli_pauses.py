@@ -116,6 +116,7 @@ async def test_a_glob_is_one_line_of_bounded_length(desk: Desk, glob: str) -> No
 
 
 async def test_while_a_provider_is_down_it_can_be_paused(desk: Desk) -> None:
+    await desk.run("once")  # the journal is begun
     desk.due_key("voice")
     desk.simulator.faults.switch_on(Operation.LIST, Fault.ERROR500)
     assert (await desk.run("pause")).status == 0
