@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.core.exploration.seeded import plant
 from tests.faults.kills.nursery import nursery
 from tests.faults.kills.scenarios import EMERGENCY, FIRST, LATER, SCENARIOS
-from tests.faults.kills.seeds import SEEDS, Seed, plant
+from tests.faults.kills.seeds import SEEDS, Seed
 from tests.faults.kills.site import Ground, ground, site
 from tests.faults.kills.storm import LINEAGES, storm
 from tests.faults.kills.strikes import Case, Kind, Recorded, kills, record, signals, sleeps, strike
@@ -98,7 +99,8 @@ async def test_the_strikes_show_seeded_bugs(root: Root, tmp_path: Path) -> None:
 
 
 async def _shown(seed: Seed, root: Root, folder: Path) -> tuple[str, ...]:
-    async with nursery(plant(seed, folder)) as children, ground(root, children, folder, at_once=1) as shared:
+    plant(seed, folder)
+    async with nursery(folder) as children, ground(root, children, folder, at_once=1) as shared:
         async with site(shared) as made:
             await seed.scenario.prepare(made)
             begin = len(made.crossing.calls)

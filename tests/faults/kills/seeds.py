@@ -5,24 +5,13 @@ A bug is looked for with one strike, at the call where it shows.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from tests.core.exploration.seeds import Edit
 from tests.faults.kills.fronts import Call, Side
-from tests.faults.kills.nursery import ROOT
 from tests.faults.kills.scenarios import LATER, Scenario
 from tests.faults.kills.strikes import Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """A text in one file of the program, which occurs there exactly once, and what takes its place."""
-
-    file: str
-    old: str
-    new: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +33,6 @@ class Seed:
             n for n, call in enumerate(calls) if call.method == self.method and self.path in call.path
         )
         return found - 1 if self.side is Side.BETWEEN else found
-
-
-def plant(seed: Seed, folder: Path) -> Path:
-    """Copy the program into `folder` and make the edits of `seed`. Raise ValueError when one has become stale."""
-    shutil.copytree(ROOT / "rotator", folder / "rotator", ignore=shutil.ignore_patterns("__pycache__"))
-    for edit in seed.edits:
-        path = folder / edit.file
-        text = path.read_text()
-        if text.count(edit.old) != 1:
-            raise ValueError(f"{seed.name}: {edit.file} has {text.count(edit.old)} times: {edit.old!r}")
-        path.write_text(text.replace(edit.old, edit.new))
-    return folder
 
 
 SEEDS = (
