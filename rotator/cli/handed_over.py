@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from rotator import credentials
 from rotator.cli import secret_input
 from rotator.cli.look import connected, find_one
@@ -22,14 +20,14 @@ def hand_over(options: Options, lineage: str, why: str) -> int:
     options.start_logging()
     secret = secret_input.read()
     ordered = Ordered(kind=OrderKind.IMPORT, who=credentials.person(), why=why)
-    outcome = asyncio.run(_hand_over(options, lineage, secret, ordered))
+    stop = Stop()
+    outcome = stop.run(_hand_over(options, lineage, secret, ordered, stop))
     result = Result(ordered=ordered, outcomes=(outcome,))
     options.emit(result.document, result.shown(stopped=False))
     return result.status
 
 
-async def _hand_over(options: Options, lineage: str, secret: Secret, ordered: Ordered) -> Outcome:
-    stop = Stop()
+async def _hand_over(options: Options, lineage: str, secret: Secret, ordered: Ordered, stop: Stop) -> Outcome:
     async with connected(options.load(), found_journal=True) as connection:
         found = await find_one(connection, lineage)
         stop.listen()

@@ -70,7 +70,7 @@ def move(options: Options, old: str, new: str, why: str) -> int:
     options.start_logging()
     ordered = Ordered(kind=OrderKind.MOVE, who=credentials.person(), why=why, place=new)
     stop = Stop()
-    result = asyncio.run(_move(options, old, ordered, stop))
+    result = stop.run(_move(options, old, ordered, stop))
     shown = [result.shown(stopped=stop.asked)]
     if _given(result):
         shown.insert(0, f"{old}: {words.GIVEN[ordered.kind]}")
@@ -82,7 +82,8 @@ def give_up(options: Options, old: str, new: str, why: str, *, yes: bool) -> int
     """Let a lineage be served at `old` no more, and show what stays there."""
     options.start_logging()
     ordered = Ordered(kind=OrderKind.GIVE_UP, who=credentials.person(), why=why, place=old)
-    result, left = asyncio.run(_give_up(options, new, ordered, asks=not yes))
+    stop = Stop()
+    result, left = stop.run(_give_up(options, new, ordered, stop, asks=not yes))
     stays = left if _given(result) else None
     document = {**result.document, "place": old, "left": stays.document if stays else None}
     shown = [result.shown(stopped=False), *([stays.said(old)] if stays else [])]
@@ -105,8 +106,9 @@ async def _move(options: Options, old: str, ordered: Ordered, stop: Stop) -> Res
         return Result(ordered=ordered, outcomes=(outcome,), report=report)
 
 
-async def _give_up(options: Options, new: str, ordered: Ordered, *, asks: bool) -> tuple[Result, Left | None]:
-    stop = Stop()
+async def _give_up(
+    options: Options, new: str, ordered: Ordered, stop: Stop, *, asks: bool
+) -> tuple[Result, Left | None]:
     async with connected(options.load(), found_journal=True) as connection:
         found = await find_one(connection, new)
         left = _left(found)

@@ -7,7 +7,9 @@ import contextlib
 import logging
 import os
 import signal
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any, TypeVar
 
 from rotator import log
 from rotator.bootstrap import Connected
@@ -26,6 +28,10 @@ from rotator.reconcile import Reconciled
 
 _LEVELS = {Step.HELD: logging.WARNING, Step.FAILED: logging.ERROR}
 
+_ASKING = (signal.SIGTERM, signal.SIGINT)
+
+T = TypeVar("T")
+
 
 class Stop:
     """Whether the process was asked to stop. The first signal asks, the second ends the process."""
@@ -34,10 +40,20 @@ class Stop:
         """Nobody has asked yet."""
         self.asked = False
 
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run work that may `listen` to its end. After it, the signals do what they did before."""
+        before = {number: signal.getsignal(number) for number in _ASKING}
+        try:
+            return asyncio.run(work)
+        finally:
+            # asyncio leaves SIGINT to a handler that raises KeyboardInterrupt, in whatever comes next.
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
     def listen(self) -> None:
         """Take the signals of the running event loop."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _ASKING:
             loop.add_signal_handler(number, self._ask)
 
     def _ask(self) -> None:
@@ -55,7 +71,7 @@ def once(options: Options, globs: tuple[str, ...], limit: int | None) -> int:
     stop = Stop()
     file = options.load()
     with options.progress() as progress:
-        report = asyncio.run(_once(file, globs, limit, stop, progress))
+        report = stop.run(_once(file, globs, limit, stop, progress))
     unfinished = stop.asked and any(line.left or line.decision is None for line in report.lines)
     tell_unmatched(globs, [line.lineage for line in report.lines])
     options.emit(documents.of_report(report), show.once(report, stopped=stop.asked))

@@ -112,9 +112,7 @@ def order(options: Options, globs: tuple[str, ...], kind: OrderKind, why: str, *
     # An emergency does not wait for what a program may like to know.
     looked_at = kind in _ASKED_ABOUT and (not yes or (options.as_json and kind is not OrderKind.EMERGENCY))
     with options.progress() as progress:
-        result = asyncio.run(
-            _order(options, globs, ordered, stop, progress, looked_at=looked_at, asks=not yes)
-        )
+        result = stop.run(_order(options, globs, ordered, stop, progress, looked_at=looked_at, asks=not yes))
     options.emit(result.document, result.shown(stopped=stop.asked))
     return result.status
 
