@@ -82,7 +82,9 @@ CELLS = st.lists(st.sampled_from((*PIECES, "long " * 40)) | st.text(max_size=9),
 @given(st.lists(st.tuples(NAMES, CELLS, CELLS), min_size=1, max_size=4))
 def test_a_table_stays_one_whatever_is_in_its_cells(rows: list[tuple[str, str, str]]) -> None:
     """No cell can look like another row: only names begin at the margin, and each once."""
-    titles, *lines = table(TITLES, rows).split("\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "200")  # wide enough that it is a table, and not blocks
+        titles, *lines = table(TITLES, rows).split("\n")
 
     assert titles.split() == list(TITLES)
     assert all(line.isprintable() for line in lines)
