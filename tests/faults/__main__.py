@@ -12,12 +12,13 @@ from collections.abc import Callable
 from time import perf_counter
 
 from rotator.clock import SystemClock
+from tests.faults import cluster, consumer
 from tests.faults.case import Case
 from tests.faults.kills import __main__ as kills
 from tests.faults.matrix import as_listed, enumerated, listed, recorded
 from tests.faults.parts import of_exploration, of_seeds, stale
 from tests.faults.pool import run
-from tests.faults.proof import MATRIX, PAGE, page, table
+from tests.faults.proof import MATRIX, PAGE, calls_by_phase, faults_by_phase, page, table
 from tests.faults.report import Line, Say
 from tests.faults.wires import CALL_TIMEOUT
 
@@ -49,6 +50,7 @@ def main() -> int:
         timeout=CALL_TIMEOUT.total_seconds(),
     )
     PAGE.write_text(text)
+    sys.stdout.write(f"{calls_by_phase(found)}\n\n{faults_by_phase(found)}\n\n")
     rows = [(line.what, f"{line.cases:,}", str(len(line.broken))) for some in parts.values() for line in some]
     sys.stdout.write(table(("what was tried", "cases", "broke a promise"), rows) + "\n")
     broken = [name for some in parts.values() for line in some for name in line.broken]
@@ -84,6 +86,8 @@ def of_kills(say: Say) -> list[Line]:
 
 PARTS: dict[str, Part] = {
     "kills survived": of_kills,
+    "a cluster of three nodes": cluster.prove,
+    "calls of a consumer": consumer.prove,
     "states explored": of_exploration,
     "seeded bugs": of_seeds,
 }

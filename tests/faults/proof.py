@@ -43,11 +43,12 @@ one, the provider is simulated, and both are reached over real HTTP; the program
 
 The situations: {phases}.
 
-How many cases there were, by call and situation. A record write is named by what it writes down.
+How many cases there were, by call and situation. A record write is named by what it writes down. In this table and the
+next, a number followed by `!` counts cases that broke a promise.
 
 {by_phase}
 
-By call and fault, the situations together. A number followed by `!` counts cases that broke a promise.
+By call and fault, the situations together.
 
 {by_fault}
 
@@ -81,7 +82,8 @@ became of every key at the provider, with their instants. Broken is:
 - One call goes wrong at a time. Two at once, and a process that dies besides, are the exploration's business, in a model
   of Vault and of the provider.
 - The provider is a simulation of Deepgram. What the real one does otherwise than its documents say is not tried.
-- One lineage, one process. Two processes at once are tried by the exploration and by other tests.
+- In the calls made to fail there is one lineage and one process. Two processes at once are tried by the exploration and the
+  kills, many lineages by the kills at random.
 - Call timeouts are shortened to {timeout} ms, and hours pass by moving the clock of the program, and Vault's answers with
   it.
 
@@ -111,7 +113,7 @@ def page(
         broken=sum(len(line.broken) for line in lines),
         parts=_parts(parts),
         phases=", ".join(phase.name for phase in PHASES),
-        by_phase=_by_phase(found),
+        by_phase=calls_by_phase(found),
         by_fault=_by_fault(found),
         legend="\n".join(f"- {letter}: {fault}" for letter, fault in _letters().items()),
         others="\n\n".join(_part(name, some) for name, some in parts.items() if name != MATRIX),
@@ -132,10 +134,26 @@ def _part(name: str, lines: Sequence[Line]) -> str:
     return f"## {name[0].upper()}{name[1:]}\n\n{table(('what', 'cases', 'broke a promise'), rows)}"
 
 
-def _by_phase(found: Mapping[Case, tuple[str, ...]]) -> str:
+def calls_by_phase(found: Mapping[Case, tuple[str, ...]]) -> str:
+    """Return how many cases there were of each call in each situation, as a table."""
     count = Counter((case.call.row, case.phase) for case in found)
-    rows = [(row, *(str(count[row, phase.name] or "") for phase in PHASES)) for row in _rows(found)]
+    broken = Counter((case.call.row, case.phase) for case, what in found.items() if what)
+    rows = [
+        (row, *(_cell(count[row, phase.name], broken[row, phase.name]) for phase in PHASES))
+        for row in _rows(found)
+    ]
     return table(("call", *(phase.name for phase in PHASES)), rows)
+
+
+def faults_by_phase(found: Mapping[Case, tuple[str, ...]]) -> str:
+    """Return how many cases each fault made in each situation, as a table."""
+    count = Counter((case.fault, case.phase) for case in found)
+    broken = Counter((case.fault, case.phase) for case, what in found.items() if what)
+    rows = [
+        (fault, *(_cell(count[fault, phase.name], broken[fault, phase.name]) for phase in PHASES))
+        for fault in Fault
+    ]
+    return table(("fault", *(phase.name for phase in PHASES)), rows)
 
 
 def _by_fault(found: Mapping[Case, tuple[str, ...]]) -> str:
