@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import hypothesis
 
-pytest_plugins = ["tests.support.guards", "tests.support.vault_fixtures", "tests.support.cluster_fixtures"]
+pytest_plugins = [
+    "tests.support.guards",
+    "tests.support.vault_fixtures",
+    "tests.support.cluster_fixtures",
+    "tests.support.nursery_fixtures",
+]
 
 hypothesis.settings.register_profile("rotator", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("rotator")

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.core.exploration.seeded import plant
-from tests.faults.kills.nursery import nursery
 from tests.faults.kills.scenarios import EMERGENCY, FIRST, LATER, SCENARIOS
 from tests.faults.kills.seeds import SEEDS, Seed
 from tests.faults.kills.site import Ground, ground, site
 from tests.faults.kills.storm import LINEAGES, storm
 from tests.faults.kills.strikes import Case, Kind, Recorded, kills, record, signals, sleeps, strike
+from tests.support.nursery import Nursery, nursery
 from tests.support.vault_lab import Root
 
 AT_ONCE = 3
@@ -28,8 +28,8 @@ pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture
-async def shared(root: Root, tmp_path: Path) -> AsyncIterator[Ground]:
-    async with nursery() as children, ground(root, children, tmp_path, at_once=AT_ONCE) as made:
+async def shared(root: Root, children: Nursery, tmp_path: Path) -> AsyncIterator[Ground]:
+    async with ground(root, children, tmp_path, at_once=AT_ONCE) as made:
         yield made
 
 
@@ -100,10 +100,13 @@ async def test_the_strikes_show_seeded_bugs(root: Root, tmp_path: Path) -> None:
 
 async def _shown(seed: Seed, root: Root, folder: Path) -> tuple[str, ...]:
     plant(seed, folder)
-    async with nursery(folder) as children, ground(root, children, folder, at_once=1) as shared:
-        async with site(shared) as made:
-            await seed.scenario.prepare(made)
-            begin = len(made.crossing.calls)
-            await made.run(*seed.scenario.command(made))
-            nth = seed.nth(made.crossing.calls[begin:])
-        return await strike((Case(scenario=seed.scenario, kind=seed.kind, nth=nth, side=seed.side),), shared)
+    with nursery(folder) as children:
+        async with ground(root, children, folder, at_once=1) as shared:
+            async with site(shared) as made:
+                await seed.scenario.prepare(made)
+                begin = len(made.crossing.calls)
+                await made.run(*seed.scenario.command(made))
+                nth = seed.nth(made.crossing.calls[begin:])
+            return await strike(
+                (Case(scenario=seed.scenario, kind=seed.kind, nth=nth, side=seed.side),), shared
+            )

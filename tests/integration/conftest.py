@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -23,9 +24,12 @@ from rotator.ports import Minted
 from rotator.simulator.deepgram import DeepgramSimulator
 from rotator.simulator.world import World
 from tests.support import canary
+from tests.support.nursery import Command, Nursery
 from tests.support.vault_lab import Root
 
 HOUR = timedelta(hours=1)
+
+_ENDS_WITHIN_SECONDS = 60
 
 POLICIES = """
   - name: standard
@@ -86,6 +90,7 @@ class Desk:
     place: str
     environment: dict[str, str]
     head: str
+    children: Nursery
 
     @property
     def file(self) -> Path:
@@ -244,16 +249,35 @@ class Desk:
         self, process: asyncio.subprocess.Process, given: bytes | None = None, *, traced: bool = False
     ) -> Ran:
         """Wait for its end, and see that no secret shows in what it wrote, here or in Vault."""
-        out, err = await asyncio.wait_for(process.communicate(given), timeout=60)
-        ran = Ran(int(process.returncode or 0), (out or b"").decode(), (err or b"").decode())
+        out, err = await asyncio.wait_for(process.communicate(given), _ENDS_WITHIN_SECONDS)
+        return self._ran(int(process.returncode or 0), out or b"", err or b"", traced=traced)
+
+    def _ran(self, status: int, out: bytes, err: bytes, *, traced: bool) -> Ran:
+        ran = Ran(status, out.decode(), err.decode())
         canary.scan(ran.out, "standard output of the command")
         canary.scan(ran.err, "standard error of the command")
         canary.scan(self.written(), "the journal")
         assert traced or "Traceback" not in ran.err
         return ran
 
-    async def run(self, *arguments: str, traced: bool = False, **environment: str) -> Ran:
-        """Run the command line to its end."""
+    async def run(self, *arguments: str, **environment: str) -> Ran:
+        """Run the command line to its end, as a process that has loaded the program when it begins."""
+        canary.scan(" ".join(arguments), "the arguments of the command")
+        with TemporaryDirectory(dir=self.folder.parent) as folder:
+            given, out, err = (Path(folder) / name for name in ("in", "out", "err"))
+            given.touch()
+            process = await self.children.fork(
+                Command(
+                    arguments=arguments,
+                    environment={**self.environment, **environment},
+                    streams=(given, out, err),
+                )
+            )
+            status = await asyncio.wait_for(process.ended, _ENDS_WITHIN_SECONDS)
+            return self._ran(status, out.read_bytes(), err.read_bytes(), traced=False)
+
+    async def started(self, *arguments: str, traced: bool = False, **environment: str) -> Ran:
+        """Run the command line to its end from the start of Python on."""
         canary.scan(" ".join(arguments), "the arguments of the command")
         return await self.end(await self.start(*arguments, **environment), traced=traced)
 
@@ -294,7 +318,9 @@ def _read(terminal: int) -> str:
 
 
 @pytest.fixture
-async def desk(root: Root, token: Secret, place: str, tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(
+    root: Root, token: Secret, place: str, children: Nursery, tmp_path: Path
+) -> AsyncIterator[Desk]:
     """Return an operator's desk with a policy file that takes every key, and no key yet but the management key."""
     labels = iter(range(1000))
     world = World(SystemClock(), secret_factory=lambda: canary.secret_text(f"{place}-{next(labels)}"))
@@ -334,6 +360,7 @@ providers:
                 "PYTHONPATH": str(Path(__file__).parents[2]),
             },
             head=head,
+            children=children,
         )
         made.write()
         yield made

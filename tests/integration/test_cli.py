@@ -85,7 +85,7 @@ async def test_a_fine_file_is_summed_up(desk: Desk) -> None:
 async def test_a_narrow_encoding_stops_nothing(desk: Desk) -> None:
     other = desk.folder / "schlüssel.yaml"
     other.write_text(desk.file.read_text())
-    ran = await desk.run("--config", str(other), "check", "--offline", PYTHONIOENCODING="ascii")
+    ran = await desk.started("--config", str(other), "check", "--offline", PYTHONIOENCODING="ascii")
 
     assert ran.status == 0, ran.err
     assert r"schl\xfcssel.yaml is fine" in ran.out
@@ -288,7 +288,7 @@ async def test_the_demo_names_what_it_lacks(desk: Desk) -> None:
     folder = desk.folder / "bare"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text("import sys\nsys.modules['uvicorn'] = None\n")
-    ran = await desk.run("demo", PYTHONPATH=f"{folder}:{desk.environment['PYTHONPATH']}")
+    ran = await desk.started("demo", PYTHONPATH=f"{folder}:{desk.environment['PYTHONPATH']}")
 
     assert ran.status == 1
     assert parts(ran)[2] == "pip install 'rotator-daemon[demo]'"
@@ -306,8 +306,8 @@ async def test_a_bug_is_told_shortly_and_traced_when_asked(desk: Desk) -> None:
         "fleet.survey = broken\n"
     )
     path = f"{folder}:{desk.environment['PYTHONPATH']}"
-    short = await desk.run("plan", PYTHONPATH=path)
-    long = await desk.run("--log-level", "debug", "plan", traced=True, PYTHONPATH=path)
+    short = await desk.started("plan", PYTHONPATH=path)
+    long = await desk.started("--log-level", "debug", "plan", traced=True, PYTHONPATH=path)
 
     assert (short.status, long.status) == (1, 1)
     what, why, cure = parts(short)

@@ -7,16 +7,21 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from tests.faults.kills.zygote import LONGEST
+from tests.support.zygote import LONGEST
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
+
+_LOADED_WITHIN_SECONDS = 30
 
 
 class Process(Protocol):
@@ -43,18 +48,18 @@ class Command:
     streams: tuple[Path, Path, Path]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Forked:
     number: int
-    orders: socket.socket
+    pid: int
     ended: asyncio.Future[int]
-    pid: int = 0
+    orders: socket.socket
 
     def send(self, number: signal.Signals) -> None:
         self.orders.send(json.dumps({"signal": self.number, "number": int(number)}).encode())
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Started:
     process: asyncio.subprocess.Process
     ended: asyncio.Future[int]
@@ -69,22 +74,26 @@ class _Started:
 
 
 class Nursery:
-    """Starts processes of one copy of the program."""
+    """Starts processes of one copy of the program, for any event loop."""
 
     def __init__(self, program: Path, orders: socket.socket) -> None:
+        """Listen to what the parent of the forked processes, at the other end of `orders`, has to tell."""
         self._program = program
         self._orders = orders
-        self._children: dict[int, _Forked] = {}
-        self._born: dict[int, asyncio.Event] = {}
-        self._waiting: set[asyncio.Task[None]] = set()
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._born: list[Future[int]] = []
+        self._ended: list[Future[int]] = []
+        self._ready: Future[None] = Future()
+        self._hearing = threading.Thread(target=self._hear, daemon=True)
+        self._hearing.start()
 
     async def fork(self, command: Command) -> Process:
         """Start a command as a child of the process that has loaded the program."""
-        number = len(self._children)
-        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        child = self._children[number] = _Forked(number, self._orders, ended)
-        born = self._born[number] = asyncio.Event()
+        number = len(self._born)
+        born: Future[int] = Future()
+        ended: Future[int] = Future()
+        for future, kept in ((born, self._born), (ended, self._ended)):
+            future.set_running_or_notify_cancel()  # nobody who waits for it and gives up takes it back
+            kept.append(future)
         given, out, err = map(str, command.streams)
         order = {
             "start": number,
@@ -95,8 +104,7 @@ class Nursery:
             "err": err,
         }
         self._orders.send(json.dumps(order).encode())
-        await born.wait()
-        return child
+        return _Forked(number, await asyncio.wrap_future(born), asyncio.wrap_future(ended), self._orders)
 
     async def start(self, command: Command) -> Process:
         """Start a command as a shell does."""
@@ -109,49 +117,45 @@ class Nursery:
                 stdout=stdout,
                 stderr=stderr,
             )
-        started = _Started(process, asyncio.get_running_loop().create_future())
-        task = asyncio.create_task(_end(started))
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
-        return started
+        return _Started(process, asyncio.create_task(process.wait()))
 
-    def heard(self) -> None:
-        """Take in what the parent of the forked processes has to tell."""
-        text = self._orders.recv(LONGEST)
-        report = json.loads(text) if text else {}
-        if "ready" in report:
-            self.ready.set_result(None)
-        elif "pid" in report:
-            self._children[report["id"]].pid = report["pid"]
-            self._born[report["id"]].set()
-        elif "status" in report and not (ended := self._children[report["id"]].ended).done():
-            ended.set_result(report["status"])
+    def wait(self) -> None:
+        """Wait until the program is loaded."""
+        self._ready.result(_LOADED_WITHIN_SECONDS)
+
+    def end(self) -> None:
+        """Let the parent of the forked processes end, and with it all of them."""
+        self._orders.shutdown(socket.SHUT_WR)
+        self._hearing.join()
+
+    def _hear(self) -> None:
+        while text := self._orders.recv(LONGEST):
+            report = json.loads(text)
+            if "ready" in report:
+                self._ready.set_result(None)
+            elif "pid" in report:
+                self._born[report["id"]].set_result(report["pid"])
+            else:
+                self._ended[report["id"]].set_result(report["status"])
 
 
-async def _end(started: _Started) -> None:
-    started.ended.set_result(await started.process.wait())
-
-
-@asynccontextmanager
-async def nursery(program: Path = ROOT) -> AsyncIterator[Nursery]:
+@contextmanager
+def nursery(program: Path = ROOT) -> Iterator[Nursery]:
     """Load the copy of the program that is in the folder `program`. No process outlives the block."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-W", "error", "-m", "tests.faults.kills.zygote", str(theirs.fileno())),
+        process = subprocess.Popen(
+            (sys.executable, "-W", "error", "-m", "tests.support.zygote", str(theirs.fileno())),
             env={"PYTHONPATH": os.pathsep.join((str(program), str(ROOT))), "PYTHONDONTWRITEBYTECODE": "1"},
             cwd=program,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
             pass_fds=(theirs.fileno(),),
         )
         theirs.close()
         made = Nursery(program, ours)
-        loop = asyncio.get_running_loop()
-        loop.add_reader(ours, made.heard)
         try:
-            await asyncio.wait_for(made.ready, timeout=30)
+            made.wait()
             yield made
         finally:
-            loop.remove_reader(ours)
-            ours.close()
-            await process.wait()
+            made.end()
+            process.wait()

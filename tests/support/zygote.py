@@ -1,4 +1,4 @@
-"""A process that has loaded the program, and forks a child for each command: `python -m tests.faults.kills.zygote FD`.
+"""A process that has loaded the program, and forks a child for each command: `python -m tests.support.zygote FD`.
 
 Starting Python and loading the program takes most of the time of a short command. A child is a process of its own like
 any other: it begins in `rotator.__main__.main`, ends as Python ends, and is killed as surely. What it has not been

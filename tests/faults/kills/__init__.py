@@ -8,7 +8,6 @@ before the other. So these two instants for each call stand for all. For a proce
 keeps what it knew. It is put to sleep right after an answer as well, before it sends the next call.
 
     fronts    stands before Vault and the provider: notes each call, and strikes
-    nursery   starts processes: from the command line, or forked off one that has loaded the program already
     site      one installation with its own keys, entries and journal, and the commands that are run in it
     scenarios what is being done when a process is struck, and how one sees that it got done
     strikes   SIGKILL, SIGTERM, SIGINT and SIGSTOP at each call of each scenario

@@ -20,13 +20,13 @@ from pathlib import Path
 from rotator.clock import SystemClock
 from rotator.model.secret import Secret
 from rotator.simulator.vault_server import vault_server
-from tests.faults.kills.nursery import nursery
 from tests.faults.kills.scenarios import EMERGENCY, LATER, SCENARIOS
 from tests.faults.kills.site import Ground, ground
 from tests.faults.kills.storm import storm
 from tests.faults.kills.strikes import Case, Kind, Recorded, groups, kills, record, signals, sleeps, strike
 from tests.faults.report import Line, Say
 from tests.support.canary import CANARY
+from tests.support.nursery import Nursery, nursery
 from tests.support.vault_lab import Root
 
 AT_ONCE = 5
@@ -47,13 +47,13 @@ EVERY_INT = 16
 
 def prove(say: Say, *, seed: int, seconds: float) -> list[Line]:
     """Strike at each call of each scenario, and for so many seconds at random. Return a line for each kind."""
-    with tempfile.TemporaryDirectory(prefix="rotator-kills-") as folder:
-        return asyncio.run(_prove(say, Path(folder), seed, seconds))
+    with tempfile.TemporaryDirectory(prefix="rotator-kills-") as folder, nursery() as children:
+        return asyncio.run(_prove(say, children, Path(folder), seed, seconds))
 
 
-async def _prove(say: Say, folder: Path, seed: int, seconds: float) -> list[Line]:
+async def _prove(say: Say, children: Nursery, folder: Path, seed: int, seconds: float) -> list[Line]:
     token = Secret(f"{CANARY}-root")
-    async with vault_server(SystemClock(), token) as server, nursery() as children:
+    async with vault_server(SystemClock(), token) as server:
         root = Root(server.address, server.root_token)
         async with ground(root, children, folder, at_once=AT_ONCE) as shared:
             recorded = await asyncio.gather(*(record(scenario, shared) for scenario in SCENARIOS))

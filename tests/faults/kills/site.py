@@ -18,8 +18,8 @@ from rotator.ports import Minted
 from rotator.simulator.deepgram import DeepgramSimulator
 from rotator.simulator.world import SimulatedKey, World
 from tests.faults.kills.fronts import Crossing, fronts
-from tests.faults.kills.nursery import Command, Nursery, Process
 from tests.support import canary
+from tests.support.nursery import Command, Nursery, Process
 from tests.support.vault_lab import Root
 
 CLOCK = SystemClock()

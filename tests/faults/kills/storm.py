@@ -18,9 +18,9 @@ from random import Random
 
 from rotator.clock import SystemClock
 from tests.faults.kills.aftermath import judge, versions
-from tests.faults.kills.nursery import Command, Process
 from tests.faults.kills.recovery import SWEEPS, next_event
 from tests.faults.kills.site import Ground, Site, exposed, site
+from tests.support.nursery import Command, Process
 
 LINEAGES = 20
 SLOTS = 3

@@ -14,10 +14,10 @@ from pathlib import Path
 from rotator.clock import SystemClock
 from tests.faults.kills.aftermath import judge
 from tests.faults.kills.fronts import Side
-from tests.faults.kills.nursery import Command, Process
 from tests.faults.kills.recovery import recover
 from tests.faults.kills.scenarios import Scenario
 from tests.faults.kills.site import Ground, Site, exposed, site
+from tests.support.nursery import Command, Process
 
 _CLOCK = SystemClock()
 
