@@ -169,13 +169,21 @@ class _Sweep:
             async with self._turns.under(found.provider):
                 if ports.stopping():
                     return replace(looked, left=Left(LeftReason.STOPPING))
-                seen = _recent(looked, ports)
+                seen = self._recent(found, looked, ports)
                 ended = await reconcile(found.assignment, ports, may_rotate=may_rotate, seen=seen)
             outcome = outcome_of(ended)
         finally:
             self._end(rank, found.provider, outcome)
         whole = replace(ended, last=ended.last or looked.last, done=(*looked.done, *ended.done), left=left)
         return _with_reason(whole, ports)
+
+    def _recent(self, found: Found, looked: Reconciled, ports: Ports) -> Snapshot | None:
+        """Return what was seen of a lineage, None when that, or the list that it was seen by, is too old."""
+        if looked.last is None:
+            return None
+        now, listing = ports.clock.now(), self._fleet.listings[found.provider]
+        ages = (now - looked.last.snapshot.seen_at, now - listing.seen_at)
+        return looked.last.snapshot if all(timedelta(0) <= age <= RECENT for age in ages) else None
 
     def _end(self, rank: int, provider: str, outcome: Outcome) -> None:
         breaker = self._breakers[provider]
@@ -195,14 +203,6 @@ def _due(looked: Reconciled) -> tuple[Rotate, Snapshot] | None:
     if looked.error is not None or last is None or last.acted or not isinstance(last.stands, Rotate):
         return None
     return last.stands, last.snapshot
-
-
-def _recent(looked: Reconciled, ports: Ports) -> Snapshot | None:
-    """Return what was seen of a lineage, None when it was too long ago."""
-    if looked.last is None:
-        return None
-    age = ports.clock.now() - looked.last.snapshot.seen_at
-    return looked.last.snapshot if timedelta(0) <= age <= RECENT else None
 
 
 def _with_reason(ended: Reconciled, ports: Ports) -> Reconciled:

@@ -291,6 +291,16 @@ async def test_a_rotation_that_waited_for_long_is_looked_at_again() -> None:
 
 
 @virtually
+async def test_a_rotation_by_a_list_of_long_ago_is_looked_at_again() -> None:
+    """The look at its entry is fresh, and a key may be gone from the list since."""
+    crowd = Crowd()
+    crowd.add("due")
+    await crowd.sweep(surveyed_before=RECENT + SECOND)
+
+    assert [call.name for call in crowd.called].count("read_entry") == 3
+
+
+@virtually
 async def test_an_emergency_goes_first_and_waits_for_nothing() -> None:
     crowd = Crowd()
     paths = due(crowd, 4)

@@ -138,10 +138,13 @@ class Crowd:
         starts_per_hour: int = 60,
         limit: int | None = None,
         stopping: Callable[[], bool] = lambda: False,
+        surveyed_before: timedelta = timedelta(0),
     ) -> dict[str, Reconciled]:
-        """Sweep once, and return where each lineage stands by its path."""
+        """Sweep once, so long after its survey, and return where each lineage stands by its path."""
+        fleet = self.fleet()
+        await LoopClock().sleep(surveyed_before)
         ended = await sweep(
-            self.fleet(),
+            fleet,
             lambda lineage: replace(self.ports(lineage), stopping=stopping),
             concurrency=concurrency,
             starts_per_hour=starts_per_hour,
