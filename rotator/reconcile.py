@@ -133,6 +133,10 @@ async def reconcile(
             looked, seen = seen, None
             last = await turn(assignment, ports, may_rotate=may_rotate, seen=looked)
             error = None
+            if not last.acted or last.held is not None:
+                break
+            done.append(last.decision)
+            rest = _at_rest(assignment, last, ports)
         except Conflict as conflict:
             # Somebody else wrote first. If this was the last turn, it is what is reported.
             error = conflict
@@ -143,10 +147,6 @@ async def reconcile(
             error = violation_of(bug)
             break
         else:
-            if not last.acted or last.held is not None:
-                break
-            done.append(last.decision)
-            rest = _at_rest(assignment, last, ports)
             if rest is not None:
                 last = rest
                 break
