@@ -86,8 +86,8 @@ class Attempt:
     `expected_scopes` and `expected_tags` what the new key has to get: the rights of the key that is replaced, or
     those that a person accepted.
 
-    `key_id` is noted when its key was found unfit and could not be deleted at once: by the answer to our create, that
-    key is ours whatever rights it got. With the reason IMPORTED nothing is created, and it is the key whose own
+    `key_id` is noted when its key, seen with our mark, was found unfit and could not be deleted at once: it is ours
+    whatever rights it got. With the reason IMPORTED nothing is created, and it is the key whose own
     secret is published. `void`: the place that the base counts in was given up since.
     """
 

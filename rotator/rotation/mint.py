@@ -5,7 +5,7 @@ The secret is shown once, by the answer to the create, and lives only in memory 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rotator.errors import NotFound, PortError
@@ -55,14 +55,14 @@ class Candidate:
 class Unfit:
     """Why a new key may not be published. `hold` None: try again later with another one.
 
-    `offered` are the rights that it has, where those are what is wrong. `strange`: it is not the work of this attempt,
-    and not ours to delete.
+    `offered` are the rights that it has, where those are what is wrong. `ours`: it was seen to carry the mark of this
+    attempt; without that it is not ours to delete, whatever the answer to the create said.
     """
 
     what: str
     hold: HoldReason | None = None
     offered: Rights | None = None
-    strange: bool = False
+    ours: bool = False
 
 
 def attempt_for(action: Rotate, policy: Policy, snapshot: Snapshot, ports: Ports) -> Attempt:
@@ -119,9 +119,14 @@ async def prove(
     """
     gives_up_at = ports.clock.monotonic() + policy.prove_deadline.total_seconds()
     mark = claimed.record.mark(ports.journal_id, attempt.rotation_id)
+    ours = False
     while True:
         found = await _look(minted, attempt, mark, ports)
-        if not isinstance(found, Unfit) or found.hold is not None:
+        if isinstance(found, Candidate):
+            break
+        ours = ours or found.ours
+        found = replace(found, ours=ours)
+        if found.hold is not None:
             break
         if ports.stopping() or ports.clock.monotonic() >= gives_up_at:
             break
@@ -166,19 +171,22 @@ async def _look(minted: Minted, attempt: Attempt, mark: Mark, ports: Ports) -> C
     """Return the candidate if the provider shows it with our mark and the right rights and accepts its secret now."""
     try:
         key = await ports.provider.get_key(minted.key_id)
-        if key.mark != mark:
-            # An answer may be an older one that a proxy repeats: the key that it names may be anybody's.
-            return Unfit(_STRANGE.format(key.key_id), HoldReason.UNSAFE, strange=True)
-        unlike = _unlike(key, attempt)
-        if unlike:
-            return Unfit(unlike, HoldReason.PARITY, Rights(scopes=key.scopes, tags=key.tags))
-        proof = await ports.provider.prove(minted.secret)
     except PortError as error:
         return Unfit(str(error))
+    if key.mark != mark:
+        # An answer may be an older one that a proxy repeats: the key that it names may be anybody's.
+        return Unfit(_STRANGE.format(key.key_id), HoldReason.UNSAFE)
+    unlike = _unlike(key, attempt)
+    if unlike:
+        return Unfit(unlike, HoldReason.PARITY, Rights(scopes=key.scopes, tags=key.tags), ours=True)
+    try:
+        proof = await ports.provider.prove(minted.secret)
+    except PortError as error:
+        return Unfit(str(error), ours=True)
     if not proof.accepted:
-        return Unfit("the provider does not accept the new secret")
+        return Unfit("the provider does not accept the new secret", ours=True)
     if proof.key_id not in (None, minted.key_id):
-        return Unfit(f"the new secret is that of key {proof.key_id}", HoldReason.UNSAFE)
+        return Unfit(f"the new secret is that of key {proof.key_id}", HoldReason.UNSAFE, ours=True)
     return Candidate(attempt=attempt, key=key, secret=minted.secret, proven_at=ports.clock.now())
 
 

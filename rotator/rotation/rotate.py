@@ -109,9 +109,12 @@ async def _publish(candidate: Candidate, action: Rotate, record: Record, ports: 
 async def _unfit(
     unfit: Unfit, minted: Minted, attempt: Attempt, policy: Policy, claimed: ClaimedRecord, ports: Ports
 ) -> Hold:
-    """Delete the candidate, if it is ours, and hold the lineage if another one would be unfit too; else raise Unavailable."""
+    """Delete the candidate, and hold the lineage if another one would be unfit too; else raise Unavailable.
+
+    A key that was not seen to be ours is left alone. If it is, its mark tells so later, as of one whose minter died.
+    """
     await claimed.keep()
-    if not unfit.strange and not await mint.revoke_candidate(minted, attempt, claimed.record, ports):
+    if unfit.ours and not await mint.revoke_candidate(minted, attempt, claimed.record, ports):
         claimed.record = bookkeeping.left_alive(claimed.record, attempt.rotation_id, minted.key_id)
     if unfit.hold is None:
         raise Unavailable("prove key", minted.key_id, unfit.what)

@@ -383,6 +383,35 @@ async def test_a_key_without_the_mark_of_this_rotation_is_left_alone_whatever_th
     assert [(one.rotation_id, one.key_id) for one in world.record.attempts] == [(f"{1:016x}", None)]
 
 
+@pytest.mark.promise("P2", "P4")
+@pytest.mark.parametrize("comment", ["somebody's", None])
+async def test_a_key_that_was_never_seen_to_be_ours_is_left_alone(comment: str | None) -> None:
+    """Without a look at it, only the answer to the create says whose it is. If it is ours, its mark brings it back."""
+    world = before_first()
+    if comment is not None:
+        world.grant = lambda key: replace(key, comment=comment)
+    world.fails("get_key", *[Unavailable("read key", "key-made-1")] * 1000)
+
+    with pytest.raises(Unavailable):
+        await rotate(world)
+
+    assert "key-made-1" in world.keys
+    assert not [call for call in world.calls if call.startswith(("publish", "revoke_key"))]
+    assert [(one.rotation_id, one.key_id) for one in world.record.attempts] == [(f"{1:016x}", None)]
+
+
+@pytest.mark.promise("P2")
+async def test_a_key_that_was_seen_once_to_be_ours_is_deleted_though_it_can_not_be_read_any_more() -> None:
+    world = before_first()
+    world.fails("get_key", None, *[Unavailable("read key", "key-made-1")] * 1000)
+    world.fails("prove", Unavailable("prove key", "key-made-1"))
+
+    with pytest.raises(Unavailable):
+        await rotate(world)
+
+    assert "key-made-1" not in world.keys
+
+
 @pytest.mark.promise("P2")
 @pytest.mark.parametrize(
     "error", [Unavailable("revoke key", "k"), Ambiguous("revoke key", "k"), Denied("revoke key", "k")]

@@ -386,7 +386,7 @@ SAME_RIGHTS = (
         name="parity_not_checked",
         promise="P5",
         what="A replacement is published whatever its rights are.",
-        edits=(Edit(MINT, "        if unlike:\n", "        if False:\n"),),
+        edits=(Edit(MINT, "    if unlike:\n", "    if False:\n"),),
         bounds=Bounds(ticks=0, faults=1),
     ),
     Seed(
@@ -449,8 +449,8 @@ NO_LEAK = (
         edits=(
             Edit(
                 MINT,
-                'Unfit("the provider does not accept the new secret")',
-                'Unfit(f"the provider does not accept {minted.secret.reveal()}")',
+                'Unfit("the provider does not accept the new secret", ours=True)',
+                'Unfit(f"the provider does not accept {minted.secret.reveal()}", ours=True)',
             ),
         ),
         bounds=None,
