@@ -9,6 +9,7 @@ import getpass
 import os
 import socket
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -83,6 +84,21 @@ def check_file(path: str) -> None:
         _refuse(reference, f"can't be read ({_cause(error)})", _SEE)
 
 
+def folders_to(path: Path) -> Iterator[Path]:
+    """Yield every folder that leads to a file: of its path, of what each link in that says, and of the file itself."""
+    left, met = [path.absolute()], set[Path]()
+    while left:
+        one = left.pop()
+        for place in (one, *one.parents):
+            if place in met:
+                continue
+            met.add(place)
+            if place.is_symlink():
+                left.append(place.parent / place.readlink())
+            yield place.parent
+    yield from path.resolve().parents
+
+
 def _look_up(reference: SecretReference) -> str:
     match reference.source:
         case SecretSource.ENV:
@@ -143,10 +159,10 @@ def _exchangeable(path: Path) -> Path | None:
 
     In a folder with the sticky bit, such as /tmp, everybody exchanges only what is their own.
     """
-    for folder in (path.absolute().parent, *path.resolve().parents):
+    for folder in folders_to(path):
         mode = folder.stat().st_mode
         if mode & _WRITTEN_BY_OTHERS and not mode & stat.S_ISVTX:
-            return folder
+            return folder.resolve()
     return None
 
 

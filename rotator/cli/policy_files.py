@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rotator.cli import exits, files
 from rotator.cli.failures import Failure
+from rotator.credentials import folders_to
 from rotator.policy.file.document import MOST_BYTES
 from rotator.policy.load import MOST_FILES, Included, included_by, load
 from rotator.policy.settings import PolicyFile
 
 _GLOB = re.compile(r"[*?\[]")
 
-_OPEN_TO_ALL = "every user of this machine can write into it, and so decide where our credentials are sent"
+_OPEN_TO_ALL = "every user of this machine can change it, and so decide what is done with our credentials"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +47,12 @@ def read(main: Path, further: Iterable[Path]) -> PolicyTexts:
         cure="name it with --config PATH or ROTATOR_CONFIG, and let this user read it",
         status=exits.BAD_POLICY,
     )
-    if _open_to_all(main):
+    opened = _open_to_all(main)
+    if opened is not None:
         raise Failure(
             f"the policy file {main} is not used",
             why=_OPEN_TO_ALL,
-            cure=f"take that right from them: chmod o-w {main}",
+            cure=f"take that right from them: chmod o-w {opened}",
             status=exits.BAD_POLICY,
         )
     found: dict[Path, Included] = {}
@@ -94,12 +97,14 @@ def _matches(name: str, glob: str) -> bool:
     return fnmatchcase(name, glob) and (glob.startswith(".") or not name.startswith("."))
 
 
-def _open_to_all(path: Path) -> bool:
-    """Return whether every user may write into a file."""
-    try:
-        return bool(path.stat().st_mode & stat.S_IWOTH)
-    except OSError:  # read a moment ago, and gone by now
-        return False
+def _open_to_all(path: Path) -> Path | None:
+    """Return the file if every user may write into it, or the folder in which they may exchange it; None without one."""
+    with suppress(OSError):  # read a moment ago, and gone by now
+        for place in (path, *folders_to(path)):
+            mode = place.stat().st_mode
+            if mode & stat.S_IWOTH and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+                return place
+    return None
 
 
 def _included(path: Path, left: int) -> Included:
@@ -107,7 +112,7 @@ def _included(path: Path, left: int) -> Included:
         text = files.content(path, most_bytes=MOST_BYTES)
     except files.UnreadableError as error:
         return Included(name=str(path), unread=str(error))
-    if _open_to_all(path):
+    if _open_to_all(path) is not None:
         return Included(name=str(path), unread=_OPEN_TO_ALL)
     if len(text) > left:
         unread = f"it and the files before it are larger than {MOST_BYTES // 1024 // 1024} MiB"

@@ -141,6 +141,21 @@ def test_a_file_that_others_can_exchange_is_refused(tmp_path: Path, mode: int) -
         assert read(in_file(path)).matches(Secret(VALUE))
 
 
+def test_no_folder_on_the_way_may_be_open_however_many_links_lead_through_it(tmp_path: Path) -> None:
+    """Who may write into a folder puts another one in place of what is in it, and so another file at the end."""
+    for name in ("open/below", "ours", "first"):
+        (tmp_path / name).mkdir(parents=True)
+    written(tmp_path / "ours" / "k", VALUE)
+    (tmp_path / "open" / "below" / "link").symlink_to(tmp_path / "ours" / "k")
+    (tmp_path / "first" / "link").symlink_to("../open/below")
+    paths = (tmp_path / "open" / "below" / "link", tmp_path / "first" / "link" / "link")
+    for path in paths:
+        assert read(in_file(path)).matches(Secret(VALUE))
+    (tmp_path / "open").chmod(0o777)
+    for path in paths:
+        assert f"(chmod go-w {tmp_path / 'open'})" in refusal(in_file(path))
+
+
 def test_a_file_that_is_none(tmp_path: Path) -> None:
     assert refusal(in_file(tmp_path / "none")) == f"can't be read (No such file or directory){SEE}"
     assert refusal(in_file(tmp_path)) == "not a regular file"

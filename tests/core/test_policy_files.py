@@ -161,7 +161,7 @@ def test_a_file_that_every_user_can_write_is_not_used(tmp_path: Path) -> None:
     assert names_of(main) == ["a"]
     included.chmod(0o646)
     (told,) = told_of(main)
-    assert told.startswith("p.d/a.yaml: can't be read: every user of this machine can write into it")
+    assert told.startswith("p.d/a.yaml: can't be read: every user of this machine can change it")
     included.chmod(0o664)
     main.chmod(0o666)
     with pytest.raises(Failure) as caught:
@@ -170,3 +170,18 @@ def test_a_file_that_every_user_can_write_is_not_used(tmp_path: Path) -> None:
     assert caught.value.cure == f"take that right from them: chmod o-w {main}"
     main.chmod(0o664)
     assert names_of(main) == ["a"]
+
+
+@pytest.mark.promise("P7")
+def test_a_file_in_a_folder_that_every_user_can_write_into_is_not_used(tmp_path: Path) -> None:
+    put(tmp_path / "etc" / "p.d" / "a.yaml")
+    main = main_in(tmp_path / "etc", "p.d/*.yaml")
+    (tmp_path / "etc" / "p.d").chmod(0o777)
+    (told,) = told_of(main)
+    assert told.startswith("p.d/a.yaml: can't be read: every user of this machine can change it")
+    (tmp_path / "etc" / "p.d").chmod(0o1777)
+    assert names_of(main) == ["a"]
+    (tmp_path / "etc").chmod(0o777)
+    with pytest.raises(Failure) as caught:
+        names_of(main)
+    assert caught.value.cure == f"take that right from them: chmod o-w {tmp_path / 'etc'}"
