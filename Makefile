@@ -48,10 +48,10 @@ static: tools ## format, lint, types, layers, generated pages
 check: static ## the same, and the fast rings of tests
 	@$(RUN) $(PYTEST) -q tests/core tests/service tests/arch
 
-prove: tools ## try to break every promise in every way; writes docs/explanation/proof.md, in about ten minutes
+prove: tools ## try to break every promise; writes docs/explanation/proof.md, in about ten minutes
 	@$(RUN) python -m tests.faults
 
-bench: tools ## measure, as ratios; nothing here passes or fails on a time
+bench: tools ## measure, as ratios; nothing here passes or fails on a time (needs curl and jq)
 	@$(RUN) python -m tests.benchmarks $(ARGS)
 
 mutants: tools ## make small wrong changes in plan and rotation; each must fail a test, or be explained

@@ -39,7 +39,7 @@ async def measure(lineages: int, runs: int, say: Callable[[str], None]) -> Part:
         how=HOW.format(concurrency=CONCURRENCY),
         figures=[
             Figure(
-                what="memory of the process (RSS)",
+                what="peak memory of the process (RSS)",
                 values=[one.megabytes for one in made],
                 unit="MB",
                 digits=0,
@@ -57,7 +57,7 @@ async def measure(lineages: int, runs: int, say: Callable[[str], None]) -> Part:
                 unit="ms",
             ),
             Figure(what="`rotator plan`, once", values=[plan.seconds], unit="s"),
-            Figure(what="its memory", values=[plan.megabytes], unit="MB", digits=0),
+            Figure(what="its peak memory", values=[plan.megabytes], unit="MB", digits=0),
         ],
         says=SAYS.format(call=statistics.median(one["cpu"] for one in idle) / lineages * 1000 / CALLS),
     )
@@ -81,7 +81,7 @@ CALLS = 3
 
 async def _sweeps(where: Scene, *, idle: int) -> Ran:
     policy = where.policy(rotate_before="1d")
-    return await asyncio.to_thread(
+    done = await asyncio.to_thread(
         run,
         sys.executable,
         "-m",
@@ -91,3 +91,7 @@ async def _sweeps(where: Scene, *, idle: int) -> Ran:
         str(idle),
         log=where.folder / "log",
     )
+    errors = [sweep["errors"] for sweep in done.said["sweeps"] if sweep["errors"]]
+    if errors:
+        raise SystemExit(f"not all could be looked at ({errors}): no figure")
+    return done

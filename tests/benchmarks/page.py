@@ -18,7 +18,7 @@ HEAD = """\
 <!-- Written by `make bench`, which measures. Nothing there passes or fails on a time. -->
 
 Measured with Python {python} on {cores} cores ({machine}), every figure the median of {runs} runs unless it says otherwise. Times
-differ between machines; the ratios, whose two sides ran beside each other in one run, much less.
+differ between machines; the ratios, whose two sides ran one after the other in the same run, much less.
 """
 
 

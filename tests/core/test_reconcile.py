@@ -521,19 +521,3 @@ async def test_while_many_keys_are_absent_a_hold_for_another_reason_is_believed_
     assert done.last is not None
     assert isinstance(done.last.stands, Hold)
     assert done.last.stands.reason is HoldReason.ENTRY_CHANGED
-
-
-async def test_a_bug_in_what_is_presumed_after_an_action_ends_that_lineage_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def presumed(*_: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr("rotator.reconcile.presumed", presumed)
-    world = World()
-    world.add_key(KEY)
-
-    done = await run(world)
-
-    assert kinds(done) == [Adopt]
-    assert isinstance(done.error, InvariantViolation)

@@ -51,6 +51,8 @@ async def test_what_a_life_costs(server: VaultServer, token: Secret, place: str)
             "write a record": 2,
         },
     )
+    # As decision 0011 says.
+    assert [sum(calls) for calls in zip(lived.rotate.total, lived.retire.total, strict=True)] == [12, 24]
 
 
 async def test_a_sweep_with_nothing_to_do_asks_each_project_for_one_list_and_looks_at_each_lineage_once(
