@@ -128,6 +128,8 @@ def create(world: World, texts: Texts, comment: str, rights: str) -> Iterator[Ou
         yield Outcome("lands late", AMBIGUOUS, _worse(_later(world, "create", comment, rights)))
         yield Outcome("refused", UNAVAILABLE, _worse(world))
         yield Outcome("repeated by a proxy", ("minted", n), _worse(_created(done, comment, rights)[1]))
+        older = max(key.n for key in world.keys if key.alive)
+        yield Outcome(f"answered with k{older} of before", ("minted", older), _worse(done))
         for other in OTHER_RIGHTS:
             yield Outcome(f"with '{other}'", ("minted", n), _worse(_created(world, comment, other)[1]))
 

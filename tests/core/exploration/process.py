@@ -67,14 +67,15 @@ class Ended(NamedTuple):
 class Learnt(NamedTuple):
     """What a process has done and seen within its turn: for the judges, the program does not see it.
 
-    `accepted` are the keys that it saw accepted, `minted` is the one it got from its create, `sent` whether
-    it has sent a publish; `reads` are when it last read each place, `asked` is when it made its last decision;
+    `accepted` are the keys that it saw accepted, `minted` is the one that the answer to its create named, `asked_for` with
+    which comment it asked for one, `sent` whether it has sent a publish; `reads` are when it last read each place, `asked` is when it made its last decision;
     `knew` is the version of the record that it last read or wrote, `given` whether it read one, with what a newer version
     had put there; `paused` whether it read that the lineage is.
     """
 
     accepted: frozenset[int] = frozenset()
     minted: int = NOBODY
+    asked_for: str = ""
     sent: bool = False
     reads: tuple[int, int] = (NOBODY, NOBODY)
     asked: int = NOBODY
@@ -184,8 +185,8 @@ def _noted(learnt: Learnt, effect: Effect | Ended, answer: Answer, tick: int) ->
     match (*effect[:2], *answer[:2]):
         case ("prove", int() as n, "proof", True):
             return learnt._replace(accepted=learnt.accepted | {n})
-        case ("create", _, "minted", int() as n):
-            return learnt._replace(minted=n)
+        case ("create", str() as comment, "minted", int() as n):
+            return learnt._replace(minted=n, asked_for=comment)
         case ("publish" | "publish_there", *_):
             return learnt._replace(sent=True)
         case ("read_entry", _, "entry", *_):

@@ -60,10 +60,11 @@ def judge_call(
             key = before.key(n)
             if key is None or not key.alive:
                 return None
-            named = _named(before, texts) | {learnt.minted}
+            own = minted_by(learnt, key)
+            named = _named(before, texts) | ({n} if own else set())
             places = _undisturbed(before, touched, texts)
             return (
-                _judge_orders(before, learnt, emergency=in_emergency(before, key) or learnt.minted == n)
+                _judge_orders(before, learnt, emergency=in_emergency(before, key) or own)
                 or _judge_whose(before, key, named)
                 or _judge_served(before, key, places)
                 or _judge_times(before, key, learnt, places)
@@ -160,6 +161,11 @@ def judge_known(world: World) -> Broken | None:
     return None
 
 
+def minted_by(learnt: Learnt, key: Key) -> bool:
+    """Return whether a key is the work of a process's create. The answer to that may name another one."""
+    return (key.n, key.comment) == (learnt.minted, learnt.asked_for)
+
+
 def passes_for_ours(world: World, key: Key) -> bool:
     """Return whether all that P4 asks of a key that is known by its mark holds, whoever made it."""
     mark = _mark(key.comment)
@@ -237,7 +243,7 @@ def _judge_served(before: World, key: Key, places: tuple[int, ...]) -> Broken | 
 
 def _judge_times(before: World, key: Key, learnt: Learnt, places: tuple[int, ...]) -> Broken | None:
     """Judge whether everybody had the whole overlap to leave a key, and it was looked at just before."""
-    if learnt.minted == key.n:
+    if minted_by(learnt, key):
         sent = learnt.sent
         return Broken("P1", f"k{key.n} was revoked after its publish was sent") if sent and places else None
     if places and key.n == ADOPTED and not (before.released or in_emergency(before, key)):

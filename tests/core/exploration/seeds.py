@@ -319,6 +319,20 @@ NOTHING_EARLY = (
 
 NOTHING_FOREIGN = (
     Seed(
+        name="deleted_by_the_answer_to_a_create",
+        promise="P1",
+        what="A key that could not be looked at is deleted, for the answer to the create named it.",
+        edits=(Edit(ROTATE, "    if unfit.ours and not await", "    if not await"),),
+        bounds=Bounds(ticks=0, faults=2, world="imported"),
+    ),
+    Seed(
+        name="mark_of_a_new_key_not_looked_at",
+        promise="P3",
+        what="The key that the answer to a create names is published, whatever mark it has.",
+        edits=(Edit(MINT, "    if key.mark != mark:\n", "    if False:\n"),),
+        bounds=Bounds(ticks=2, faults=1, world="imported"),
+    ),
+    Seed(
         name="foreign_id_taken_by_its_mark",
         promise="P4",
         what="Any key with our mark is taken for ours, although a person may have copied the comment.",
