@@ -13,7 +13,11 @@ _CORE_FILTER = Path("/proc/self/coredump_filter")
 
 
 def main() -> None:
-    """Run the command line. A Ctrl-C ends it quietly and at once, until a command that writes listens itself."""
+    """Run the command line. A Ctrl-C ends it quietly and at once, until a command that works on lineages listens itself.
+
+    `pause`, `resume` and a rebuild do not: each of their writes is one record, whole or not at all, and an end in between
+    does no harm.
+    """
     # Not by KeyboardInterrupt: raised while modules are loaded, it can get lost in a callback that can't raise.
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     leave_no_trace()

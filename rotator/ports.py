@@ -1,8 +1,9 @@
 """The contracts between the flow and the adapters. One test suite per port runs on every implementation.
 
 Every method may raise the errors of `errors.PortError` that its docstring names; anything else is a bug of
-the adapter. A method that reads may be repeated freely. A method that writes is sent once: adapters never
-retry a write, and after `Ambiguous` the caller looks again before it decides.
+the adapter. A method that reads may be repeated freely. A method that writes is sent once: no adapter repeats a write
+that may have happened, and after `Ambiguous` the caller looks again before it decides. Only what was surely not done is
+sent again, such as a check-and-set that a lagging standby of Vault refused, at the same version.
 """
 
 from __future__ import annotations

@@ -25,15 +25,14 @@ class _OnePath(click.Path):
 
 
 def _journal_id(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
-    if text and not (len(text) == _JOURNAL_ID_DIGITS and set(text) <= set("0123456789abcdef")):
-        message = (
-            f"{_JOURNAL_ID_DIGITS} lower-case hexadecimal digits, as the first of the three ids in a mark"
-        )
+    from rotator.model.key import is_journal_id  # noqa: PLC0415 (loaded when it is called)
+
+    if text and not is_journal_id(text):
+        message = "12 lower-case hexadecimal digits, as the first of the three ids in a mark"
         raise click.BadParameter(message)
     return text
 
 
-_JOURNAL_ID_DIGITS = 12
 _GLOBS = click.argument("globs", metavar="[LINEAGE-GLOB]...", nargs=-1)
 _EXIT_CODE = click.option(
     "--exit-code",

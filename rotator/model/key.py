@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 _MARK = re.compile(r" ?\[rotator:1:([0-9a-f]{12}):([0-9a-f]{12}):([0-9a-f]{16})\]\Z")
+_JOURNAL_ID = re.compile(r"[0-9a-f]{12}")
 _ROTATION_ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -36,6 +37,11 @@ class Mark:
         """Return `comment` with this mark in place of any it ends with."""
         own = without_mark(comment)
         return f"{own} {self}" if own else str(self)
+
+
+def is_journal_id(text: str) -> bool:
+    """Return whether `text` has the form of a journal's id, so that it can stand in marks and be found there again."""
+    return _JOURNAL_ID.fullmatch(text) is not None
 
 
 def is_rotation_id(text: str) -> bool:

@@ -49,8 +49,8 @@ def rotate_lead(policy: Policy, lifetime: timedelta) -> timedelta:
 def due(policy: Policy, lineage_id: str, key: KnownKey, *, taken_in_at: datetime | None = None) -> Due | None:
     """Return when `key` is due: the earlier of expiry and age, None when it has neither.
 
-    `taken_in_at` (the provider's clock) is for a key that we did not make: what was over age by then already is spread
-    over the days that follow, as a first look at an old fleet would find all of it due at once.
+    `taken_in_at` (the provider's clock) is when its lineage was taken in, or its record made again: a key that was over age
+    by then already is spread over the days that follow, as a first look at an old fleet would find all of it due at once.
     """
     instants = []
     if key.expires_at is not None:

@@ -15,6 +15,7 @@ from rotator.model import format as formats
 from rotator.model import order as orders
 from rotator.model import record as records
 from rotator.model.entry import EntryState
+from rotator.model.key import is_journal_id
 from rotator.model.record import Record
 from rotator.ports import Control, RecordRead
 from rotator.shared import Shared
@@ -23,7 +24,6 @@ from rotator.vault.answers import Stored
 from rotator.vault.client import VaultClient
 
 _FORMAT: Final = re.compile(r"[1-9][0-9]{0,5}")
-_JOURNAL_ID: Final = re.compile(r"[0-9a-f]{12}")
 _RECORD_FIELDS: Final = frozenset({"format", "lineage", "record"})
 """Those of a document that holds a record, in every format: what is new goes into the record."""
 _CONTROL_FIELDS: Final = frozenset({"format", "instance", "journal_id", "pauses"})
@@ -66,7 +66,7 @@ class VaultJournal:
             raise self._too_new(operation, path, detail) from None
         if not document.keys() >= _CONTROL_FIELDS or (unknown and not keeps):
             raise self._other_fields(operation, path, _CONTROL_FIELDS)
-        if not _JOURNAL_ID.fullmatch(document["journal_id"]):
+        if not is_journal_id(document["journal_id"]):
             # It goes into the comments of keys, and must be found there again.
             raise Rejected(operation, path, "its journal_id is not 12 lower-case hexadecimal digits")
         try:

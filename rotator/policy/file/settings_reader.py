@@ -42,7 +42,8 @@ _CALLS_PER_CLAIM = 3
 
 _MANAGES_KEYS = "api.deepgram.com"
 """The regional and agent endpoints beside it serve inference only (Deepgram's docs, "Regional Endpoints"; its Rust SDK
-sends management calls here whatever address it is given)."""
+sends management calls here whatever address it is given). Known here, and not where Deepgram is, so that it is told
+with its line, and by `check --offline`; only hosts of Deepgram's are compared with it."""
 
 
 def read_vault(top: Fields, owner: Node, instance: str) -> VaultSettings:
