@@ -67,8 +67,7 @@ async def turn(
     """
     snapshot = await (observe(assignment, ports) if seen is None else unless_paused_since(seen, ports))
     decision = decide(assignment.policy, snapshot, ports.clock.now())
-    held = isinstance(decision, Hold) and decision.reason is not snapshot.fleet_hold
-    if held or (seen is not None and isinstance(decision, Rotate)):
+    if doubtful(decision, snapshot) or (seen is not None and isinstance(decision, Rotate)):
         await _check_whole(snapshot, ports)
     if isinstance(decision, Wait | Hold) or ports.stopping():
         return Turn(snapshot=snapshot, decision=decision, acted=False)
@@ -78,6 +77,11 @@ async def turn(
             return Turn(snapshot=snapshot, decision=decision, acted=False, held=refused)
     done = await perform(decision, assignment, snapshot, ports)
     return Turn(snapshot=snapshot, decision=decision, acted=True, held=done.held, written=done.written)
+
+
+def doubtful(decision: Decision, snapshot: Snapshot) -> bool:
+    """Return whether it is a hold of this one lineage, which may come from what another process wrote between two reads."""
+    return isinstance(decision, Hold) and decision.reason is not snapshot.fleet_hold
 
 
 async def _check_whole(snapshot: Snapshot, ports: Ports) -> None:

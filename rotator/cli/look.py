@@ -20,10 +20,9 @@ from rotator.errors import PortError, RotatorError
 from rotator.inventory.fleet import Fleet, Found
 from rotator.inventory.observe import observe
 from rotator.inventory.records import Trouble
-from rotator.plan.actions import Hold
 from rotator.plan.decide import decide
 from rotator.policy.settings import PolicyFile
-from rotator.reconcile import violation_of
+from rotator.reconcile import doubtful, violation_of
 
 _ALL_NAMES = "`rotator status` shows all names"
 
@@ -163,9 +162,7 @@ async def line_of(found: Found, fleet: Fleet, connection: Connected) -> Line:
             assignment, ports, record=found.record, listing=fleet.listings[found.provider]
         )
         for _ in range(_LOOKS):
-            if snapshot.fleet_hold or not isinstance(
-                decide(assignment.policy, snapshot, ports.clock.now()), Hold
-            ):
+            if not doubtful(decide(assignment.policy, snapshot, ports.clock.now()), snapshot):
                 break
             record = await ports.journal.read(assignment.lineage.record_name)
             if record.version == snapshot.record_version:

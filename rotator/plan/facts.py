@@ -25,6 +25,9 @@ CREATED_BEFORE_INTENT = timedelta(minutes=1)
 CLAIM_MARGIN = timedelta(seconds=5)
 """How much longer than its length a claim is respected, for what clocks and answers may be late."""
 
+LOST_AGAIN_WITHIN = timedelta(days=1)
+"""A key that a provider loses so soon after it was made in place of a lost one is not replaced where most keys vanish."""
+
 SKEW_ALLOWED = timedelta(seconds=30)
 """While our, Vault's and the provider's clocks differ by more, nothing is revoked."""
 
@@ -161,16 +164,19 @@ def serves_current(snapshot: Snapshot) -> bool:
     return alive and entry.version == current.version and entry.key_id in (None, current.key.key_id)
 
 
-def served_key_gone(snapshot: Snapshot) -> bool:
-    """Return whether the provider refuses the secret of a lineage that has a record, whose key it did not lose twice in a row.
+def served_key_gone(snapshot: Snapshot, now: datetime) -> bool:
+    """Return whether the provider refuses the secret of a lineage that has a record, if it did not just lose the key before.
 
     A provider that refuses what it made in place of a refused key loses keys by itself: each further one would be lost
-    too, and add to what awaits deletion.
+    too, and add to what awaits deletion. A loss of long ago says nothing of that.
     """
     record = snapshot.record
     if record is None or snapshot.served.verdict is not Verdict.REFUSED:
         return False
-    return not record.history or record.history[-1].reason is not RotateReason.SERVED_KEY_REFUSED
+    last = record.history[-1] if record.history else None
+    if last is None or last.reason is not RotateReason.SERVED_KEY_REFUSED:
+        return True
+    return last.published_at + LOST_AGAIN_WITHIN <= snapshot.on_vault_clock(now)
 
 
 def record_behind(snapshot: Snapshot) -> bool:

@@ -59,8 +59,8 @@ def fleet_hold(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | 
     A list that lacks most keys may be a part of the whole. But a key whose own secret the provider refuses is gone,
     and its consumers are not left to wait for a person: an older backup of Vault, restored, serves many such keys.
     """
-    del policy, now
-    if snapshot.fleet_hold is HoldReason.MANY_ABSENT and facts.served_key_gone(snapshot):
+    del policy
+    if snapshot.fleet_hold is HoldReason.MANY_ABSENT and facts.served_key_gone(snapshot, now):
         return None
     return None if snapshot.fleet_hold is None else Hold(snapshot.fleet_hold, snapshot.fleet_hold_detail)
 

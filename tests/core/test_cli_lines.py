@@ -29,7 +29,7 @@ from rotator.model.reason import CopyReason, HoldReason, LeftReason, RevokeReaso
 from rotator.model.record import Claim
 from rotator.model.secret import Secret
 from rotator.model.snapshot import Snapshot
-from rotator.plan.actions import Copy, Hold
+from rotator.plan.actions import Copy, Hold, Rotate
 from rotator.plan.decide import decide
 from rotator.policy.match import Exclusion
 from rotator.policy.policy import Adopt, DestinationTemplate, Policy
@@ -43,6 +43,7 @@ from tests.support.builders import (
     DAY,
     HOUR,
     JOURNAL,
+    LATER,
     LINEAGE,
     MINUTE,
     NOW,
@@ -67,7 +68,7 @@ from tests.support.builders import (
     unrecorded,
     with_record,
 )
-from tests.support.fakes import FakeDestinations, FakeJournal, FakeProvider, settled
+from tests.support.fakes import FakeDestinations, FakeJournal, FakeProvider, World, settled
 
 WATCHING = replace(POLICY, adopt=Adopt.WATCH)
 BY_OTHER_FIELDS = replace(POLICY, destination=DestinationTemplate(fields=OTHER_FIELDS.fields))
@@ -470,12 +471,7 @@ class Buggy(FakeProvider):
         raise RuntimeError(secret.reveal())
 
 
-@pytest.mark.promise("P7", "P8")
-@pytest.mark.parametrize("bug", ["observing", "deciding"])
-async def test_a_bug_in_one_lineage_is_its_own_line(bug: str) -> None:
-    """The other lineages are still shown, and its text, which may hold anything, is not."""
-    world = settled()
-    provider = Buggy(world) if bug == "observing" else FakeProvider(world)
+def connected(world: World, provider: FakeProvider) -> Connected:
     settings = ProviderSettings(
         name="asr",
         type="deepgram",
@@ -483,7 +479,7 @@ async def test_a_bug_in_one_lineage_is_its_own_line(bug: str) -> None:
         base_url="https://api.example.com",
         credential=SecretReference(SecretSource.ENV, "NAME"),
     )
-    connection = Connected(
+    return Connected(
         file=replace(files(()), providers=(settings,)),
         clock=world.clock,
         journal=FakeJournal(world),
@@ -493,6 +489,37 @@ async def test_a_bug_in_one_lineage_is_its_own_line(bug: str) -> None:
         holder="here",
         journal_id=JOURNAL,
     )
+
+
+@pytest.mark.promise("P8")
+async def test_while_many_keys_are_absent_a_hold_for_another_reason_is_shown_no_sooner() -> None:
+    """A sweep looks again before it believes such a hold, and so what is shown is what it would come to."""
+    world = settled()
+    provider = FakeProvider(world)
+    connection = connected(world, provider)
+    fleet = await connection.survey()
+    (found,) = fleet.found
+    del world.keys[CURRENT.key_id]
+    fleet = replace(fleet, listings={"asr": await provider.list_keys()})
+    assignment = replace(found.assignment, policy=POLICY, fleet_hold=HoldReason.MANY_ABSENT)
+    found = replace(found, assignment=assignment)
+
+    def another_publishes() -> None:
+        world.put_entry(CURRENT.key_id, LATER)
+        world.put_record(replace(world.record, attempts=(attempt(LATER, base=3),)))
+
+    world.before("read_entry", another_publishes)
+    shown = await look.line_of(found, fleet, connection)
+
+    assert shown.decision == Rotate(RotateReason.SERVED_KEY_REFUSED, current().key)
+
+
+@pytest.mark.promise("P7", "P8")
+@pytest.mark.parametrize("bug", ["observing", "deciding"])
+async def test_a_bug_in_one_lineage_is_its_own_line(bug: str) -> None:
+    """The other lineages are still shown, and its text, which may hold anything, is not."""
+    world = settled()
+    connection = connected(world, Buggy(world) if bug == "observing" else FakeProvider(world))
     fleet = await connection.survey()
     (found,) = fleet.found
     if bug == "deciding":

@@ -18,12 +18,14 @@ from rotator.plan.decide import decide
 from rotator.policy.policy import Adopt as AdoptMode
 from tests.support import builders as a
 from tests.support.builders import (
+    DAY,
     ISSUED,
     LATER,
     MINUTE,
     NOT_DUE,
     NOW,
     POLICY,
+    SECOND,
     SETTLED,
     TICK,
     Case,
@@ -133,7 +135,18 @@ STOPPED_BY_A_PERSON = [
         "most keys vanished in one look, and the provider refuses what it made in place of a refused one",
         Hold(HoldReason.MANY_ABSENT),
         replace(
-            a.with_record(SETTLED, history=(a.rotated(reason=RotateReason.SERVED_KEY_REFUSED),)),
+            a.with_record(
+                SETTLED, history=(a.rotated(reason=RotateReason.SERVED_KEY_REFUSED, age=DAY - SECOND),)
+            ),
+            fleet_hold=HoldReason.MANY_ABSENT,
+            served=Served(Verdict.REFUSED),
+        ),
+    ),
+    Case(
+        "most keys vanished in one look, and the provider refuses this one, and the one before a day ago",
+        Rotate(RotateReason.SERVED_KEY_REFUSED, a.current().key),
+        replace(
+            a.with_record(SETTLED, history=(a.rotated(reason=RotateReason.SERVED_KEY_REFUSED, age=DAY),)),
             fleet_hold=HoldReason.MANY_ABSENT,
             served=Served(Verdict.REFUSED),
         ),
