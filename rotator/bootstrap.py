@@ -18,7 +18,6 @@ from rotator.errors import (
     PortError,
     Problem,
     Rejected,
-    Throttled,
     Unavailable,
 )
 from rotator.http import HttpClient
@@ -309,12 +308,15 @@ async def _journal_id(journal: Journal, instance: str, clock: Clock) -> str:
 
 
 async def _begun(file: PolicyFile, providers: Mapping[str, Provider], vault: VaultPorts, clock: Clock) -> str:
-    """Begin a journal, and return its id. Raise LostJournal when there was one, Unavailable when that can't be told now."""
+    """Begin a journal, and return its id.
+
+    Raise LostJournal when there was one, what `served_without_journal` raises when that can't be told.
+    """
     try:
         lineage = await served_without_journal(file, providers, vault.destinations, vault.namespace)
-    except (Unavailable, Throttled) as error:
+    except PortError as error:
         what = f"whether there was one before can't be told: {error}"
-        raise Unavailable("begin journal", file.instance, what) from None
+        raise type(error)("begin journal", file.instance, what) from None
     if lineage is not None:
         what = f"it is gone, and Vault still serves what it was about, such as {lineage}"
         raise LostJournal("open journal", file.instance, what)

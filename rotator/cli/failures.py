@@ -27,7 +27,7 @@ _NO_PROVIDER_SAYS = re.compile(r"3[0-9]{2}|40[1347]")
 """An answer without the provider's own code for what is wrong, which it gives with each of these statuses."""
 
 
-NEWER = "run a rotator that knows the format that is named, on every replica; nothing was touched"
+NEWER = "run a rotator that knows the format that is named, on every replica; until then it is left alone"
 
 LOST = (
     "see that `instance` and `vault.journal` are what they were, and bring it back from a backup of Vault; if it is gone "
@@ -51,8 +51,13 @@ def of_vault(error: PortError, address: str) -> Failure:
     """Return the failure of a command that could not even begin, because Vault did not let it."""
     vault = f"Vault at {origin_of(address)}"
     match error:
-        case Unavailable(operation="begin journal"):
-            what, cure = "no journal is begun", "run it again when what is named above can be reached"
+        case PortError(operation="begin journal"):
+            what = "no journal is begun"
+            cure = (
+                "mend the credential that is named above, or its rights, and run it again"
+                if isinstance(error, Denied)
+                else "run it again when what is named above can be reached"
+            )
         case Unavailable():
             what = f"Vault can't be reached at {origin_of(address)}"
             cure = (

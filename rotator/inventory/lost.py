@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from rotator.errors import Denied, Rejected, Throttled, Unavailable
+from rotator.errors import Rejected
 from rotator.inventory.listings import list_all
 from rotator.inventory.match import Project, expected_lineage
 from rotator.model.key import Listing
@@ -21,17 +21,17 @@ async def served_without_journal(
     """Return a lineage whose entry and whose key carry the same rotation id, None when there is none to be seen.
 
     A mark alone is no sign: another installation, with a Vault of its own, may rotate keys of the same project. What
-    is refused for good counts as nothing. Raise Unavailable or Throttled when it can't be told just now: a journal that
-    is begun by mistake hides what the one before was about.
+    is refused for good counts as nothing. Raise Unavailable or Throttled when it can't be told just now, Denied when not
+    before our credential is mended: a journal that is begun by mistake hides what the one before was about.
     """
     listings, troubles = await list_all(providers)
     for lineage, policy, rotation_ids in _marked(file, listings, namespace):
-        with suppress(Denied, Rejected):
+        with suppress(Rejected):
             read = await destinations.read(lineage, policy.destination.fields)
             if read.entry.rotation_id in rotation_ids:
                 return lineage.name
     for trouble in troubles:
-        if isinstance(trouble.error, Unavailable | Throttled):
+        if not isinstance(trouble.error, Rejected):
             raise trouble.error
     return None
 

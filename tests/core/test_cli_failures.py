@@ -20,6 +20,7 @@ from rotator.errors import (
     Rejected,
     RotatorError,
     Throttled,
+    TooNew,
     Unavailable,
 )
 
@@ -57,6 +58,11 @@ def test_what_why_and_what_to_do(
 
     assert found
     assert found.groups()[:2] == (what, why)
+
+
+def test_the_cure_of_what_a_newer_rotator_wrote_says_nothing_of_the_rest() -> None:
+    """In a sweep it is one record's trouble, and other lineages were rotated."""
+    assert failures.cure_of(TooNew("read record", "x")).endswith("; until then it is left alone")
 
 
 def test_a_bug_is_told_in_three_parts_too(capsys: pytest.CaptureFixture[str]) -> None:
