@@ -208,7 +208,9 @@ def _new(taken: Mapping[str, Taken], records: Records, absent: Mapping[str, str]
             elif any(len(some.policies_of[key_id]) > 1 for key_id in key_ids):
                 hold, detail = HoldReason.MATCHED_TWICE, _named("policies", takers)
             elif records.refused:
-                hold, detail = HoldReason.RECORD_UNREADABLE, "the record of another lineage"
+                newer = records.newer == records.refused
+                hold = HoldReason.RECORD_NEWER if newer else HoldReason.RECORD_UNREADABLE
+                detail = "the record of another lineage"
             elif name in absent:
                 hold, detail = HoldReason.MANY_ABSENT, absent[name]
             assignment = Assignment(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rotator.errors import PortError, Rejected, RotatorError
+from rotator.errors import PortError, Rejected, RotatorError, TooNew
 from rotator.ports import Journal, RecordRead
 
 
@@ -22,11 +22,13 @@ class Trouble:
 class Records:
     """What reading all records gave, by lineage id: those that could be read, those that can't be, the others.
 
-    `refused` stay unreadable until a person acts; `waiting` could not be asked for just now.
+    `refused` stay unreadable until a person acts, `newer` are those of them that a newer version wrote; `waiting` could not
+    be asked for just now.
     """
 
     read: Mapping[str, RecordRead]
     refused: frozenset[str]
+    newer: frozenset[str]
     waiting: frozenset[str]
     troubles: tuple[Trouble, ...]
 
@@ -62,16 +64,24 @@ async def read_records(journal: Journal) -> Records:
     answers = await asyncio.gather(*(journal.read(name) for name in names), return_exceptions=True)
     read: dict[str, RecordRead] = {}
     refused: set[str] = set()
+    newer: set[str] = set()
     waiting: set[str] = set()
     troubles = []
     for name, answer in zip(names, answers, strict=True):
         if isinstance(answer, PortError):
             troubles.append(Trouble(what=f"record {name}", error=answer))
-            (refused if isinstance(answer, Rejected) else waiting).add(name.rpartition("-")[2])
+            lineage_id = name.rpartition("-")[2]
+            (refused if isinstance(answer, Rejected) else waiting).add(lineage_id)
+            if isinstance(answer, TooNew):
+                newer.add(lineage_id)
         elif isinstance(answer, BaseException):
             raise answer
         elif answer.record is not None:
             read[answer.record.lineage.lineage_id] = answer
     return Records(
-        read=read, refused=frozenset(refused), waiting=frozenset(waiting), troubles=tuple(troubles)
+        read=read,
+        refused=frozenset(refused),
+        newer=frozenset(newer),
+        waiting=frozenset(waiting),
+        troubles=tuple(troubles),
     )

@@ -29,7 +29,7 @@ providers:
   asr: {type: deepgram, project_id: project-asr, credential: {env: KEY}}
   tts: {type: deepgram, project_id: project-tts, credential: {env: KEY}}
 """
-NO_RECORDS = Records(read={}, refused=frozenset(), waiting=frozenset(), troubles=())
+NO_RECORDS = Records(read={}, refused=frozenset(), newer=frozenset(), waiting=frozenset(), troubles=())
 
 
 def read(*records: Record) -> Records:

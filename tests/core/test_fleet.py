@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.errors import Denied, PortError, Rejected, Throttled, Unavailable
+from rotator.errors import Denied, PortError, Rejected, Throttled, TooNew, Unavailable
 from rotator.inventory.fleet import Fleet, Found, survey
 from rotator.model.entry import FieldNames, Place
 from rotator.model.key import Key, KeyRequest, Listing, Mark, Unreadable
@@ -503,6 +503,17 @@ async def test_nothing_is_taken_in_while_a_record_cant_be_read() -> None:
     assert holds(fleet) == {"one": None, "two": HoldReason.RECORD_UNREADABLE}
     assert by_path(fleet)["one"].assignment.currents_elsewhere is None
     assert [trouble.what for trouble in fleet.troubles] == [f"record {unreadable[0]}"]
+
+
+@pytest.mark.promise("P8")
+async def test_what_only_records_of_a_newer_rotator_keep_from_being_taken_in_is_told_so() -> None:
+    """A record that can't be read is to be rebuilt in the end, one of a newer rotator never."""
+    newer = (lineage("old-place").record_name, TooNew("read record", "x"))
+    garbled = (lineage("other-place").record_name, Rejected("read record", "x"))
+    keys = (key("key-2", comment="two"),)
+
+    assert holds(await seen(newer, keys=keys)) == {"two": HoldReason.RECORD_NEWER}
+    assert holds(await seen(newer, garbled, keys=keys)) == {"two": HoldReason.RECORD_UNREADABLE}
 
 
 @pytest.mark.promise("P4")
