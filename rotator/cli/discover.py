@@ -62,7 +62,7 @@ def look_around(options: Options, older_than: str, *, as_stub: bool) -> int:
     else:
         options.emit(_document(findings), _shown(findings))
     lost = {status_of(one.error) for one in findings.troubles if one.what.startswith("provider ")}
-    return exits.BAD_POLICY if exits.BAD_POLICY in lost else exits.gravest(lost)
+    return exits.gravest(lost)
 
 
 async def _look(file: PolicyFile, older_than: timedelta, progress: Progress) -> Findings:

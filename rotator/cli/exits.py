@@ -16,7 +16,7 @@ BAD_POLICY = 78
 INTERRUPTED = 130
 """Ended at once by a signal."""
 
-_GRAVEST_FIRST = (FAILED, TRY_AGAIN, PERSON_NEEDED, FINE)
+_GRAVEST_FIRST = (BAD_POLICY, FAILED, TRY_AGAIN, PERSON_NEEDED, FINE)
 
 
 def gravest(statuses: set[int]) -> int:

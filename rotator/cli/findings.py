@@ -169,7 +169,7 @@ def said(finding: Finding, now: datetime) -> Said:
 def status(found: tuple[Finding, ...]) -> int:
     """Return the exit status that findings give together."""
     statuses = {_status(finding) for finding in found if finding.grade is Grade.PROBLEM}
-    return exits.BAD_POLICY if exits.BAD_POLICY in statuses else exits.gravest(statuses)
+    return exits.gravest(statuses)
 
 
 def _status(finding: Finding) -> int:

@@ -60,7 +60,7 @@ def identify(options: Options) -> int:
     if answer.accepted and answer.identity.provider is not None and answer.lineages_known:
         return exits.FINE
     lost = {status_of(trouble.error) for trouble in answer.troubles}
-    return exits.BAD_POLICY if exits.BAD_POLICY in lost else exits.gravest(lost)
+    return exits.gravest(lost)
 
 
 async def _identify(file: PolicyFile, secret: Secret, progress: Progress) -> Answer:
