@@ -73,7 +73,9 @@ _NEVER: Final[Mapping[WaitReason, str]] = {
 HOLD: Final[Mapping[HoldReason, str]] = {
     HoldReason.LOST_RECORD: "there are keys or an entry of ours, but no journal record of them",
     HoldReason.RECORD_UNREADABLE: "a journal record, its own or one that may name this key, can't be read by this version",
-    HoldReason.RECORD_NEWER: "a newer rotator wrote its journal record, and this version may not act by it",
+    HoldReason.RECORD_NEWER: (
+        "a newer rotator wrote a journal record, its own or one that may name this key, and this version may not act by it"
+    ),
     HoldReason.DESTINATION_CLASH: "two keys give this one path",
     HoldReason.MATCHED_TWICE: "two policies match this key",
     HoldReason.MANY_ABSENT: "most keys in use vanished from the provider's list in one look",
@@ -101,8 +103,9 @@ CURE: Final[Mapping[HoldReason, str]] = {
         "if it is gone for good, `rotator check --rebuild-journal` shows what can be rebuilt, and asks"
     ),
     HoldReason.RECORD_UNREADABLE: (
-        "undelete the record in Vault or roll it back to its last good version; if that can't be, keep a copy, delete its "
-        "metadata, and `rotator check --rebuild-journal` shows what can be rebuilt"
+        "undelete the record in Vault or roll it back to its last good version, or, if a newer rotator wrote it, run that; if "
+        "that can't be, stop every rotator, keep a copy, delete its metadata, and `rotator check --rebuild-journal` shows what "
+        "can be rebuilt"
     ),
     HoldReason.RECORD_NEWER: (
         "run a rotator that knows the format it needs, on every replica; until then nothing of it is touched"
@@ -126,7 +129,8 @@ CURE: Final[Mapping[HoldReason, str]] = {
     HoldReason.ENTRY_CHANGED: "roll the entry back to the version that rotator published (`vault kv rollback`)",
     HoldReason.RECORD_BEHIND: (
         "leave the entry as it is: consumers read there; roll the record back to its newest version (`vault kv rollback`), "
-        "or restore it from the newest backup of Vault"
+        "or restore it from the newest backup of Vault; if there is none: stop every rotator, keep a copy, delete its metadata, "
+        "and `rotator check --rebuild-journal` shows what can be rebuilt"
     ),
     HoldReason.DESTINATION_MOVED: (
         "`rotator move OLD NEW` serves both places until the old one is given up; or put the old mount and path back "
@@ -206,7 +210,7 @@ DECLINED: Final[Mapping[Declined, str]] = {
 BECOMES: Final[Mapping[str, str]] = {
     "current": "in use",
     "previous": "previous",
-    "orphan": "never served",
+    "orphan": "not served here",
     "original": "from before rotator",
     "stray": "not taken",
 }
@@ -229,25 +233,37 @@ MISSING: Final[Mapping[Missing, str]] = {
         "Vault serves the secret of a key that has no mark of this lineage and that no policy gives this place (KEY_ID)"
     ),
     Missing.ENTRY_DELETED: "the entry in Vault was deleted",
+    Missing.OTHER_FIELDS: "the entry in Vault is ours, but has no secret under the field name that the policy gives",
     Missing.NOTHING_SERVED: "Vault serves nothing there, and no key from before rotator is left to begin from",
     Missing.OTHER_JOURNAL: "the key in use, KEY_ID, carries the mark of another journal than this one",
     Missing.NOT_NAMED: "nothing but a person's word can say that key KEY_ID is its own",
 }
 """Why a lost record can't be rebuilt. KEY_ID stands for the key that it is about."""
 
+_WHERE_IT_BEGAN: Final = (
+    "stop every rotator, write what the entry that is served now holds, all its fields, into the one where the lineage began, "
+    "put that place into the policy, rebuild it there, and move it again before any rotator is let run"
+)
+"""Without it, the key that is served now is taken for one that nobody serves, and is deleted after the next publish."""
+
 MISSING_CURE: Final[Mapping[Missing, str]] = {
     Missing.KEY_UNREADABLE: "run it again later",
     Missing.SERVED_UNPROVEN: "run it again later",
     Missing.SERVED_REFUSED: (
-        "if somebody changed the entry, roll it back (`vault kv rollback`), and run this again; else make a key by hand with the "
-        "comment and the rights of the one before, put its secret into the entry (consumers work again then), and run this "
-        "with --include-key and its id"
+        f"if the lineage was moved away from here, {_WHERE_IT_BEGAN}; if somebody changed the entry, roll it back (`vault kv "
+        "rollback`), and run this again; else make a key by hand with the comment and the rights of the one before (under "
+        "`keys:`, or where `{key_id}` makes the path, name its id for this path under `keys:`, and there only), put its secret "
+        "into the entry (consumers work again then), and run this with --include-key and its id"
     ),
     Missing.SERVED_FOREIGN: (
-        "if the lineage was moved here, put the place where it began into the policy, rebuild it there, and move it again; "
-        "if the provider does not list the key, give the management key a role that sees every key"
+        f"if the lineage was moved here, {_WHERE_IT_BEGAN}; if the provider does not list the key, give the management key a "
+        "role that sees every key"
     ),
     Missing.ENTRY_DELETED: "undelete its last version (`vault kv undelete`), and run this again",
+    Missing.OTHER_FIELDS: (
+        "put the names that `destination.fields` had back into the policy (`rotator move LINEAGE LINEAGE` changes them, once it "
+        "is rebuilt), or, if somebody removed the field, roll the entry back (`vault kv rollback`), and run this again"
+    ),
     Missing.NOTHING_SERVED: (
         "if the entry was lost too, bring it back from a backup of Vault, as consumers may still use what stood there; a marked "
         "key that nobody uses, as the log of the provider shows, can be deleted there when no rotator is at work"
@@ -261,8 +277,8 @@ MISSING_CURE: Final[Mapping[Missing, str]] = {
 """What a person can do then."""
 
 ASTRAY: Final = (
-    "if a policy was removed, write it again; if its lineage was moved, put the place where it began into the policy; then "
-    "run this again. If nobody uses the key, delete it at the provider"
+    f"if a policy was removed, write it again, and run this again; if its lineage was moved, {_WHERE_IT_BEGAN}. If nobody uses "
+    "the key, delete it at the provider"
 )
 
 QUESTION: Final[Mapping[OrderKind, str]] = {

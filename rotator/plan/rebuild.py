@@ -48,6 +48,8 @@ class Missing(StrEnum):
     """The key whose secret Vault serves has no mark of this lineage, and no policy gives it this place."""
     ENTRY_DELETED = "entry_deleted"
     """The entry was deleted."""
+    OTHER_FIELDS = "other_fields"
+    """The entry carries a rotation id, and no secret under the name that the policy has for it."""
     NOTHING_SERVED = "nothing_served"
     """Vault serves no secret, and there is no key to begin from."""
     OTHER_JOURNAL = "other_journal"
@@ -159,6 +161,8 @@ def _stops(snapshot: Snapshot) -> Missing | None:
             return Missing.SERVED_UNPROVEN
         case Verdict.REFUSED:
             return Missing.SERVED_REFUSED
+        case Verdict.NOTHING if snapshot.entry.rotation_id is not None:
+            return Missing.OTHER_FIELDS
         case Verdict.ACCEPTED | Verdict.NOTHING:
             return None
 

@@ -58,6 +58,26 @@ def test_what_cant_be_rebuilt_has_a_cure() -> None:
     assert all(text == text.strip().rstrip(".") for text in words.MISSING_CURE.values())
 
 
+@pytest.mark.promise("P1")
+@pytest.mark.parametrize(
+    "said",
+    [words.ASTRAY, *(words.MISSING_CURE[one] for one in (Missing.SERVED_FOREIGN, Missing.SERVED_REFUSED))],
+)
+def test_where_a_lineage_may_have_been_moved_its_first_place_is_told_to_serve_the_key_in_use_first(
+    said: str,
+) -> None:
+    order = (
+        "stop every rotator",
+        "all its fields",
+        "rebuild it there",
+        "move it again before any rotator is let run",
+    )
+
+    places = [said.index(part) for part in order]
+
+    assert places == sorted(places)
+
+
 def test_a_cure_names_no_command_that_does_not_exist() -> None:
     named = {
         command

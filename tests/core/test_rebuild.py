@@ -219,6 +219,20 @@ NOT_MADE = (
         Missing.SERVED_FOREIGN,
         None,
     ),
+    (
+        "no secret under these names",
+        replace(LOST, entry=replace(a.entry(), has_secret=False), served=Served(Verdict.NOTHING)),
+        Missing.OTHER_FIELDS,
+        None,
+    ),
+    (
+        "nor one while a key from before is there and named",
+        replace(
+            matched(ORIGINAL), entry=replace(a.entry(), has_secret=False), served=Served(Verdict.NOTHING)
+        ),
+        Missing.OTHER_FIELDS,
+        None,
+    ),
     ("another journal's", replace(LOST, journal_id=OTHER_JOURNAL), Missing.OTHER_JOURNAL, CURRENT.key_id),
     ("another id", replace(LOST, entry=a.entry("9" * 16)), Missing.NOT_NAMED, CURRENT.key_id),
     ("no id", replace(LOST, entry=a.entry(None)), Missing.NOT_NAMED, CURRENT.key_id),

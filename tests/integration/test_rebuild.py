@@ -15,6 +15,7 @@ from rotator.cli import exits
 from rotator.cli.failures import Failure
 from rotator.cli.losses import Losses, roles
 from rotator.cli.recovery import Wish, check_named, look, write
+from rotator.cli.words import CURE
 from rotator.errors import Conflict
 from rotator.inventory.lost import served_without_journal
 from rotator.model.key import Mark
@@ -92,6 +93,29 @@ def missing(losses: Losses) -> dict[str, str]:
         for one in losses.lost
         if isinstance(one.answer, NotRebuilt | Hold)
     }
+
+
+def to_new_places(site: Lab) -> Connected:
+    """Return the same installation once its policy file names another folder."""
+    (policy,) = site.connected.file.policies
+    destination = replace(policy.destination, path=f"rotated/{site.place}/new/{{slug}}")
+    changed = replace(policy, destination=destination, fingerprint="edited")
+    return replace(site.connected, file=replace(site.connected.file, policies=(changed,)))
+
+
+async def told_to(site: Lab, connected: Connected, kind: OrderKind) -> moves.Answer:
+    """Move the one lineage to its new place, or give its first one up, as a person does."""
+    (found,) = (await connected.survey()).found
+    ports = connected.ports(found.assignment.lineage, stopping=lambda: False, tell=site.told.append)
+    slug, order = ("new/voice-a", moves.move) if kind is OrderKind.MOVE else ("voice-a", moves.give_up)
+    ordered = Ordered(kind=kind, who="ann", why="", place=site.lineage(slug).name)
+    return await order(ordered, found.assignment, ports)
+
+
+async def moved(site: Lab, connected: Connected) -> None:
+    """Move the one lineage, and let it be copied."""
+    assert isinstance(await told_to(site, connected, OrderKind.MOVE), Record)
+    await site.sweep(connected=connected)
 
 
 def marked(site: Lab, slug: str, rotation_id: str, *, journal: str = JOURNAL_ID, **more: object) -> Minted:
@@ -336,15 +360,8 @@ async def test_what_cant_be_rebuilt_is_told_with_what_to_do_and_the_rest_is_rebu
 
 async def test_a_moved_lineage_is_told_and_rebuilt_where_it_began(site: Lab, root: Root) -> None:
     ((before, serves),) = (await rotated(site, "voice-a")).values()
-    (policy,) = site.connected.file.policies
-    destination = replace(policy.destination, path=f"rotated/{site.place}/new/{{slug}}")
-    changed = replace(policy, destination=destination, fingerprint="edited")
-    edited = replace(site.connected, file=replace(site.connected.file, policies=(changed,)))
-    (found,) = (await edited.survey()).found
-    ports = edited.ports(found.assignment.lineage, stopping=lambda: False, tell=site.told.append)
-    to = Ordered(kind=OrderKind.MOVE, who="ann", why="", place=site.lineage("new/voice-a").name)
-    assert isinstance(await moves.move(to, found.assignment, ports), Record)
-    await site.sweep(connected=edited)
+    edited = to_new_places(site)
+    await moved(site, edited)
     lose(site, root, "voice-a")
 
     told = await rebuilt(site, connected=edited)
@@ -353,13 +370,74 @@ async def test_a_moved_lineage_is_told_and_rebuilt_where_it_began(site: Lab, roo
     assert "if its lineage was moved" in " ".join(str(told).split())
 
     assert (await rebuilt(site)).status == exits.FINE
-    (found,) = (await edited.survey()).found
-    assert isinstance(await moves.move(to, found.assignment, ports), Record)
-    await site.sweep(connected=edited)
+    await moved(site, edited)
     site.clock.shift += 65 * DAY
     await site.sweep(connected=edited)
     for slug in ("voice-a", "new/voice-a"):
         assert await site.works(slug)
+
+
+@pytest.mark.promise("P1", "P2")
+async def test_a_moved_lineage_whose_first_place_was_given_up_is_rebuilt_as_it_is_told(
+    site: Lab, root: Root
+) -> None:
+    """Its first place serves an older key, and the one in use would be an orphan there: nobody's, and deleted in the end."""
+    ((_, older),) = (await rotated(site, "voice-a")).values()
+    edited = to_new_places(site)
+    await moved(site, edited)
+    assert isinstance(await told_to(site, edited, OrderKind.GIVE_UP), Record)
+    site.clock.shift += 65 * DAY
+    await site.sweep(connected=edited)
+    serves = await current(site, "voice-a")
+    lose(site, root, "voice-a")
+
+    told = " ".join(str(await rebuilt(site, connected=edited)).split())
+    first, last = site.lineage("voice-a"), site.lineage("new/voice-a")
+    assert "write what the entry that is served now holds, all its fields, into the one where the" in told
+    assert "move it again before any rotator is let run" in told
+    assert becomes(await seen(site), "voice-a") == {older: "current", serves: "orphan"}
+    root.do("POST", f"secret/data/{first.path}", {"data": root.data(last.path)})
+    done = await rebuilt(site)
+
+    assert becomes(done, "voice-a") == {serves: "current", older: "previous"}
+    await moved(site, edited)
+    site.clock.shift += 25 * HOUR
+    await site.sweep(connected=edited)
+    assert not site.alive(older)
+    for _ in range(2):
+        assert await site.works("voice-a")
+        assert await site.works("new/voice-a")
+        site.clock.shift += 64 * DAY
+        await site.sweep(connected=edited)
+    assert not site.alive(serves)
+
+
+@pytest.mark.promise("P8")
+async def test_a_record_older_than_what_vault_serves_is_rebuilt_as_it_is_told_where_there_is_no_newer_one(
+    site: Lab, root: Root
+) -> None:
+    slug = "voice-a"
+    name = site.lineage(slug).record_name
+    path = f"rotator-journal/{site.place}/lineages/{name}"
+    site.key("voice a", age=80 * DAY)
+    await site.sweep()
+    old = root.data(path)
+    site.clock.shift += 68 * DAY
+    await site.sweep()
+    serves = await current(site, slug)
+    root.do("POST", f"secret/data/{path}", {"data": old})
+    stands = (await site.sweep())[slug].last
+    assert stands is not None
+    assert isinstance(stands.stands, Hold)
+
+    assert stands.stands.reason is HoldReason.RECORD_BEHIND
+    assert "if there is none: stop every rotator, keep a copy, delete its" in CURE[HoldReason.RECORD_BEHIND]
+    lose(site, root, slug)
+    assert serves in becomes(await rebuilt(site), slug)
+    site.clock.shift += 65 * DAY
+    await site.sweep()
+    assert await current(site, slug) != serves
+    assert await site.works(slug)
 
 
 @pytest.mark.promise("P1", "P6")
