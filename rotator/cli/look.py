@@ -84,7 +84,7 @@ async def find(connection: Connected, globs: tuple[str, ...]) -> Chosen:
     fleet = await connection.survey()
     chosen = named(fleet, globs)
     if not chosen:
-        raise _none(globs, fleet)
+        raise none_named(globs, fleet)
     return Chosen(chosen=chosen, troubles=fleet.troubles)
 
 
@@ -99,11 +99,12 @@ async def find_one(connection: Connected, lineage: str, *, or_served_at: str | N
     if moved is not None and lineage in {place.name for place in moved.places}:
         return moved
     if lineage not in found:
-        raise _none((lineage,), fleet)
+        raise none_named((lineage,), fleet)
     return found[lineage]
 
 
-def _none(globs: tuple[str, ...], fleet: Fleet) -> failures.Failure:
+def none_named(globs: tuple[str, ...], fleet: Fleet) -> failures.Failure:
+    """Return that the globs name no lineage, or that it can't be told now whether they do."""
     what = f"no lineage is named {' or '.join(globs)}"
     if not fleet.troubles:
         return failures.Failure(

@@ -38,8 +38,7 @@ async def _rebuild(
         address = vault_address(file)[0]
         try:
             connection, troubles = _connection(reached)
-            connection, losses = await look(connection, wish, ordered)
-            losses = replace(losses, troubles=(*troubles, *losses.troubles))
+            connection, losses = await look(connection, wish, ordered, troubles)
             progress.end()
             check_named(losses, wish)
             if not losses.possible and not losses.begins:

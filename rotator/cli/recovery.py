@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 from rotator.bootstrap import Connected
 from rotator.cli import exits, failures
-from rotator.cli.look import tell_unmatched
+from rotator.cli.look import none_named, tell_unmatched
 from rotator.cli.losses import Loss, Losses
 from rotator.cli.once import tell
 from rotator.daemon.sweep import named as matching
 from rotator.errors import RotatorError
 from rotator.inventory.fleet import Fleet, Found, strays
 from rotator.inventory.observe import observe
+from rotator.inventory.records import Trouble
 from rotator.model.reason import HoldReason, WaitReason
 from rotator.model.snapshot import Snapshot
 from rotator.plan import facts
@@ -29,8 +30,6 @@ from rotator.rotation.orders import Ordered
 _NAMED = 6
 """So many journals are named: who can make keys can make up as many as they like."""
 
-_UNREADABLE = frozenset({HoldReason.RECORD_UNREADABLE, HoldReason.RECORD_NEWER})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
@@ -41,13 +40,19 @@ class Wish:
     journal_id: str = ""
 
 
-async def look(connection: Connected, wish: Wish, ordered: Ordered) -> tuple[Connected, Losses]:
-    """Return what can be rebuilt, and the connection with the journal's id. Touches nothing.
+async def look(
+    connection: Connected, wish: Wish, ordered: Ordered, troubles: tuple[Trouble, ...] = ()
+) -> tuple[Connected, Losses]:
+    """Return what can be rebuilt, and the connection with the journal's id. Touches nothing. `troubles` are those before.
 
-    Raise Failure when that id can't be told, else what `Connected.survey` raises.
+    Raise Failure when that id can't be told or when no lineage is named as was asked, else what `Connected.survey`
+    raises.
     """
     # Without the journal's id, marks of any journal lead to lineages: this one may have been begun anew.
     fleet = await replace(connection, journal_id="").survey()
+    fleet = replace(fleet, troubles=(*troubles, *fleet.troubles))
+    if wish.globs and not matching(fleet, wish.globs):
+        raise none_named(wish.globs, fleet)
     seen = await _seen(fleet, connection)
     connection, begins = _with_id(connection, fleet, seen, wish)
     return connection, _losses(fleet, seen, connection, ordered, wish, begins=begins)
@@ -104,10 +109,13 @@ def _with_id(connection: Connected, fleet: Fleet, seen: Sequence[Seen], wish: Wi
     snapshots = [one for _, one in seen if isinstance(one, Snapshot)]
     keys = [key for listing in fleet.listings.values() for key in listing.keys]
     votes = journals(snapshots) + journals_of_records(fleet.records, keys)
-    if votes and wish.journal_id not in ("", *votes):
+    listed = [key for listing in fleet.listings.values() for key in (*listing.keys, *listing.unreadable)]
+    marks = Counter(key.mark.journal_id for key in listed if key.mark is not None)
+    carried = votes or marks
+    if carried and wish.journal_id not in ("", *carried):
         raise failures.Failure(
-            f"no key in use carries a mark of journal {wish.journal_id}",
-            why=f"they carry marks of {_counted(votes)}",
+            f"no key {'in use ' if votes else ''}carries a mark of journal {wish.journal_id}",
+            why=f"they carry marks of {_counted(carried)}",
             cure="leave --journal-id out, or see that there is no slip in it",
             status=exits.USAGE,
         )
@@ -116,7 +124,7 @@ def _with_id(connection: Connected, fleet: Fleet, seen: Sequence[Seen], wish: Wi
         one.entry.rotation_id is not None or facts.marks_seen(one) for one in snapshots
     )
     if not journal_id and traces:
-        raise _unclear(votes, Counter(key.mark.journal_id for key in keys if key.mark is not None))
+        raise _unclear(votes, marks)
     return replace(connection, journal_id=journal_id), bool(journal_id)
 
 
@@ -126,7 +134,10 @@ def _unclear(votes: Counter[str], marks: Counter[str]) -> failures.Failure:
         why = f"keys in use carry the marks of several: {_counted(votes)}"
     else:
         why = f"no key in use proves it; marks name {_counted(marks)}" if marks else "no key carries a mark"
-    cure = "write --journal-id with the one of this instance: it is the first of the three ids in a mark"
+    cure = (
+        "write --journal-id with the one of this instance: it is the first of the three ids in a mark; if none of them is its, "
+        "no key was made for it: stop every rotator, delete the metadata of its records, and a journal is begun anew"
+    )
     if not marks:
         cure = "write --journal-id with any 12 lower-case hexadecimal digits: no mark has to be found by it"
     return failures.Failure(
@@ -147,7 +158,7 @@ def _losses(
         loss
         for found, snapshot in seen
         if found.assignment.lineage.name in wanted
-        and (loss := _loss(found, snapshot, connection.journal_id, ordered, wish)) is not None
+        and (loss := _loss(found, snapshot, fleet, connection.journal_id, ordered, wish)) is not None
     ]
     tell_unmatched(wish.globs, [one.assignment.lineage.name for one in fleet.found])
     return Losses(
@@ -160,9 +171,9 @@ def _losses(
 
 
 def _loss(
-    found: Found, seen: Snapshot | RotatorError, journal_id: str, ordered: Ordered, wish: Wish
+    found: Found, seen: Snapshot | RotatorError, fleet: Fleet, journal_id: str, ordered: Ordered, wish: Wish
 ) -> Loss | None:
-    """Return what can be made of a lineage that has no record, None when it never had one."""
+    """Return what can be made of a lineage that has no record, or none that can be read; None when it never had one."""
     if isinstance(seen, RotatorError):
         return Loss(found=found, snapshot=None, answer=seen)
     snapshot = replace(seen, journal_id=journal_id)
@@ -173,7 +184,7 @@ def _loss(
     if decision == Hold(HoldReason.LOST_RECORD) or (ours and unread):
         answer = rebuild(policy, snapshot, ordered.at(snapshot), wish.named)
         return Loss(found=found, snapshot=snapshot, answer=answer)
-    if isinstance(decision, Hold) and (ours or decision.reason in _UNREADABLE):
+    if isinstance(decision, Hold) and (ours or snapshot.lineage.lineage_id in fleet.unread):
         return Loss(found=found, snapshot=snapshot, answer=decision)
     return None
 

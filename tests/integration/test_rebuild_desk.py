@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from rotator.cli import exits
+from rotator.model.key import Mark
 from rotator.simulator.faults import Fault, Operation
-from tests.integration.conftest import HOUR, Desk
+from tests.integration.conftest import HOUR, POLICIES, Desk
+from tests.support.canary import secret_text
 
 NOBODYS = """
   - name: other
@@ -67,6 +71,147 @@ async def test_no_journal_is_begun_while_it_cant_be_told_whether_there_was_one(d
     assert not any(path.startswith(desk.journal) for path in desk.versions())
     desk.simulator.faults.clear()
     assert "was lost" in (await desk.run("once")).err
+
+
+@pytest.mark.promise("P2")
+async def test_no_journal_is_begun_over_a_lost_one_while_our_credential_is_refused(desk: Desk) -> None:
+    desk.due_key("voice")
+    await desk.run("once")
+    lose(desk, desk.journal)
+    nobodys = secret_text("of nobody")
+
+    refused = await desk.run("once", DEEPGRAM_API_KEY=nobodys)
+
+    assert refused.status == exits.FAILED
+    assert "no journal is begun" in refused.err
+    assert "mend the credential that is named above" in refused.err
+    assert not any(path.startswith(desk.journal) for path in desk.versions())
+    assert "was lost" in (await desk.run("once")).err
+
+
+async def test_where_a_provider_could_not_be_looked_at_for_want_of_a_credential_nothing_is_fine(
+    desk: Desk,
+) -> None:
+    desk.due_key("voice")
+    await desk.run("once")
+
+    unseen = await desk.run("check", "--rebuild-journal", DEEPGRAM_API_KEY="")
+    unnamed = await desk.run("check", "--rebuild-journal", desk.lineage("voice"), DEEPGRAM_API_KEY="")
+
+    assert unseen.status == unnamed.status == exits.BAD_POLICY
+    assert NOTHING_LOST not in unseen.out
+    assert "as far as could be seen" in unnamed.err
+
+
+async def test_a_name_that_no_lineage_has_is_a_slip(desk: Desk) -> None:
+    """Even where the control record is lost: nothing is begun by it."""
+    desk.due_key("voice")
+    await desk.run("once")
+    lose(desk, f"{desk.journal}/control")
+
+    slip = await desk.run("check", "--rebuild-journal", desk.lineage("voise"), "--yes")
+    meant = await desk.run("check", "--rebuild-journal", desk.lineage("voice"), "--yes")
+
+    assert (slip.status, slip.out) == (exits.USAGE, "")
+    assert f"did you mean {desk.lineage('voice')}" in slip.err
+    assert meant.status == exits.FINE
+    assert "The journal is begun again" in meant.out
+
+
+@pytest.mark.promise("P4", "P8")
+async def test_an_id_that_no_mark_carries_is_refused_while_there_are_marks(desk: Desk) -> None:
+    """Records are there, and only another installation's keys carry marks: none of its journals is ours."""
+    desk.key("voice", lifetime=5000 * HOUR)
+    await desk.run("once")
+    theirs = Mark("f" * 12, "e" * 12, "1" * 16)
+    desk.key(theirs.put_on("theirs"), lifetime=5000 * HOUR)
+    lose(desk, f"{desk.journal}/control")
+
+    told = await desk.run("check", "--rebuild-journal")
+    refused = await desk.run("check", "--rebuild-journal", "--journal-id", "0123456789ab", "--yes")
+
+    assert told.status == exits.PERSON_NEEDED
+    assert refused.status == exits.USAGE
+    assert "no key carries a mark of journal 0123456789ab" in refused.err
+    assert f"{desk.journal}/control" not in desk.versions()
+    # What is told to do where none of the marks is ours.
+    assert "delete the metadata of its records" in words(told.err)
+    lose(desk, f"{desk.journal}/lineages")
+    assert (await desk.run("once")).status == exits.FINE
+    assert (await desk.json("status")).line("voice")["phase"] == "adopted"
+
+
+@pytest.mark.promise("P8")
+async def test_beside_a_record_of_a_newer_rotator_no_record_of_a_new_key_is_told_to_be_lost(
+    desk: Desk,
+) -> None:
+    desk.due_key("voice")
+    await desk.run("once")
+    (record,) = (path for path in desk.versions() if "/lineages/" in path)
+    document = desk.root.data(record)
+    text = json.dumps(json.loads(str(document["record"])) | {"format": 9})
+    desk.root.do("POST", f"secret/data/{record}", {"data": {**document, "format": "9", "record": text}})
+    desk.key("ivr", lifetime=5000 * HOUR)
+
+    shown, told = await desk.json("status"), await desk.json("check", "--rebuild-journal")
+
+    assert {one["decision"]["reason"] for one in shown.document["lineages"]} == {"record_newer"}
+    assert [one["lineage"] for one in told.document["lineages"]] == [desk.lineage("voice")]
+    assert told.line("voice")["hold"] == "record_newer"
+
+
+@pytest.mark.promise("P1", "P8")
+async def test_a_lineage_that_was_published_under_other_fields_is_rebuilt_under_those(desk: Desk) -> None:
+    key = desk.due_key("voice")
+    await desk.run("once")
+    lose(desk, f"{desk.journal}/lineages")
+    named = ("--include-key", key.key_id, "--yes")
+    desk.write(POLICIES.replace("{path:", "{fields: {secret: KEY}, path:"))
+
+    told = await desk.json("check", "--rebuild-journal", *named)
+    desk.write()
+    done = await desk.json("check", "--rebuild-journal", *named)
+
+    assert (told.status, done.status) == (exits.PERSON_NEEDED, exits.FINE)
+    assert told.line("voice")["missing"] == "other_fields"
+    assert {one["becomes"] for one in done.line("voice")["keys"]} == {"current", "original"}
+    assert (await desk.run("once")).status == exits.FINE
+    assert desk.serves("voice")
+
+
+@pytest.mark.promise("P8")
+async def test_under_keys_what_a_person_made_in_place_of_a_refused_key_is_named_for_its_path(
+    desk: Desk,
+) -> None:
+    """No mark and no selector leads from it to the lineage."""
+
+    def pinned(key_id: str) -> None:
+        terms = POLICIES.partition("    destination")[0]
+        desk.write(terms.replace('select: {comment: "*"}', f"keys: {{PLACE/voice: {key_id}}}"))
+
+    first = desk.due_key("voice")
+    pinned(first.key_id)
+    await desk.run("once")
+    for key_id in (first.key_id, str(desk.entry("voice")["api_key_id"])):
+        desk.world.person_deletes(key_id)
+    lose(desk, f"{desk.journal}/lineages")
+
+    told = await desk.run("check", "--rebuild-journal")
+    mended = desk.key("voice", lifetime=5000 * HOUR)
+    fields = {name: str(value) for name, value in desk.entry("voice").items()}
+    desk.put("voice", **{**fields, "api_key": mended.secret.reveal(), "api_key_id": mended.key_id})
+    named = ("check", "--rebuild-journal", "--include-key", mended.key_id, "--yes")
+    unled = await desk.run(*named)
+    pinned(mended.key_id)
+    done = await desk.json(*named)
+
+    assert "(under `keys:`, or where `{key_id}` makes the path, name its id for this path" in words(told.out)
+    assert unled.status == exits.USAGE
+    assert done.status == exits.FINE
+    assert [(one["key_id"], one["becomes"]) for one in done.line("voice")["keys"]] == [
+        (mended.key_id, "current")
+    ]
+    assert desk.serves("voice")
 
 
 async def test_what_another_installation_rotates_is_no_lineage_of_a_new_one(desk: Desk) -> None:
