@@ -119,7 +119,7 @@ async def prove(
     """
     gives_up_at = ports.clock.monotonic() + policy.prove_deadline.total_seconds()
     mark = claimed.record.mark(ports.journal_id, attempt.rotation_id)
-    ours = False
+    ours: bool = False
     while True:
         found = await _look(minted, attempt, mark, ports)
         if isinstance(found, Candidate):

@@ -358,6 +358,7 @@ async def test_a_secret_that_turns_out_to_be_another_keys_is_not_published() -> 
     done = await rotate(world)
 
     assert done.held == Hold(HoldReason.UNSAFE, "the new secret is that of key key-original")
+    assert "key-made-1" not in world.keys
     assert "publish" not in world.calls
     assert "key-original" in world.keys
 
@@ -398,6 +399,14 @@ async def test_a_key_that_was_never_seen_to_be_ours_is_left_alone(comment: str |
     assert "key-made-1" in world.keys
     assert not [call for call in world.calls if call.startswith(("publish", "revoke_key"))]
     assert [(one.rotation_id, one.key_id) for one in world.record.attempts] == [(f"{1:016x}", None)]
+
+
+async def test_a_secret_that_could_not_be_tried_is_told_with_why() -> None:
+    world = before_first()
+    world.fails("prove", Unavailable("prove key", "key-made-1", "503"))
+
+    with pytest.raises(Unavailable, match="503"):
+        await rotate(world, replace(AT_ONCE, prove_deadline=timedelta(0)))
 
 
 @pytest.mark.promise("P2")
