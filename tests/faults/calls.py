@@ -29,8 +29,6 @@ _VAULT = {
     ("GET", "secret/config"): "mount settings",
     ("POST", ENTRY): "destination write",
 }
-_READS = frozenset({"capabilities"})
-"""What is asked with another method than GET and changes nothing."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 
 from rotator.bootstrap import Connected
 from rotator.clock import SystemClock
+from rotator.model.lineage import Lineage
 from rotator.model.order import OrderKind
 from rotator.model.reason import HoldReason
 from tests.faults.calls import ENTRY, Call
+from tests.faults.collected import attempts_in, keys_of, seen
 from tests.faults.faults import WRITES_ONLY, Fault, Side
-from tests.faults.oracle import Life
+from tests.faults.outside import Installation, Life, Look
 from tests.faults.phases import PHASES, Phase, Unsettled, Watch
 from tests.faults.seat import Kept, Seat
 from tests.faults.wires import Armed
-from tests.faults.world import HOUR, MINUTE
-from tests.support import canary
+from tests.faults.world import COMMENT, DAY, HOUR, MINUTE, SCOPES, TAGS
 
 RESTS = (3 * MINUTE, 15 * MINUTE, 65 * MINUTE, 25 * HOUR, 25 * HOUR, 25 * HOUR)
 """How time moves on after a fault. Once what was to be done is done, it goes on by `NEXT_DAY`."""
 
 NEXT_DAY = 25 * HOUR
+
+OVERLAP = DAY
+"""That of the policy, which says nothing about it."""
 
 LIMITS = frozenset({Fault.THROTTLED, Fault.THROTTLED_UNTIL})
 LIMIT_LASTS = timedelta(seconds=1.1)
@@ -50,12 +54,6 @@ class Case:
     def __str__(self) -> str:
         return f"{self.phase} / {self.call} / {self.fault}"
 
-    @classmethod
-    def named(cls, name: str) -> Case:
-        """Return the case with that name. Raise ValueError when there can be none."""
-        phase, call, fault = name.split(" / ")
-        return cls(phase, call_named(call), Fault(fault))
-
 
 def call_named(name: str) -> Call:
     """Return the call with that name."""
@@ -80,7 +78,7 @@ class Runner:
             self._seat.wires.begin(self._seat.namer())
             await self._run(phase, watch, connected)
             calls = tuple(self._seat.wires.calls)
-        broken = [*self._life(watch).broken(), *watch.said]
+        broken = [*self._happened(watch).broken(at_rest=False), *watch.said]
         if broken or not self._done(phase):
             raise AssertionError(f"{phase.name}, with nothing going wrong: {broken}")
         return calls
@@ -91,23 +89,19 @@ class Runner:
         before = [call for call in calls[: calls.index(case.call)] if call.side is case.call.side]
         armed = Armed(case.call, case.fault, before[-1] if before else None)
         watch = self._begin(phase)
-        broken: list[str] = []
         async with AsyncExitStack() as stack:
             connected = await self._warm(phase, watch, stack)
             self._seat.wires.begin(self._seat.namer(), armed)
             await self._run(phase, watch, connected)
             self._seat.wires.end()
-            if not armed.fired:
-                broken.append(NOT_REACHED)
-            broken += await self._recover(case, phase, watch, connected)
-        life = self._life(watch)
-        broken += [*watch.bugs, *life.broken(), *life.left(), *self._shown(watch)]
-        return tuple(dict.fromkeys(broken))
+            looks = await self._recover(case, phase, watch, connected)
+        broken = self._happened(watch, looks).broken(at_rest=True)
+        return broken if armed.fired else (NOT_REACHED, *broken)
 
     def _begin(self, phase: Phase) -> Watch:
         seat = self._seat
         seat.restore(self._kept[phase.world])
-        return Watch(seat, phase.world)
+        return Watch(seat)
 
     async def _warm(self, phase: Phase, watch: Watch, stack: AsyncExitStack) -> Connected | None:
         """Return the process that a situation goes on with, None when it begins with a new one."""
@@ -133,9 +127,9 @@ class Runner:
 
     async def _recover(
         self, case: Case, phase: Phase, watch: Watch, connected: Connected | None
-    ) -> list[str]:
-        """Let time pass and sweep, in the same process if that goes on, until everything is at rest."""
-        seat, broken = self._seat, []
+    ) -> list[Look]:
+        """Let time pass and sweep, in the same process if that goes on, until everything is at rest; return what was seen."""
+        seat, looks = self._seat, list[Look]()
         if connected is not None and case.fault in LIMITS and case.call.side is Side.PROVIDER:
             await SystemClock().sleep(LIMIT_LASTS)
         async with AsyncExitStack() as stack:
@@ -152,9 +146,8 @@ class Runner:
 
             for rest in (*RESTS, None):
                 done = self._done(phase)
-                if not done and not watch.said:
-                    broken.append("P8: what was to be done was not, and nothing was told")
-                if rest is None or (done and not list(self._life(watch).left())):
+                looks.append(Look(done, tuple(watch.said)))
+                if rest is None or (done and not self._happened(watch).left()):
                     break
                 seat.clock.shift += NEXT_DAY if done else rest
                 await step()
@@ -162,9 +155,7 @@ class Runner:
                 # Nothing was looked at yet since the fault, or something may have come late.
                 seat.clock.shift += HOUR
                 await step()
-        if not self._done(phase):
-            broken.append(f"P8: it is stuck: {'; '.join(watch.said) or 'nothing is told'}")
-        return broken
+        return [*looks, Look(self._done(phase), tuple(watch.said))]
 
     async def _go_on(
         self, case: Case, phase: Phase, watch: Watch, connected: Connected, *, held: str
@@ -187,31 +178,40 @@ class Runner:
         )
         return phase.done(seat.roles.get(seat.served() or "", ""), alive)
 
-    def _life(self, watch: Watch) -> Life:
+    def _happened(self, watch: Watch, looks: Sequence[Look] = ()) -> Installation:
+        """Return what has happened so far. Of the keys that were there first, only one is to be rotated."""
         seat = self._seat
-        began = self._kept[watch.world].world._keys
-        return Life(
-            versions=tuple(seat.versions(ENTRY)),
-            keys=dict(seat.world._keys),
-            roles=seat.roles,
-            untouchable={
-                key_id: key
-                for key_id, key in began.items()
-                if not seat.roles[key_id].startswith(("key ", "original"))
-            },
-            offered=frozenset(seat.wires.offered),
-            emergency_at=watch.ordered_at,
+        began, keys = self._kept["virgin"].world, seat.world._keys
+        original = next(key_id for key_id in began._keys if self._kept["virgin"].roles[key_id] == "original")
+        lineage = Lineage(
+            provider="asr", project_id=seat.project_id, namespace="", mount="secret", path="rotated/voice"
+        )
+        texts = seat.records()
+        life = Life(
+            name=COMMENT,
+            places={ENTRY: seat.versions(ENTRY)},
+            keys=keys_of(lineage.lineage_id, original, keys.values()),
+            original=original,
+            rights=(frozenset(SCOPES), frozenset(TAGS)),
+            attempts=attempts_in(texts),
+            sent=frozenset(seat.wires.offered),
+            emergencies=() if watch.ordered_at is None else (watch.ordered_at,),
+            overlap=OVERLAP,
+            released_at=None,
+            given_up={},
+            remembered=texts[-1] if texts else "",
+            strays=frozenset(),
             now=seat.clock.now(),
         )
-
-    def _shown(self, watch: Watch) -> list[str]:
-        """Return where a secret shows that is to be seen in the destination only."""
-        seat = self._seat
-        comments = [key.comment for key in seat.world._keys.values()]
-        places = (
-            ("what is told", watch.texts),
-            ("what is sent to Vault besides the destination", seat.wires.sent),
-            ("comments of keys", comments),
+        return Installation(
+            lives=(life,),
+            keys=tuple(map(seen, keys.values())),
+            untouchable=tuple(seen(key) for key_id, key in began._keys.items() if key_id != original),
+            texts={
+                "what is told": tuple(watch.texts),
+                "what is sent to Vault besides the destination": tuple(seat.wires.sent),
+                "the journal": texts,
+            },
+            looks=tuple(looks),
+            bugs=tuple(watch.bugs),
         )
-        leaks = (canary.leak_in("\n".join(texts), where) for where, texts in places)
-        return [f"P7: {leak}" for leak in leaks if leak is not None]

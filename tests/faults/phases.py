@@ -34,7 +34,6 @@ class Watch:
     """What a person beside the program would see: its troubles, what it tells, and what it ends in."""
 
     seat: Seat
-    world: str = "virgin"
     breakers: dict[str, Breaker] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -53,7 +52,7 @@ class Watch:
             self.said.append(f"{type(error).__name__}: {error}")
         except Exception as bug:  # noqa: BLE001 (whatever it is, it is a finding)
             self.texts.append(canary.text_of(bug))
-            self.bugs.append(f"P8: it ended in {type(bug).__name__}, which is no error of ours")
+            self.bugs.append(type(bug).__name__)
 
     async def sweep(self, connected: Connected) -> None:
         """Sweep once, as `rotator once` does."""

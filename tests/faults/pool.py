@@ -19,10 +19,10 @@ from rotator.model.secret import Secret
 from rotator.simulator.vault_server import vault_server
 from tests.faults.calls import Call
 from tests.faults.case import NOT_REACHED, Case, Runner
+from tests.faults.outside import leaks
 from tests.faults.phases import Unsettled, prepare
 from tests.faults.report import Say
 from tests.faults.seat import Kept, Seat, seat
-from tests.support import canary
 from tests.support.canary import CANARY
 from tests.support.vault_lab import Root
 
@@ -111,10 +111,10 @@ async def _seats(
     heard: io.StringIO,
 ) -> None:
     async for case, broken in run_here(root, _taken(cases, taken), calls):
-        leak = canary.leak_in(heard.getvalue(), "the log")
+        shown = tuple(leaks({"the log": (heard.getvalue(),)}))
         heard.seek(0)
         heard.truncate()
-        pipe.send((case, broken if leak is None else (*broken, f"P7: {leak}")))
+        pipe.send((case, (*broken, *shown)))
 
 
 async def run_here(root: Root, cases: Iterable[Case], calls: Calls) -> AsyncIterator[Found]:

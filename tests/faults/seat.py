@@ -20,7 +20,9 @@ from rotator.model.secret import Secret
 from rotator.policy.load import load
 from rotator.simulator.world import SimulatedKey
 from tests.faults.calls import CONTROL, ENTRY, RECORDS, Namer
+from tests.faults.collected import all_versions, records
 from tests.faults.faults import Side
+from tests.faults.outside import Version
 from tests.faults.wires import CALL_TIMEOUT, Upstream, Wires
 from tests.faults.world import COMMENT, WatchedWorld, first_world, management_secret
 from tests.support.canary import secret_text
@@ -46,21 +48,13 @@ policies:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """One version of an entry, and when it was written by the clock of the test."""
-
-    data: Mapping[str, Any]
-    at: datetime
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """A world as it stood at one instant, with what Vault held: by path, all versions of the destination."""
 
     world: WatchedWorld
     roles: Mapping[str, str]
-    entries: Mapping[str, tuple[Written, ...]]
+    entries: Mapping[str, tuple[Version, ...]]
     now: datetime
 
 
@@ -106,7 +100,7 @@ class Seat:
         return Kept(
             world=self.world.copy(),
             roles=dict(self.roles),
-            entries={path: tuple(self.versions(path)) for path in (CONTROL, ENTRY, *self._records())},
+            entries={path: self.versions(path) for path in (CONTROL, ENTRY, *self._records())},
             now=self.clock.now(),
         )
 
@@ -122,16 +116,18 @@ class Seat:
                 real = datetime.fromisoformat(answer["data"]["created_time"])
                 self.wires.shifts[path, number] = one.at - real
 
-    def versions(self, path: str) -> list[Written]:
-        """Return every version of an entry, as root sees it."""
-        found: list[Written] = []
-        while True:
-            reply = self._ask("GET", f"{path}?version={len(found) + 1}")
-            if reply.status != 200:
-                return found
-            document = json.loads(reply.body)["data"]
-            real = datetime.fromisoformat(document["metadata"]["created_time"])
-            found.append(Written(document["data"], real + self.wires.shifts[path, len(found) + 1]))
+    def versions(self, path: str) -> tuple[Version, ...]:
+        """Return every version of an entry, as root sees it, each at its instant on the clock of the test."""
+        mount, _, name = path.partition("/data/")
+        return tuple(
+            replace(version, at=version.at + self.wires.shifts[path, version.number])
+            for version in all_versions(self._see, mount, name)
+        )
+
+    def records(self) -> tuple[str, ...]:
+        """Return every version of the record of the lineage that Vault still has, as root sees it."""
+        mount, _, prefix = RECORDS.removesuffix("/lineages/").partition("/data/")
+        return tuple(text for texts in records(self._see, mount, prefix).values() for text in texts)
 
     def served(self) -> str | None:
         """Return the secret that Vault serves now, as root sees it."""
@@ -154,6 +150,9 @@ class Seat:
         """Run a process of the program until the block is left."""
         async with connect(self.file, found_journal=True, clock=self.clock) as connected:
             yield connected
+
+    def _see(self, path: str) -> Reply:
+        return self._ask("GET", path)
 
     def _made(self, key: SimulatedKey) -> None:
         """Name a key that the program has made."""

@@ -144,7 +144,7 @@ class Wires:
             call = self.namer.name(side, request)
             self.calls.append(call)
             if call.kind == "destination write":
-                self.offered.add(json.loads(request.body)["data"]["api_key"])
+                self.offered.add(json.loads(request.body)["data"]["rotation_id"])
             elif side is Side.VAULT and call.kind != "login":
                 self.sent.append(f"{request.path} {request.body.decode()}")
             due, self._later[side] = self._later[side], []

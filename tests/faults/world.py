@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from rotator.model.key import Mark
 from rotator.model.secret import Secret
@@ -19,7 +19,7 @@ OTHER_JOURNAL = Mark("0" * 12, "1" * 12, "2" * 16)
 
 
 class WatchedWorld(World):
-    """A Deepgram whose every creation and deletion somebody hears of. Ids and secrets follow from their number."""
+    """A Deepgram whose every creation somebody hears of. Ids and secrets follow from their number."""
 
     clock: TravelClock
 
@@ -27,8 +27,6 @@ class WatchedWorld(World):
         super().__init__(clock, secret_factory=self._next_secret, id_factory=self._next_id)
         self.made = 0
         self.kept: Callable[[SimulatedKey], None] = lambda _key: None
-        self.deleting: Callable[[SimulatedKey], None] = lambda _key: None
-        self.deleted: Callable[[SimulatedKey], None] = lambda _key: None
 
     def copy(self) -> WatchedWorld:
         """Return the same world with a clock of its own that stands as this one's, and nobody who hears."""
@@ -45,18 +43,6 @@ class WatchedWorld(World):
     def keep(self, key: SimulatedKey) -> None:
         super().keep(key)
         self.kept(key)
-
-    def delete(self, key_id: str, at: datetime) -> None:
-        key = self._keys[key_id]
-        if key.deleted_at is None:
-            self.deleting(key)
-        super().delete(key_id, at)
-        if key.deleted_at is None:
-            self.deleted(key)
-
-    def named(self, key_id_or_secret: str) -> SimulatedKey | None:
-        """Return the key with that id or secret, whatever has become of it."""
-        return self._keys.get(self._key_of_secret.get(key_id_or_secret, key_id_or_secret))
 
     def _next_id(self) -> str:
         self.made += 1

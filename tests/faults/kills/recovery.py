@@ -8,6 +8,7 @@ from rotator.clock import SystemClock
 from tests.faults.kills.aftermath import judge
 from tests.faults.kills.scenarios import Scenario
 from tests.faults.kills.site import Ran, Site
+from tests.faults.outside import Look
 
 _CLOCK = SystemClock()
 
@@ -40,20 +41,21 @@ async def recover(scenario: Scenario, made: Site, *, to_rest: bool = True) -> li
         if next_at is not None:
             await _CLOCK.sleep(min(max(next_at - _CLOCK.now(), _AT_LEAST), _AT_MOST))
         elif done or not scenario.order or orders == _ORDERS:
-            return [*_at_rest(scenario, made, ran, done=done), *await judge(made)]
+            return list(await judge(made, looks=[look(ran, done=done)]))
         else:
             orders += 1
             await made.run(*scenario.command(made), given=scenario.given(made))
-    return ["P8: it did not come to rest", *await judge(made, at_rest=False)]
+    return list(await judge(made, at_rest=False, looks=[RESTLESS]))
 
 
-def _at_rest(scenario: Scenario, made: Site, ran: Ran, *, done: bool) -> list[str]:
-    """Return what is wrong once the program says that nothing is left to be done."""
-    found = [] if ran.status == 0 else [f"P8: the last sweep ended with {ran.status}: {_lines(ran)}"]
-    found += [] if done else [f"P8: it was never done: {_lines(ran)}"]
-    if scenario.keeps_original and not all(made.alive(key.key_id) for key in made.originals.values()):
-        found.append("P3: the original was deleted")
-    return found
+RESTLESS = Look(done=False, told=("it does not come to rest",))
+
+
+def look(ran: Ran, *, done: bool) -> Look:
+    """Return what a person sees after the last sweep: that it ends well is a part of what is to be done."""
+    lines = ran.document.get("lineages", [])
+    told = (f"{line['phase']}, {line['decision']}, {line['error']}" for line in lines)
+    return Look(done and ran.status == 0, (f"the last sweep ended with {ran.status}", *told))
 
 
 def next_event(ran: Ran) -> datetime | None:
@@ -77,7 +79,3 @@ def next_event(ran: Ran) -> datetime | None:
             instants.append(datetime.fromisoformat(line["last_failure"]["next_try_at"]))
     first = min(instants, default=None)
     return first if first is not None and first < now + SOON else None
-
-
-def _lines(ran: Ran) -> list[object]:
-    return [(line["phase"], line["decision"], line["error"]) for line in ran.document.get("lineages", [])]

@@ -34,7 +34,6 @@ class Scenario:
     done: Callable[[Site], Awaitable[bool]]
     order: bool = True
     given: Callable[[Site], str] = lambda _: ""
-    keeps_original: bool = True
 
 
 def pin(site: Site, *, age: timedelta, **options: str) -> None:
@@ -49,7 +48,7 @@ async def served_by(site: Site, path: str = "") -> str | None:
     """Return the id of the key whose secret is served, None when nothing is."""
     published = await versions(site, path or site.entry(SLUG))
     keys = {key.secret.reveal(): key.key_id for key in site.world._keys.values()}
-    return keys.get(published[-1].secret) if published else None
+    return keys.get(str(published[-1].secret)) if published else None
 
 
 async def _due(site: Site) -> None:
@@ -166,7 +165,6 @@ EMERGENCY = Scenario(
     prepare=_rotated,
     command=lambda site: ("rotate", site.lineage(SLUG), "--emergency", "--yes"),
     done=_all_gone,
-    keeps_original=False,
 )
 IMPORT = Scenario(
     name="import",
@@ -177,9 +175,7 @@ IMPORT = Scenario(
 )
 MOVE = Scenario(name="move", prepare=_named_elsewhere, command=_move, done=_copied)
 GIVE_UP = Scenario(name="give up", prepare=_moved, command=_give_up, done=_left)
-RELEASE = Scenario(
-    name="release", prepare=_released, command=_release, done=_original_gone, keeps_original=False
-)
+RELEASE = Scenario(name="release", prepare=_released, command=_release, done=_original_gone)
 ADOPT = Scenario(
     name="adopt",
     prepare=_watched,

@@ -107,7 +107,11 @@ class Ran:
 
 @dataclass(slots=True)
 class Site:
-    """One installation. `originals` are the keys that its lineages began with, by the path of their entry."""
+    """One installation. `originals` are the keys that its lineages began with, by the path of their entry.
+
+    `emergencies` are the orders of one that were given, by the name of the lineage. `heard` is what its processes have
+    shown, by where.
+    """
 
     ground: Ground
     place: str
@@ -123,12 +127,19 @@ class Site:
     released_at: datetime | None = None
     moved_to: str | None = None
     given_up: dict[str, datetime] = field(default_factory=dict)
-    leaks: list[str] = field(default_factory=list)
+    emergencies: list[tuple[str, datetime]] = field(default_factory=list)
+    heard: dict[str, list[str]] = field(default_factory=dict)
+    bugs: list[str] = field(default_factory=list)
     runs: int = 0
 
     def entry(self, slug: str) -> str:
         """Return the path of an entry."""
         return f"rotated/{self.place}/{slug}"
+
+    @property
+    def lineages(self) -> tuple[str, ...]:
+        """The names of all its lineages."""
+        return tuple(map(self.lineage, self.originals))
 
     def lineage(self, slug: str) -> str:
         """Return the name of a lineage."""
@@ -177,6 +188,8 @@ class Site:
     async def begin(self, *arguments: str, given: str = "", started: bool = False) -> tuple[Process, Command]:
         """Begin a command. `started`: from the command line, not forked."""
         self.runs += 1
+        if "--emergency" in arguments:
+            self.emergencies += [(name, CLOCK.now()) for name in arguments if name in self.lineages]
         streams = tuple(self.folder / f"{self.runs}.{name}" for name in ("in", "out", "err"))
         streams[0].write_text(given)
         command = Command(
@@ -195,7 +208,7 @@ class Site:
         return process, command
 
     async def end(self, process: Process, command: Command) -> Ran:
-        """Wait for the end of a command, and look for secrets in what it said."""
+        """Wait for the end of a command, and keep what it said."""
         try:
             status = await asyncio.wait_for(asyncio.shield(process.ended), _LONGEST_RUN_SECONDS)
         except TimeoutError:
@@ -203,28 +216,29 @@ class Site:
             await process.ended
             raise AssertionError(f"{' '.join(command.arguments)} did not end") from None
         out, err = (path.read_text() for path in command.streams[1:])
-        for text, where in ((out, "standard output"), (err, "standard error")):
-            leak = canary.leak_in(text, f"{where} of {command.arguments[0]}")
-            self.leaks += [leak] if leak else []
+        self.hear("standard output", out)
+        self.hear("standard error", err)
+        if "Traceback" in err:
+            self.bugs.append(f"a traceback of `{' '.join(command.arguments)}`")
         return Ran(status, out, err)
+
+    def hear(self, where: str, text: str) -> None:
+        """Keep what can be read of a process by others."""
+        self.heard.setdefault(where, []).append(text)
+
+    def expose(self, process: Process) -> None:
+        """Read off a process that was started what others can: its arguments, and the environment of its children."""
+        # It may end at any time.
+        with suppress(OSError):
+            folder = Path(f"/proc/{process.pid}")
+            self.hear("the arguments of a process", (folder / "cmdline").read_text())
+            for child in (folder / "task" / str(process.pid) / "children").read_text().split():
+                self.hear("the environment of a child", Path(f"/proc/{child}/environ").read_text())
 
     async def run(self, *arguments: str, given: str = "") -> Ran:
         """Run a command to its end, when it has its turn."""
         async with self.ground.turns:
             return await self.end(*await self.begin("--output", "json", *arguments, given=given))
-
-
-def exposed(process: Process) -> list[str]:
-    """Return where a secret can be read off a process by others: its arguments, or the environment of a child."""
-    found = []
-    # It may end at any time.
-    with suppress(OSError):
-        folder = Path(f"/proc/{process.pid}")
-        found.append(canary.leak_in((folder / "cmdline").read_text(), "the arguments of a process"))
-        for child in (folder / "task" / str(process.pid) / "children").read_text().split():
-            text = Path(f"/proc/{child}/environ").read_text()
-            found.append(canary.leak_in(text, "the environment of a child"))
-    return [f"P7: {leak}" for leak in found if leak]
 
 
 @asynccontextmanager

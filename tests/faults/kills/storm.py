@@ -18,8 +18,9 @@ from random import Random
 
 from rotator.clock import SystemClock
 from tests.faults.kills.aftermath import judge, versions
-from tests.faults.kills.recovery import SWEEPS, next_event
-from tests.faults.kills.site import Ground, Site, exposed, site
+from tests.faults.kills.recovery import RESTLESS, SWEEPS, look, next_event
+from tests.faults.kills.site import Ground, Site, site
+from tests.faults.outside import Look
 from tests.support.nursery import Command, Process
 
 LINEAGES = 20
@@ -68,7 +69,6 @@ class Storm:
     """What happened in one. `strikes` are those that met a process at work."""
 
     strikes: Counter[str] = field(default_factory=Counter)
-    processes: int = 0
     rotations: int = 0
     broken: tuple[str, ...] = ()
 
@@ -82,19 +82,21 @@ async def storm(ground: Ground, *, seed: int, seconds: float) -> Storm:
         _write(made, **_RESTLESS)
         result = Storm()
         ends_at = _CLOCK.monotonic() + seconds
-        found: list[str] = []
+        stuck: list[str] = []
         async with asyncio.TaskGroup() as group:
             for slot in range(SLOTS):
-                group.create_task(_slot(slot, seed, ends_at, made, result, found))
+                group.create_task(_slot(slot, seed, ends_at, made, result, stuck))
         for _ in range(SWEEPS):
             if all([await versions(made, made.entry(slug)) for slug in made.originals]):
                 break
             await made.run("once")
             await _CLOCK.sleep(timedelta(seconds=1))
         else:
-            found.append("P8: a lineage was never rotated")
+            stuck.append("a lineage was never rotated")
         _write(made, adopt="when_due")
-        found += await _rest(made)
+        last, at_rest = await _rest(made)
+        seen = Look(last.done and not stuck, (*stuck, *last.told))
+        found = await judge(made, at_rest=at_rest, looks=[seen])
         result.rotations = sum([len(await versions(made, made.entry(slug))) for slug in made.originals])
         result.broken = tuple(f"seed {seed}: {one}" for one in found)
         return result
@@ -105,27 +107,26 @@ def _write(made: Site, **options: str) -> None:
     made.write(which=f"keys:{keys}", **options)
 
 
-async def _slot(slot: int, seed: int, ends_at: float, made: Site, result: Storm, found: list[str]) -> None:
-    lineages = tuple(made.lineage(slug) for slug in made.originals)
+async def _slot(slot: int, seed: int, ends_at: float, made: Site, result: Storm, stuck: list[str]) -> None:
     async with asyncio.TaskGroup() as sleepers:
-        for decided in decisions(seed, slot, lineages):
+        for decided in decisions(seed, slot, made.lineages):
             if _CLOCK.monotonic() >= ends_at:
                 break
             process, command = await made.begin(*decided.arguments, started=decided.started)
-            result.processes += 1
             ended = asyncio.shield(process.ended)
             await asyncio.wait((ended,), timeout=decided.after.total_seconds())
             if decided.number is not None and not process.ended.done():
                 result.strikes[decided.number.name] += 1
-                found += exposed(process)
+                if decided.started:
+                    made.expose(process)
                 process.send(decided.number)
                 if decided.number is signal.SIGSTOP:
-                    sleepers.create_task(_wake(decided, process, command, made, result, found))
+                    sleepers.create_task(_wake(decided, process, command, made, result, stuck))
                     continue
-            await _ended(process, command, made, result, found)
+            await _ended(process, command, made, result, stuck)
 
 
-async def _ended(process: Process, command: Command, made: Site, result: Storm, found: list[str]) -> None:
+async def _ended(process: Process, command: Command, made: Site, result: Storm, stuck: list[str]) -> None:
     """Wait for the end of a process; one that waits for what others have in hand is asked to stop in time."""
     await asyncio.wait((asyncio.shield(process.ended),), timeout=_PATIENCE.total_seconds())
     if not process.ended.done():
@@ -134,24 +135,23 @@ async def _ended(process: Process, command: Command, made: Site, result: Storm, 
     try:
         await made.end(process, command)
     except AssertionError as error:
-        found.append(f"P8: {error}")
+        stuck.append(str(error))
 
 
 async def _wake(
-    decided: Decided, process: Process, command: Command, made: Site, result: Storm, found: list[str]
+    decided: Decided, process: Process, command: Command, made: Site, result: Storm, stuck: list[str]
 ) -> None:
     await _CLOCK.sleep(decided.sleeps)
     process.send(signal.SIGCONT)
-    await _ended(process, command, made, result, found)
+    await _ended(process, command, made, result, stuck)
 
 
-async def _rest(made: Site) -> list[str]:
-    """Run sweeps until nothing is left to be done, and judge."""
+async def _rest(made: Site) -> tuple[Look, bool]:
+    """Run sweeps until nothing is left to be done; return what is seen then, and whether it has come to that."""
     for _ in range(SWEEPS):
         ran = await made.run("once")
         next_at = next_event(ran)
         if next_at is None:
-            found = [] if ran.status == 0 else [f"P8: the last sweep ended with {ran.status}"]
-            return [*found, *await judge(made)]
+            return look(ran, done=True), True
         await _CLOCK.sleep(min(max(next_at - _CLOCK.now(), timedelta(seconds=0.5)), timedelta(seconds=15)))
-    return ["P8: it did not come to rest", *await judge(made, at_rest=False)]
+    return RESTLESS, False

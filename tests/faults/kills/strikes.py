@@ -16,7 +16,7 @@ from tests.faults.kills.aftermath import judge
 from tests.faults.kills.fronts import Side
 from tests.faults.kills.recovery import recover
 from tests.faults.kills.scenarios import Scenario
-from tests.faults.kills.site import Ground, Site, exposed, site
+from tests.faults.kills.site import Ground, Site, site
 from tests.support.nursery import Command, Process
 
 _CLOCK = SystemClock()
@@ -165,11 +165,10 @@ async def _struck(case: Case, made: Site, prepared: int) -> list[str]:
 async def _killed(case: Case, made: Site) -> list[str]:
     process: Process | None = None
 
-    found: list[str] = []
-
     async def act() -> bool:
         assert process is not None
-        found.extend(exposed(process))
+        if case.started:
+            made.expose(process)
         process.send(signal.SIGKILL)
         await asyncio.shield(process.ended)
         return False
@@ -179,9 +178,7 @@ async def _killed(case: Case, made: Site) -> list[str]:
         process, command = await _begun(case, made)
         ran = await made.end(process, command)
     made.crossing.clear()
-    if ran.status != -signal.SIGKILL:
-        found.append(f"it ended with {ran.status} and was not killed")
-    return found
+    return [] if ran.status == -signal.SIGKILL else [f"it ended with {ran.status} and was not killed"]
 
 
 async def _begun(case: Case, made: Site) -> tuple[Process, Command]:
