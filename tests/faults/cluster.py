@@ -58,11 +58,10 @@ async def lives_through(stage: Scene, first: Loss, then: Loss) -> None:
     await stage.sweep_until(stage.rotated)
     back.pop()()
     nodes.until_whole()
-    stage.judge.pass_time(OVERLAP_AND_MORE)
+    stage.witness.pass_time(OVERLAP_AND_MORE)
     await stage.while_deleted(2, lambda: back.append(then(nodes)))
     await stage.sweep_until(stage.settled)
     back.pop()()
-    await stage.judge.at_the_end()
 
 
 class Watched(VaultClient):
@@ -85,20 +84,18 @@ async def whole_life(stage: Scene) -> None:
     assert stage.rotated()
     first = stage.served("voice-a")
     await stage.sweep()
-    assert stage.judge.deleted == []
-    stage.judge.pass_time(OVERLAP_AND_MORE)
+    assert stage.witness.deleted() == []
+    stage.witness.pass_time(OVERLAP_AND_MORE)
     await stage.sweep()
-    assert stage.judge.deleted == [stage.judge.slugs["voice-a"]]
-    stage.judge.pass_time(DUE)
+    assert stage.witness.deleted() == [stage.witness.slugs["voice-a"]]
+    stage.witness.pass_time(DUE)
     await stage.sweep()
     second = stage.served("voice-a")
     assert second != first
     await stage.emergency("voice-a", "voice-b")
-    stage.judge.emergency = True
     await stage.sweep()
     assert stage.served("voice-a") not in {first, second}
     assert stage.settled()
-    await stage.judge.at_the_end()
 
 
 def prove(say: Say) -> list[Line]:
@@ -122,7 +119,7 @@ async def _prove(nodes: Cluster, say: Say) -> list[Line]:
                 address = stack.enter_context(balancer(nodes, ACTIVE)).address
             async with scene(nodes, address) as stage:
                 broken = await _broken(lives_through(stage, first, then), stage)
-                cases = stage.site.simulator.count(Operation.CREATE) + len(stage.judge.deleted)
+                cases = stage.site.simulator.count(Operation.CREATE) + len(stage.witness.deleted())
         title = f"rotations and deletions while the leader of three nodes is {what}"
         lines.append(Line(what=title, cases=cases, broken=broken))
         nodes.until_whole()
@@ -140,5 +137,5 @@ async def _broken(story: Coroutine[None, None, None], stage: Scene) -> tuple[str
     try:
         await story
     except AssertionError as stuck:
-        return (*stage.judge.broken, f"it came to no end: {stuck}")
-    return tuple(stage.judge.broken)
+        return (*await stage.witness.broken(at_rest=False), f"it came to no end: {stuck}")
+    return await stage.witness.broken(at_rest=True)

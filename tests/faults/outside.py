@@ -94,7 +94,7 @@ class Life:
     are to have `rights`. `attempts` are by rotation id, `sent` the ids whose publish ever left a process, `emergencies`
     the instants at which somebody ordered one. `released_at` is when somebody first let the original go, None when
     nobody did. `given_up` are places that are not served any more. `remembered` is the newest record, as text; `strays`
-    are keys that are shown to belong to nobody.
+    are keys that are shown to a person since no record knows them.
     """
 
     name: str
@@ -289,9 +289,9 @@ class Installation:
     bugs: tuple[str, ...] = ()
 
     def broken(self, *, at_rest: bool) -> tuple[str, ...]:
-        """Return what was broken, a sentence each. At rest, nothing may be left to do besides."""
+        """Return what was broken, a sentence each. At rest, nothing may be left to do besides, and the last look shows that."""
         lives = (each for life in self.lives for each in life.broken(at_rest=at_rest))
-        found = (*lives, *self._touched(), *self._of_nobody(), *self._silent(), *self._shown())
+        found = (*lives, *self._touched(), *self._of_nobody(), *self._silent(at_rest=at_rest), *self._shown())
         return tuple(dict.fromkeys(found))
 
     def left(self) -> tuple[str, ...]:
@@ -311,10 +311,10 @@ class Installation:
             if key.key_id not in named:
                 yield f"P2: key {key.key_id} was made, and is of no lineage"
 
-    def _silent(self) -> Iterator[str]:
+    def _silent(self, *, at_rest: bool) -> Iterator[str]:
         if any(not look.done and not look.told for look in self.looks):
             yield "P8: what was to be done was not, and nothing was told"
-        if self.looks and not self.looks[-1].done:
+        if at_rest and self.looks and not self.looks[-1].done:
             yield f"P8: it is stuck: {'; '.join(self.looks[-1].told) or 'nothing is told'}"
         yield from (f"P8: it ended in {bug}, which is no error of ours" for bug in self.bugs)
 

@@ -1,4 +1,4 @@
-"""An installation on a real cluster: what can be done with it, what it said, and a judge who looks on."""
+"""An installation on a real cluster: what can be done with it, what it said, and a witness for the judge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from rotator.reconcile import Reconciled
 from rotator.rotation.orders import Ordered, give
 from rotator.simulator.faults import Operation
 from rotator.vault.client import VaultClient
-from tests.faults.judged import Judge, JudgedWorld
+from tests.faults.collected import seen
+from tests.faults.outside import Look
+from tests.faults.witness import Witness, wrong_in
 from tests.support.lab import DAY, Lab, PatientClock, TravelClock, lab
 from tests.support.vault_cluster import Cluster
 from tests.support.vault_lab import LEAST_PRIVILEGE
@@ -39,27 +41,28 @@ class Scene:
 
     cluster: Cluster
     site: Lab
-    judge: Judge
+    witness: Witness
     failures: list[str] = field(default_factory=list)
+    _said: tuple[str, ...] = ()
 
     async def adopt(self, slug: str) -> str:
         """Make a due key whose secret somebody has put into Vault already; return its id."""
         key = self.site.key(slug.replace("-", " "), age=DUE)
-        self.judge.own(slug, key.key_id)
+        self.witness.slugs[slug] = key.key_id
         self.put(slug, api_key=key.secret.reveal())
         return key.key_id
 
     async def original(self, slug: str) -> str:
         """Make a due key whose secret is not in Vault; return its id."""
         key = self.site.key(slug.replace("-", " "), age=DUE)
-        self.judge.own(slug, key.key_id)
+        self.witness.slugs[slug] = key.key_id
         return key.key_id
 
     def put(self, slug: str, **data: str) -> None:
         """Write an entry by hand."""
         path = f"secret/data/{self.site.lineage(slug).path}"
         answer = self.cluster.root.answer("POST", path, {"data": data})
-        self.judge.by_hand.add((slug, answer["data"]["version"]))
+        self.witness.by_hand.add((slug, answer["data"]["version"]))
 
     async def sweep(self) -> dict[str, Reconciled]:
         """Sweep once, and note what was said to be wrong. Nothing, where there is no Vault."""
@@ -67,8 +70,11 @@ class Scene:
             results = await self.site.sweep()
         except PortError as error:
             self.failures.append(str(error))
+            self._said = (str(error),)
             return {}
         self.failures += [str(result.error) for result in results.values() if result.error is not None]
+        self._said = tuple(each for result in results.values() for each in wrong_in(result))
+        self.witness.saw(results)
         return results
 
     async def sweep_until(self, done: Callable[[], bool]) -> None:
@@ -76,13 +82,15 @@ class Scene:
         gives_up_at = _REAL.monotonic() + PATIENCE_SECONDS
         while not done():
             assert _REAL.monotonic() < gives_up_at, self.failures
-            self.judge.pass_time(timedelta(minutes=10))
+            self.witness.pass_time(timedelta(minutes=10))
             if not await self.sweep():
                 await _REAL.sleep(timedelta(milliseconds=200))
+            self.witness.looks.append(Look(done(), self._said))
 
     async def emergency(self, *slugs: str) -> None:
         """Order one, as `rotator rotate --emergency` does."""
         ordered = Ordered(kind=OrderKind.EMERGENCY, who="a test", why="leaked")
+        self.witness.emergencies += [(slug, self.site.clock.now()) for slug in slugs]
         names = {self.site.lineage(slug).name for slug in slugs}
         for found in (await self.site.connected.survey()).found:
             if found.assignment.lineage.name in names:
@@ -94,18 +102,18 @@ class Scene:
 
     def rotated(self) -> bool:
         """Return whether every lineage has been given a new key."""
-        return all(self.served(slug) != first for slug, first in self.judge.slugs.items())
+        return all(self.served(slug) != first for slug, first in self.witness.slugs.items())
 
     def served(self, slug: str) -> str | None:
         """Return the id of the key whose secret Vault serves, by the newest version at the active node."""
-        key = self.judge.served(slug)
+        key = self.witness.served(slug)
         return None if key is None else key.key_id
 
     def settled(self) -> bool:
         """Return whether nothing is alive but what is served and what is not ours."""
-        served = {self.served(slug) for slug in self.judge.slugs}
-        rest = {key.key_id for key in self.judge.alive()} - served - self.judge.foreign
-        return rest == {self.site.management.key_id}
+        served = {self.served(slug) for slug in self.witness.slugs}
+        alive = {key.key_id for key in self.witness.alive()}
+        return alive - served == {key.key_id for key in self.witness.untouchable}
 
     async def while_created(self, number: int, act: Callable[[], object]) -> None:
         """Sweep, and `act` as soon as so many more keys were asked for: rotations are under way then."""
@@ -143,11 +151,8 @@ async def scene(
         place,
         ca_cert=cluster.authority,
         clock=clock or PatientClock(),
-        world_of=JudgedWorld,
         client_of=client_of,
     ) as site:
-        judge = Judge(cluster, site)
-        assert isinstance(site.world, JudgedWorld)
-        site.world.judge = judge
-        judge.foreign.add(site.key("somebody else's", age=DUE).key_id)
-        yield Scene(cluster, site, judge)
+        site.key("somebody else's", age=DUE)
+        untouchable = [seen(key) for key in site.world.keys(site.project_id)]
+        yield Scene(cluster, site, Witness(cluster, site, untouchable=untouchable))

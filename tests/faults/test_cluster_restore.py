@@ -27,17 +27,13 @@ async def stage(nodes: Cluster) -> AsyncIterator[Scene]:
     """Reads at the active node are not late, so nothing has to be waited for in real time."""
     async with scene(nodes, nodes.active().address, clock=TravelClock()) as made:
         yield made
-        assert made.judge.broken == []
-
-
-async def ends_well(stage: Scene) -> None:
-    assert await stage.judge.at_the_end() == []
+        assert await made.witness.broken(at_rest=False) == ()
 
 
 async def rotated(stage: Scene, *slugs: str) -> list[str]:
     """Let the key in use come due and be replaced, then its overlap pass; return the ids of the new keys."""
     before = [stage.served(slug) for slug in slugs]
-    stage.judge.pass_time(DUE)
+    stage.witness.pass_time(DUE)
     await stage.sweep()
     after = [stage.served(slug) for slug in slugs]
     assert not set(before) & set(after)
@@ -45,7 +41,7 @@ async def rotated(stage: Scene, *slugs: str) -> list[str]:
 
 
 async def retired(stage: Scene) -> None:
-    stage.judge.pass_time(OVERLAP_AND_MORE)
+    stage.witness.pass_time(OVERLAP_AND_MORE)
     await stage.sweep()
     assert stage.settled()
 
@@ -67,19 +63,18 @@ async def test_back_by_one_rotation_the_key_before_is_in_use_again_and_the_lost_
     first = stage.served("voice-a")
     snapshot = nodes.snapshot()
     (lost,) = await rotated(stage, "voice-a")
-    nodes.restore(snapshot)
+    stage.witness.restore(snapshot)
     assert stage.served("voice-a") == first
     # It was due before the restore, so it is due now.
     await stage.sweep()
     now = stage.served("voice-a")
     assert now not in {first, lost}
-    stage.judge.pass_time(OVERLAP_AND_MORE)
+    stage.witness.pass_time(OVERLAP_AND_MORE)
     await stage.sweep()
-    assert first in stage.judge.deleted
+    assert first in stage.witness.deleted()
     # Some consumer may still have the secret that the restore took away.
     assert stage.site.alive(lost)
-    assert await stage.judge.strays() == {lost}
-    await ends_well(stage)
+    assert await stage.witness.strays() == {lost}
 
 
 async def test_back_past_the_deletion_of_most_keys_all_are_replaced_at_once(
@@ -96,21 +91,20 @@ async def test_back_past_the_deletion_of_most_keys_all_are_replaced_at_once(
     await retired(stage)
     last = await rotated(stage, *slugs)
     await retired(stage)
-    deleted = list(stage.judge.deleted)
-    nodes.restore(snapshot, force=True)
+    deleted = stage.witness.deleted()
+    stage.witness.restore(snapshot, force=True)
     assert [stage.served(slug) for slug in slugs] == first
     assert set(first) <= set(deleted)
     await stage.sweep()
     assert [await stage.site.works(slug) for slug in slugs] == [True] * 3
     reasons = [told.reason for told in stage.site.told if told.step is Step.INTENT]
     assert reasons[-3:] == [RotateReason.SERVED_KEY_REFUSED] * 3
-    assert stage.judge.deleted == deleted
-    stage.judge.pass_time(OVERLAP_AND_MORE)
+    assert stage.witness.deleted() == deleted
+    stage.witness.pass_time(OVERLAP_AND_MORE)
     await stage.sweep()
-    assert stage.judge.deleted == deleted
-    assert await stage.judge.strays() == set(last)
+    assert stage.witness.deleted() == deleted
+    assert await stage.witness.strays() == set(last)
     assert [(await stage.site.record(slug)).previous for slug in slugs] == [()] * 3
-    await ends_well(stage)
 
 
 async def test_back_amid_a_rotation_the_key_that_was_made_then_leaves_with_the_previous_ones(
@@ -121,13 +115,12 @@ async def test_back_amid_a_rotation_the_key_that_was_made_then_leaves_with_the_p
     await stage.while_created(1, lambda: snapshots.append(nodes.snapshot()))
     made = stage.served("voice-a")
     await retired(stage)
-    nodes.restore(snapshots[0])
-    await stage.sweep_until(lambda: stage.served("voice-a") not in {made, stage.judge.slugs["voice-a"]})
+    stage.witness.restore(snapshots[0])
+    await stage.sweep_until(lambda: stage.served("voice-a") not in {made, stage.witness.slugs["voice-a"]})
     assert stage.site.alive(str(made))
-    stage.judge.pass_time(OVERLAP_AND_MORE)
+    stage.witness.pass_time(OVERLAP_AND_MORE)
     await stage.sweep()
     assert stage.settled()
-    await ends_well(stage)
 
 
 async def test_back_before_adoption_it_is_held_for_its_lost_record(stage: Scene, nodes: Cluster) -> None:
@@ -137,17 +130,16 @@ async def test_back_before_adoption_it_is_held_for_its_lost_record(stage: Scene,
     snapshot = nodes.snapshot()
     await stage.sweep()
     await stage.emergency("voice-b")
-    stage.judge.emergency = True
     await stage.sweep()
-    assert not stage.site.alive(stage.judge.slugs["voice-b"])
-    alive = {key.key_id for key in stage.judge.alive()}
-    assert stage.judge.slugs["voice-a"] in alive
-    nodes.restore(snapshot)
+    assert not stage.site.alive(stage.witness.slugs["voice-b"])
+    alive = {key.key_id for key in stage.witness.alive()}
+    assert stage.witness.slugs["voice-a"] in alive
+    stage.witness.restore(snapshot)
     for _ in range(2):
         assert await held(stage, "voice-a") is HoldReason.LOST_RECORD
         assert await held(stage, "voice-b") is HoldReason.LOST_RECORD
-        stage.judge.pass_time(OVERLAP_AND_MORE)
-    assert {key.key_id for key in stage.judge.alive()} == alive
+        stage.witness.pass_time(OVERLAP_AND_MORE)
+    assert {key.key_id for key in stage.witness.alive()} == alive
 
 
 async def test_only_the_journal_goes_back(stage: Scene, nodes: Cluster) -> None:
@@ -159,16 +151,15 @@ async def test_only_the_journal_goes_back(stage: Scene, nodes: Cluster) -> None:
     await rotated(stage, "voice-a")
     await retired(stage)
     newer = nodes.root.data(path)
-    alive = {key.key_id for key in stage.judge.alive()}
+    alive = {key.key_id for key in stage.witness.alive()}
     nodes.root.do("POST", f"secret/data/{path}", {"data": older})
     assert await held(stage) is HoldReason.RECORD_BEHIND
-    stage.judge.pass_time(OVERLAP_AND_MORE)
+    stage.witness.pass_time(OVERLAP_AND_MORE)
     assert await held(stage) is HoldReason.RECORD_BEHIND
-    assert {key.key_id for key in stage.judge.alive()} == alive
+    assert {key.key_id for key in stage.witness.alive()} == alive
     # The cure: the newest record back.
     nodes.root.do("POST", f"secret/data/{path}", {"data": newer})
     await rotated(stage, "voice-a")
-    await ends_well(stage)
 
 
 @pytest.mark.parametrize("still_works", [True, False])
@@ -182,13 +173,12 @@ async def test_only_the_entry_goes_back(stage: Scene, nodes: Cluster, *, still_w
     if not still_works:
         await retired(stage)
     newer = nodes.root.data(path)
-    alive = {key.key_id for key in stage.judge.alive()}
+    alive = {key.key_id for key in stage.witness.alive()}
     stage.put("voice-a", **{name: str(value) for name, value in older.items()})
     for _ in range(2):
         assert await held(stage) is HoldReason.ENTRY_CHANGED
-        stage.judge.pass_time(OVERLAP_AND_MORE)
-    assert {key.key_id for key in stage.judge.alive()} == alive
+        stage.witness.pass_time(OVERLAP_AND_MORE)
+    assert {key.key_id for key in stage.witness.alive()} == alive
     # The cure: what rotator published back.
     stage.put("voice-a", **{name: str(value) for name, value in newer.items()})
     await rotated(stage, "voice-a")
-    await ends_well(stage)

@@ -100,6 +100,7 @@ class ShiftedDestinations:
     def __init__(self, inner: VaultDestinations, clock: TravelClock) -> None:
         self._inner, self._clock = inner, clock
         self._shifts: dict[tuple[str, int], timedelta] = {}
+        self.sent: set[str] = set()
 
     async def read(self, lineage: Lineage, fields: FieldNames, *, at_least: int = 0) -> EntryRead:
         read = await self._inner.read(lineage, fields, at_least=at_least)
@@ -116,6 +117,7 @@ class ShiftedDestinations:
         self, lineage: Lineage, fields: FieldNames, publication: Publication, *, base: int
     ) -> Published:
         shift = self._clock.shift
+        self.sent |= {publication.rotation_id} if publication.rotation_id else set()
         published = await self._inner.publish(lineage, fields, publication, base=base)
         self._shifts[lineage.name, published.version] = shift
         return published
@@ -224,12 +226,11 @@ async def lab(
     quirks: Quirks | None = None,
     ca_cert: Path | None = None,
     clock: TravelClock | None = None,
-    world_of: type[World] = World,
     client_of: type[VaultClient] = VaultClient,
 ) -> AsyncIterator[Lab]:
     """Set up one installation; in the end, look for the canary in all that was written to the journal and told."""
     clock = clock or TravelClock()
-    world = world_of(clock, quirks=quirks, secret_factory=_Secrets())
+    world = World(clock, quirks=quirks, secret_factory=_Secrets())
     simulator = DeepgramSimulator(world)
     project_id = world.add_project()
     ours, ann = world.add_member(project_id, email="ops@x.test"), world.add_member(project_id)

@@ -45,7 +45,7 @@ async def recover(scenario: Scenario, made: Site, *, to_rest: bool = True) -> li
         else:
             orders += 1
             await made.run(*scenario.command(made), given=scenario.given(made))
-    return list(await judge(made, at_rest=False, looks=[RESTLESS]))
+    return list(await judge(made, looks=[RESTLESS]))
 
 
 RESTLESS = Look(done=False, told=("it does not come to rest",))

@@ -94,9 +94,9 @@ async def storm(ground: Ground, *, seed: int, seconds: float) -> Storm:
         else:
             stuck.append("a lineage was never rotated")
         _write(made, adopt="when_due")
-        last, at_rest = await _rest(made)
+        last = await _rest(made)
         seen = Look(last.done and not stuck, (*stuck, *last.told))
-        found = await judge(made, at_rest=at_rest, looks=[seen])
+        found = await judge(made, looks=[seen])
         result.rotations = sum([len(await versions(made, made.entry(slug))) for slug in made.originals])
         result.broken = tuple(f"seed {seed}: {one}" for one in found)
         return result
@@ -146,12 +146,12 @@ async def _wake(
     await _ended(process, command, made, result, stuck)
 
 
-async def _rest(made: Site) -> tuple[Look, bool]:
-    """Run sweeps until nothing is left to be done; return what is seen then, and whether it has come to that."""
+async def _rest(made: Site) -> Look:
+    """Run sweeps until nothing is left to be done; return what is seen then."""
     for _ in range(SWEEPS):
         ran = await made.run("once")
         next_at = next_event(ran)
         if next_at is None:
-            return look(ran, done=True), True
+            return look(ran, done=True)
         await _CLOCK.sleep(min(max(next_at - _CLOCK.now(), timedelta(seconds=0.5)), timedelta(seconds=15)))
-    return RESTLESS, False
+    return RESTLESS
