@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.exploration.seeded import plant
+from tests.faults.kills.fronts import Side, first
 from tests.faults.kills.scenarios import EMERGENCY, FIRST, LATER, SCENARIOS
 from tests.faults.kills.seeds import SEEDS, Seed
 from tests.faults.kills.site import Ground, ground, site
@@ -61,11 +62,19 @@ async def _broken(cases: Sequence[Case], shared: Ground) -> list[str]:
 
 
 def _some_kills(recorded: Recorded) -> Iterator[Case]:
-    """Yield a kill around a call that writes, and in the simplest scenario one at another call, of a process that was started."""
-    yield from _spread([case for case in kills(recorded) if recorded.writes[case.nth]], 1)
+    """Yield a kill around a call that writes.
+
+    In the simplest scenario, one with a key that nobody has heard of, one with a publish that nobody has, and one at a
+    call that reads, of a process that was started.
+    """
     if recorded.scenario is LATER:
+        for path in ("/keys", "/data/rotated/"):
+            nth = first(recorded.calls, "POST", path)
+            yield Case(scenario=LATER, kind=Kind.KILL, nth=nth, side=Side.AFTER)
         at_reads = [case for case in kills(recorded) if not recorded.writes[case.nth]]
         yield replace(_spread(at_reads, 1)[0], started=True)
+    else:
+        yield from _spread([case for case in kills(recorded) if recorded.writes[case.nth]], 1)
 
 
 def _some_signals(recorded: Recorded) -> Iterator[Case]:
@@ -78,8 +87,8 @@ def _some_sleeps(recorded: Recorded) -> Iterator[Case]:
 
 
 def _spread(cases: Sequence[Case], count: int) -> list[Case]:
-    """Return so many of them, evenly spread, towards the end of each part."""
-    return [cases[(nth + 1) * len(cases) // count - 1] for nth in range(min(count, len(cases)))]
+    """Return so many of them, evenly spread, in the middle of each part."""
+    return [cases[(2 * nth + 1) * len(cases) // (2 * count)] for nth in range(min(count, len(cases)))]
 
 
 @pytest.mark.promise("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8")

@@ -7,7 +7,7 @@ are given to the simulated one, in this event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -44,6 +44,11 @@ class Call:
     def writes(self) -> bool:
         """Whether it may change something. To ask for what a token may do is a POST that changes nothing."""
         return self.method != "GET" and "capabilities-self" not in self.path
+
+
+def first(calls: Sequence[Call], method: str, path: str) -> int:
+    """Return which call is the first one of that method to a path with that in it."""
+    return next(nth for nth, call in enumerate(calls) if call.method == method and path in call.path)
 
 
 @dataclass(frozen=True, slots=True)

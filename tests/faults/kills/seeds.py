@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.core.exploration.seeds import Edit
-from tests.faults.kills.fronts import Call, Side
+from tests.faults.kills.fronts import Call, Side, first
 from tests.faults.kills.scenarios import LATER, Scenario
 from tests.faults.kills.strikes import Kind
 
@@ -29,9 +29,7 @@ class Seed:
 
     def nth(self, calls: Sequence[Call]) -> int:
         """Return which of the calls to strike at."""
-        found = next(
-            n for n, call in enumerate(calls) if call.method == self.method and self.path in call.path
-        )
+        found = first(calls, self.method, self.path)
         return found - 1 if self.side is Side.BETWEEN else found
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rotator.clock import SystemClock
 from tests.faults.kills.aftermath import judge
-from tests.faults.kills.fronts import Side
+from tests.faults.kills.fronts import Call, Side
 from tests.faults.kills.recovery import recover
 from tests.faults.kills.scenarios import Scenario
 from tests.faults.kills.site import Ground, Site, site
@@ -64,11 +64,16 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The calls of a scenario that nothing struck: whether each may change something."""
+    """The calls of a scenario that nothing struck."""
 
     scenario: Scenario
-    writes: tuple[bool, ...]
+    calls: tuple[Call, ...]
     broken: tuple[str, ...]
+
+    @property
+    def writes(self) -> tuple[bool, ...]:
+        """Whether each call may change something."""
+        return tuple(call.writes for call in self.calls)
 
 
 async def record(scenario: Scenario, ground: Ground) -> Recorded:
@@ -77,10 +82,10 @@ async def record(scenario: Scenario, ground: Ground) -> Recorded:
         await scenario.prepare(made)
         begin = len(made.crossing.calls)
         ran = await made.run(*scenario.command(made), given=scenario.given(made))
-        writes = tuple(call.writes for call in made.crossing.calls[begin:])
+        calls = tuple(made.crossing.calls[begin:])
         broken = [] if ran.status == 0 else [f"it ended with {ran.status}"]
         broken += await recover(scenario, made)
-        return Recorded(scenario, writes, tuple(f"{scenario.name}, unharmed: {one}" for one in broken))
+        return Recorded(scenario, calls, tuple(f"{scenario.name}, unharmed: {one}" for one in broken))
 
 
 def kills(recorded: Recorded) -> Iterator[Case]:
