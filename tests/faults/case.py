@@ -78,7 +78,9 @@ class Runner:
             self._seat.wires.begin(self._seat.namer())
             await self._run(phase, watch, connected)
             calls = tuple(self._seat.wires.calls)
-        broken = [*self._happened(watch).broken(at_rest=False), *watch.said]
+        if watch.said:
+            raise Unsettled("; ".join(watch.said))
+        broken = self._happened(watch).broken(at_rest=False)
         if broken or not self._done(phase):
             raise AssertionError(f"{phase.name}, with nothing going wrong: {broken}")
         return calls

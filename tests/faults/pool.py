@@ -31,6 +31,8 @@ SEATS = 4
 """How many cases run at a time in one process."""
 
 TRIES = 3
+"""How often something is tried that goes wrong on a busy machine only."""
+
 SAY_AFTER = 10.0
 """Seconds between two words about how far it has come."""
 
@@ -123,12 +125,12 @@ async def run_here(root: Root, cases: Iterable[Case], calls: Calls) -> AsyncIter
     found: asyncio.Queue[Found | None] = asyncio.Queue()
     async with contextlib.AsyncExitStack() as stack:
         seats = [await stack.enter_async_context(seat(root)) for _ in range(SEATS)]
-        kept = await _prepared(seats[0])
+        kept = await prepared(seats[0])
 
         async def take(place: Seat) -> None:
             runner = Runner(place, kept)
             for case in waiting:
-                found.put_nowait((case, await _one(runner, case, calls)))
+                found.put_nowait((case, await tried(runner, case, calls)))
 
         async def take_all() -> None:
             try:
@@ -142,7 +144,7 @@ async def run_here(root: Root, cases: Iterable[Case], calls: Calls) -> AsyncIter
         await working
 
 
-async def _prepared(place: Seat) -> dict[str, Kept]:
+async def prepared(place: Seat) -> dict[str, Kept]:
     """Bring the worlds about in which situations begin. On a busy machine that takes more than one try."""
     for _ in range(TRIES):
         with contextlib.suppress(RotatorError, Unsettled):
@@ -150,8 +152,11 @@ async def _prepared(place: Seat) -> dict[str, Kept]:
     return await prepare(place)
 
 
-async def _one(runner: Runner, case: Case, calls: Calls) -> tuple[str, ...]:
-    """Run one case, again if it never came to its call: on a busy machine another call may have timed out before."""
+async def tried(runner: Runner, case: Case, calls: Calls) -> tuple[str, ...]:
+    """Run one case, again if all that is found is that it never came to its call.
+
+    On a busy machine another call may have timed out before.
+    """
     broken: tuple[str, ...] = ()
     for _ in range(TRIES):
         try:
@@ -162,7 +167,7 @@ async def _one(runner: Runner, case: Case, calls: Calls) -> tuple[str, ...]:
         except Exception as error:  # noqa: BLE001 (one case that can't be run stops no other)
             where = traceback.extract_tb(error.__traceback__)[-1]
             return (f"it could not be run: {type(error).__name__}: {error} ({where.name}:{where.lineno})",)
-        if NOT_REACHED not in broken:
+        if broken != (NOT_REACHED,):
             break
     return broken
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults import matrix, pool, proof, seeds
+from tests.faults.calls import Call
+from tests.faults.case import NOT_REACHED, Case, Runner
 from tests.support.vault_lab import Root
 
 SHARDS = 8
@@ -40,7 +42,36 @@ def test_the_page_counts_the_cases_that_there_are() -> None:
     assert proof.COUNTED.format(cases) in Path(proof.PAGE).read_text(), "run `make prove`"
 
 
-@pytest.mark.timeout(300)
+class Scripted(Runner):
+    """Runs nothing, and finds what it is told to find, once for each run."""
+
+    def __init__(self, *finds: tuple[str, ...]) -> None:
+        self.finds = list(finds)
+        self.ran: list[tuple[Case, tuple[Call, ...]]] = []
+
+    async def run(self, case: Case, calls: tuple[Call, ...]) -> tuple[str, ...]:
+        self.ran.append((case, calls))
+        return self.finds.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("finds", "found", "runs"),
+    [
+        ([(NOT_REACHED,), ()], (), 2),
+        ([(NOT_REACHED,), ("P1",)], ("P1",), 2),
+        ([(NOT_REACHED, "P1"), ()], (NOT_REACHED, "P1"), 1),
+        ([(NOT_REACHED,)] * 4, (NOT_REACHED,), 3),
+    ],
+)
+async def test_a_case_is_run_again_only_if_nothing_but_its_call_was_missed(
+    finds: list[tuple[str, ...]], found: tuple[str, ...], runs: int
+) -> None:
+    case, runner = matrix.enumerated(matrix.listed())[0], Scripted(*finds)
+    assert await pool.tried(runner, case, {case.phase: ()}) == found
+    assert runner.ran == [(case, ())] * runs
+
+
+@pytest.mark.timeout(seeds.PATIENCE_SECONDS + 60)
 @pytest.mark.parametrize(
     "seed",
     [pytest.param(seed, marks=pytest.mark.promise(seed.promise), id=seed.name) for seed in seeds.SEEDS],
