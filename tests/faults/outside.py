@@ -177,7 +177,7 @@ class Life:
         if not there:
             return
         serving = self._key_of(there[-1])
-        if serving is None or serving.key_id == key.key_id or not serving.works(there[-1].at, at):
+        if serving is None or not serving.works(there[-1].at, at):
             yield f"P3: key {key.key_id} was deleted while {name} served no other working key"
             return
         held = [index for index, version in enumerate(there) if version.secret == key.secret]

@@ -146,9 +146,19 @@ FOLLOWED = replace(
             id="a key whose secret was in Vault already is no original",
         ),
         pytest.param(
-            life(deleted(ORPHAN, None), strays=frozenset({"orphan"})), id="a key that is shown as stray"
+            life(deleted(ORPHAN, None), remembered="r1 r2", strays=frozenset({"orphan"})),
+            id="a key that is shown as stray",
         ),
+        pytest.param(life(remembered="r1 lost second"), id="a key that a record knows by its id"),
         pytest.param(moved(COPY), id="a copy at another place"),
+        pytest.param(
+            moved(replace(V1, at=at(50)), replace(V2, at=at(110))),
+            id="a key that was never served needs no overlap at another place",
+        ),
+        pytest.param(
+            life(here=(V1, V2, by_hand(3, "stranger", written=150), by_hand(4, "second", written=160))),
+            id="what a person writes may be anything",
+        ),
         pytest.param(FOLLOWED, id="a rotation at the new place, since the old one was given up"),
     ],
 )
@@ -209,6 +219,7 @@ def test_a_good_life_passes(lived: Life) -> None:
             life(replace(SECOND, expires_at=at(110))),
         ),
         ("P3: the original original was deleted", life(deleted(ORIGINAL, 150))),
+        ("P3: the original original was deleted", life(deleted(ORIGINAL, 150), here=(V1, V2, by_hand(3, "original", written=160)))),
         ("P3: the original original was deleted", life(deleted(ORIGINAL, 150), released_at=at(160))),
         (
             "P3: the original original was deleted",
@@ -309,3 +320,8 @@ def test_each_rule_of_an_installation_sees_what_breaks_it(rule: str, happened: I
 
 def test_what_is_left_is_known_before_all_is_judged() -> None:
     assert replace(WELL, lives=(life(deleted(FIRST, None)),)).left() != ()
+
+
+def test_before_all_is_at_rest_something_may_be_left_to_do() -> None:
+    restless = replace(WELL, lives=(life(deleted(FIRST, None)),), looks=WELL.looks[:1])
+    assert restless.broken(at_rest=False) == ()
