@@ -244,19 +244,24 @@ def _unread(port: int) -> bool:
 async def _slept(case: Case, made: Site) -> list[str]:
     """Stop a process and let another one do all there is to do, or a part of it; then let the first one go on.
 
+    It sleeps until its claim is surely over, however soon the other one is ready.
+
     A call that it was stopped before arrives when it goes on; the answer to one that it was stopped after awaits it. Between
     two calls a process is quick: where the next one was sent before the signal came, that one was late instead.
     """
     process: Process | None = None
     stopped, awake = asyncio.Event(), asyncio.Event()
+    over_at = 0.0
 
     async def act() -> bool:
+        nonlocal over_at
         assert process is not None
         if case.side is Side.BETWEEN:
             await _answer_taken(made.crossing.calls[-1].port)
         # Not through its parent: on that way it may make its next call.
         os.kill(process.pid, signal.SIGSTOP)
         await _CLOCK.sleep(_TAKEN)
+        over_at = _CLOCK.monotonic() + _CLAIM_IS_OVER.total_seconds()
         stopped.set()
         if case.side is Side.BEFORE:
             await awake.wait()
@@ -273,6 +278,7 @@ async def _slept(case: Case, made: Site) -> list[str]:
     if not stopped.is_set():
         return ["it was not stopped"]
     found = await recover(case.scenario, made, to_rest=case.nth % 2 == 0)
+    await _CLOCK.sleep(timedelta(seconds=max(over_at - _CLOCK.monotonic(), 0)))
     async with made.ground.turns:
         process.send(signal.SIGCONT)
         awake.set()
