@@ -22,3 +22,10 @@ def test_the_front_page_leads_to_targets_that_exist() -> None:
     makefile = (Path(__file__).parents[2] / "Makefile").read_text()
     for target in re.findall(r"^ {4}make (\w+)$", README, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_what_the_proof_of_the_front_page_ends_with_is_on_its_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "proof.md").read_text().splitlines()
+    rows = re.findall(r"^ {4}(\|.*\|)$", README, re.MULTILINE)
+    assert len(rows) > 5
+    assert [row for row in rows if row not in page] == [], "run `make prove`, and copy what it ends with"

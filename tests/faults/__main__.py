@@ -1,6 +1,6 @@
 """Try to break every promise, in every way that there is, and write down what came of it: `python -m tests.faults`.
 
-Ends with status 1 when anything broke, and lists the names to run again.
+Ends with status 1 when anything went wrong, and says what. The seed of what happens at random is said first.
 """
 
 from __future__ import annotations
@@ -8,29 +8,28 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
-from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 
 from rotator.clock import SystemClock
 from tests.faults import cluster, consumer
 from tests.faults.case import Case
-from tests.faults.kills import __main__ as kills
+from tests.faults.kills.prove import prove
 from tests.faults.matrix import as_listed, enumerated, listed, recorded
 from tests.faults.parts import of_exploration, of_seeds, stale
 from tests.faults.pool import run
-from tests.faults.proof import MATRIX, PAGE, calls_by_phase, faults_by_phase, page, table
-from tests.faults.report import Line, Say
+from tests.faults.proof import MATRIX, PAGE, WRONG, calls_by_phase, faults_by_phase, page, row, table
+from tests.faults.report import Line, Part, Say, tried
 from tests.faults.wires import CALL_TIMEOUT
 
 STORM_SECONDS = 60
 """How long processes are struck at random."""
 
-Part = Callable[[Say], list[Line]]
-
 
 def main() -> int:
     """Run every part, print what it found, and write the page."""
-    began = perf_counter()
+    began, seed = perf_counter(), secrets.randbelow(10**9)
+    _say(f"the seed of what happens at random is {seed}")
     if not as_listed(asyncio.run(recorded())):
         _say(
             "the program makes other calls than calls.txt says: run `python -m tests.faults.matrix --record`"
@@ -40,7 +39,7 @@ def main() -> int:
         _say("\n".join(wrong))
         return 1
     found = run(enumerated(listed()), listed(), _say)
-    parts = {MATRIX: of_matrix(found), **{name: part(_say) for name, part in PARTS.items()}}
+    parts = {name: tried(name, part, _say) for name, part in parts_of(found, seed).items()}
     seconds = perf_counter() - began
     text = page(
         parts,
@@ -51,8 +50,8 @@ def main() -> int:
     )
     PAGE.write_text(text)
     sys.stdout.write(f"{calls_by_phase(found)}\n\n{faults_by_phase(found)}\n\n")
-    rows = [(line.what, f"{line.cases:,}", str(len(line.broken))) for some in parts.values() for line in some]
-    sys.stdout.write(table(("what was tried", "cases", "broke a promise"), rows) + "\n")
+    rows = [row(line) for some in parts.values() for line in some]
+    sys.stdout.write(table(("what was tried", "cases", WRONG), rows) + "\n")
     broken = [name for some in parts.values() for line in some for name in line.broken]
     sys.stdout.writelines(f"broken: {name}\n" for name in broken)
     sys.stdout.write(f"{seconds:.0f} s; written to {PAGE}\n")
@@ -79,19 +78,22 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def of_kills(say: Say) -> list[Line]:
-    """Strike real processes at each call, and at random from a seed that is said."""
-    return kills.prove(say, seed=secrets.randbelow(10**9), seconds=STORM_SECONDS)
+def of_strikes(say: Say, seed: int) -> list[Line]:
+    """Strike real processes at each call, and at random."""
+    return prove(say, seed=seed, seconds=STORM_SECONDS)
 
 
-PARTS: dict[str, Part] = {
-    "kills survived": of_kills,
-    "a cluster of three nodes": cluster.prove,
-    "calls of a consumer": consumer.prove,
-    "states explored": of_exploration,
-    "seeded bugs": of_seeds,
-}
-"""What is tried besides the matrix."""
+def parts_of(found: dict[Case, tuple[str, ...]], seed: int) -> dict[str, Part]:
+    """Return all that is tried, by name. `found` is what the matrix came to already."""
+    return {
+        MATRIX: lambda _say: of_matrix(found),
+        "strikes survived": partial(of_strikes, seed=seed),
+        "a cluster of three nodes": cluster.prove,
+        "calls of a consumer": consumer.prove,
+        "states explored": of_exploration,
+        "seeded bugs": of_seeds,
+    }
+
 
 if __name__ == "__main__":
     sys.exit(main())

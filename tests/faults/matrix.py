@@ -91,7 +91,7 @@ def main() -> int:
     for case, found in broken.items():
         sys.stdout.write(f"{case}\n")
         sys.stdout.writelines(f"    {each}\n" for each in found)
-    sys.stdout.write(f"{len(chosen)} cases, {len(broken)} broke a promise\n")
+    sys.stdout.write(f"{len(chosen)} cases, {len(broken)} went wrong\n")
     return 1 if broken or not chosen else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,7 +14,8 @@ from tests.core.exploration.bounds import QUICK, Bounds
 from tests.core.exploration.search import Search
 from tests.core.exploration.sweep import sweep
 from tests.faults import seeds
-from tests.faults.pool import PROCESSES
+from tests.faults.kills import seeds as kills
+from tests.faults.pool import PROCESSES, serving
 from tests.faults.report import Line, Say
 
 
@@ -50,10 +52,11 @@ def _told() -> tuple[int, str]:
 
 def of_seeds(say: Say) -> list[Line]:
     """Plant each seeded bug in a copy of the program, and see that it is found."""
-    say(f"planting {len(explored.SEEDS)} and {len(seeds.SEEDS)} bugs")
+    say(f"planting {len(explored.SEEDS)}, {len(seeds.SEEDS)} and {len(kills.SEEDS)} bugs")
     with ThreadPoolExecutor(PROCESSES) as pool:
         by_search = list(pool.map(_unseen_by_search, explored.SEEDS))
         by_matrix = list(pool.map(_unseen_by_matrix, seeds.SEEDS))
+    by_strikes = asyncio.run(_unseen_by_strikes())
     return [
         Line(
             what="bug planted in the decisions, found by the exploration",
@@ -65,13 +68,18 @@ def of_seeds(say: Say) -> list[Line]:
             cases=len(by_matrix),
             broken=tuple(filter(None, by_matrix)),
         ),
+        Line(
+            what="bug planted where processes are struck, found by one strike",
+            cases=len(by_strikes),
+            broken=tuple(filter(None, by_strikes)),
+        ),
     ]
 
 
 def stale() -> tuple[str, ...]:
     """Return what is wrong with planted bugs whose place in the program has changed: better told at once than at the end."""
     found = []
-    planted: tuple[explored_seeded.Planted, ...] = (*explored.SEEDS, *seeds.SEEDS)
+    planted: tuple[explored_seeded.Planted, ...] = (*explored.SEEDS, *seeds.SEEDS, *kills.SEEDS)
     for seed in planted:
         with TemporaryDirectory(prefix="rotator-seed-") as folder:
             try:
@@ -90,3 +98,11 @@ def _unseen_by_search(seed: explored.Seed) -> str:
 
 def _unseen_by_matrix(seed: seeds.Seed) -> str:
     return "" if seeds.caught(seed) else f"the bug {seed.name} was not found"
+
+
+async def _unseen_by_strikes() -> list[str]:
+    with TemporaryDirectory(prefix="rotator-seed-") as folder:
+        async with serving() as root:
+            copies = [Path(folder) / str(nth) for nth, _ in enumerate(kills.SEEDS)]
+            strikes = (seed.unseen(root, copy) for seed, copy in zip(kills.SEEDS, copies, strict=True))
+            return await asyncio.gather(*strikes)

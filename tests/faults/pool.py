@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import io
 import multiprocessing
-import traceback
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.sharedctypes import Synchronized
@@ -21,7 +20,7 @@ from tests.faults.calls import Call
 from tests.faults.case import NOT_REACHED, Case, Runner
 from tests.faults.outside import leaks
 from tests.faults.phases import Unsettled, prepare
-from tests.faults.report import Say
+from tests.faults.report import Say, could_not
 from tests.faults.seat import Kept, Seat, seat
 from tests.support.canary import CANARY
 from tests.support.vault_lab import Root
@@ -87,7 +86,7 @@ async def _run(cases: Sequence[Case], calls: Calls, say: Say) -> dict[Case, tupl
             if perf_counter() - said > SAY_AFTER:
                 said = perf_counter()
                 bad = sum(map(bool, found.values()))
-                say(f"{len(found)} of {len(cases)} cases, {bad} broke a promise ({said - began:.0f} s)")
+                say(f"{len(found)} of {len(cases)} cases, {bad} went wrong ({said - began:.0f} s)")
         for process in processes:
             process.join()
     missing = {case: ("the process that ran it ended",) for case in cases if case not in found}
@@ -165,8 +164,7 @@ async def tried(runner: Runner, case: Case, calls: Calls) -> tuple[str, ...]:
             broken = (f"it could not be run: {error}",)
             continue
         except Exception as error:  # noqa: BLE001 (one case that can't be run stops no other)
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            return (f"it could not be run: {type(error).__name__}: {error} ({where.name}:{where.lineno})",)
+            return (could_not(error),)
         if broken != (NOT_REACHED,):
             break
     return broken

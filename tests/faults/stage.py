@@ -34,6 +34,9 @@ OVERLAP_AND_MORE = timedelta(hours=25)
 PATIENCE_SECONDS = 60.0
 """An election takes one to four seconds on a calm machine; what needs longer than this is stuck."""
 
+CLUSTER_TESTS_SECONDS = 400
+"""How long a test of one may take: several such waits, and the first one pays for the start of the nodes."""
+
 
 @dataclass(slots=True)
 class Scene:

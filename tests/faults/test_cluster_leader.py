@@ -9,9 +9,11 @@ import pytest
 from rotator.model.told import Step
 from rotator.simulator.faults import Operation
 from tests.faults.cluster import SLUGS, killed, lives_through, sealed, stepped_down
-from tests.faults.stage import OVERLAP_AND_MORE, Scene, scene
+from tests.faults.stage import CLUSTER_TESTS_SECONDS, OVERLAP_AND_MORE, Scene, scene
 from tests.support.balancer import balancer
 from tests.support.vault_cluster import ACTIVE, Cluster
+
+pytestmark = pytest.mark.timeout(CLUSTER_TESTS_SECONDS)
 
 WHAT_IS_WRONG = re.compile(
     r": (.*not reached|\w+: no whole answer came|no answer in time|5\d\d: .*(sealed|no node is active)|307: this node is a standby)"

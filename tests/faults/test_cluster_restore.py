@@ -9,11 +9,14 @@ import pytest
 from rotator.model.reason import HoldReason, RotateReason
 from rotator.model.told import Step
 from rotator.plan.actions import Hold
-from tests.faults.stage import DUE, OVERLAP_AND_MORE, Scene, scene
+from tests.faults.stage import CLUSTER_TESTS_SECONDS, DUE, OVERLAP_AND_MORE, Scene, scene
 from tests.support.lab import TravelClock
 from tests.support.vault_cluster import Cluster
 
-pytestmark = pytest.mark.promise("P1", "P2", "P3", "P4", "P8")
+pytestmark = [
+    pytest.mark.promise("P1", "P2", "P3", "P4", "P8"),
+    pytest.mark.timeout(CLUSTER_TESTS_SECONDS),
+]
 
 
 @pytest.fixture

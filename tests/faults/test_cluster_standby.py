@@ -8,9 +8,11 @@ import pytest
 
 from rotator.model.told import Step
 from tests.faults.cluster import Watched, whole_life
-from tests.faults.stage import scene
+from tests.faults.stage import CLUSTER_TESTS_SECONDS, scene
 from tests.support.balancer import balancer
 from tests.support.vault_cluster import ACTIVE, STANDBY, Cluster
+
+pytestmark = pytest.mark.timeout(CLUSTER_TESTS_SECONDS)
 
 
 @pytest.mark.promise("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8")

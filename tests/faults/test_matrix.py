@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from tests.faults import matrix, pool, proof, seeds
+from tests.faults.__main__ import parts_of
 from tests.faults.calls import Call
 from tests.faults.case import NOT_REACHED, Case, Runner
 from tests.support.vault_lab import Root
@@ -39,7 +39,13 @@ def test_the_calls_are_those_that_the_program_makes() -> None:
 
 def test_the_page_counts_the_cases_that_there_are() -> None:
     cases = len(matrix.enumerated(matrix.listed()))
-    assert proof.COUNTED.format(cases) in Path(proof.PAGE).read_text(), "run `make prove`"
+    assert proof.COUNTED.format(cases) in proof.PAGE.read_text(), "run `make prove`"
+
+
+def test_the_page_has_a_section_on_each_part() -> None:
+    lines = proof.PAGE.read_text().splitlines()
+    missing = [name for name in parts_of({}, seed=0) if proof.heading(name) not in lines]
+    assert missing == [], "run `make prove`"
 
 
 class Scripted(Runner):

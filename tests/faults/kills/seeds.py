@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from tests.core.exploration.seeded import plant
 from tests.core.exploration.seeds import Edit
 from tests.faults.kills.fronts import Call, Side, first
 from tests.faults.kills.scenarios import LATER, Scenario
-from tests.faults.kills.strikes import Kind
+from tests.faults.kills.site import ground, site
+from tests.faults.kills.strikes import Case, Kind, strike
+from tests.support.nursery import nursery
+from tests.support.vault_lab import Root
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,21 @@ class Seed:
         """Return which of the calls to strike at."""
         found = first(calls, self.method, self.path)
         return found - 1 if self.side is Side.BETWEEN else found
+
+    async def unseen(self, root: Root, folder: Path) -> str:
+        """Strike at a copy of the program, in `folder`, that has it. Return what was found instead, "" when it was seen."""
+        plant(self, folder)
+        with nursery(folder) as children:
+            async with ground(root, children, folder, at_once=1) as shared:
+                async with site(shared) as made:
+                    await self.scenario.prepare(made)
+                    begin = len(made.crossing.calls)
+                    await made.run(*self.scenario.command(made))
+                    nth = self.nth(made.crossing.calls[begin:])
+                case = Case(scenario=self.scenario, kind=self.kind, nth=nth, side=self.side)
+                found = await strike((case,), shared)
+        seen = any(self.shows in each for each in found)
+        return "" if seen else f"the bug {self.name!r} was not found: {'; '.join(found) or 'nothing was'}"
 
 
 SEEDS = (
