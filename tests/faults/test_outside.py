@@ -150,6 +150,10 @@ FOLLOWED = replace(
             id="a key that is shown as stray",
         ),
         pytest.param(life(remembered="r1 lost second"), id="a key that a record knows by its id"),
+        pytest.param(
+            replace(GOOD, places={"here": (), "there": ()}, keys=(ORIGINAL,), attempts={}),
+            id="nothing was published yet",
+        ),
         pytest.param(moved(COPY), id="a copy at another place"),
         pytest.param(
             moved(replace(V1, at=at(50)), replace(V2, at=at(110))),
