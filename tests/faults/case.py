@@ -69,6 +69,8 @@ class Runner:
 
     def __init__(self, seat: Seat, kept: Mapping[str, Kept]) -> None:
         self._seat, self._kept = seat, kept
+        virgin = kept["virgin"]
+        self._original = next(key_id for key_id in virgin.world._keys if virgin.roles[key_id] == "original")
 
     async def record(self, phase: Phase) -> tuple[Call, ...]:
         """Run a situation with nothing going wrong, and return its calls in their order."""
@@ -149,7 +151,7 @@ class Runner:
             for rest in (*RESTS, None):
                 done = self._done(phase)
                 looks.append(Look(done, tuple(watch.said)))
-                if rest is None or (done and not self._happened(watch).left()):
+                if rest is None or (done and not list(self._life(watch, ()).left())):
                     break
                 seat.clock.shift += NEXT_DAY if done else rest
                 await step()
@@ -180,19 +182,17 @@ class Runner:
         )
         return phase.done(seat.roles.get(seat.served() or "", ""), alive)
 
-    def _happened(self, watch: Watch, looks: Sequence[Look] = ()) -> Installation:
-        """Return what has happened so far. Of the keys that were there first, only one is to be rotated."""
-        seat = self._seat
-        began, keys = self._kept["virgin"].world, seat.world._keys
-        original = next(key_id for key_id in began._keys if self._kept["virgin"].roles[key_id] == "original")
+    def _life(self, watch: Watch, texts: tuple[str, ...]) -> Life:
+        """Return what has happened so far to the one lineage. `texts` are its records, the newest last."""
+        seat, original = self._seat, self._original
+        keys = seat.world._keys.values()
         lineage = Lineage(
             provider="asr", project_id=seat.project_id, namespace="", mount="secret", path="rotated/voice"
         )
-        texts = seat.records()
-        life = Life(
+        return Life(
             name=COMMENT,
             places={ENTRY: seat.versions(ENTRY)},
-            keys=keys_of(lineage.lineage_id, original, keys.values()),
+            keys=keys_of(lineage.lineage_id, original, keys),
             original=original,
             rights=(frozenset(SCOPES), frozenset(TAGS)),
             attempts=attempts_in(texts),
@@ -205,10 +205,15 @@ class Runner:
             strays=frozenset(),
             now=seat.clock.now(),
         )
+
+    def _happened(self, watch: Watch, looks: Sequence[Look] = ()) -> Installation:
+        """Return all that has happened so far. Of the keys that were there first, only one is to be rotated."""
+        seat, began = self._seat, self._kept["virgin"].world._keys
+        texts = seat.records()
         return Installation(
-            lives=(life,),
-            keys=tuple(map(seen, keys.values())),
-            untouchable=tuple(seen(key) for key_id, key in began._keys.items() if key_id != original),
+            lives=(self._life(watch, texts),),
+            keys=tuple(map(seen, seat.world._keys.values())),
+            untouchable=tuple(seen(key) for key_id, key in began.items() if key_id != self._original),
             texts={
                 "what is told": tuple(watch.texts),
                 "what is sent to Vault besides the destination": tuple(seat.wires.sent),

@@ -294,10 +294,6 @@ class Installation:
         found = (*lives, *self._touched(), *self._of_nobody(), *self._silent(at_rest=at_rest), *self._shown())
         return tuple(dict.fromkeys(found))
 
-    def left(self) -> tuple[str, ...]:
-        """Return what is left to do."""
-        return tuple(each for life in self.lives for each in life.left())
-
     def _touched(self) -> Iterator[str]:
         now = {key.key_id: key for key in self.keys}
         for key in self.untouchable:
