@@ -132,6 +132,15 @@ STOPPED_BY_A_PERSON = [
         replace(SETTLED, fleet_hold=HoldReason.MANY_ABSENT, served=Served(Verdict.REFUSED)),
     ),
     Case(
+        "most keys vanished in one look, and the provider refuses this one, which was never rotated",
+        Rotate(RotateReason.SERVED_KEY_REFUSED, a.current().key),
+        replace(
+            a.with_record(SETTLED, history=()),
+            fleet_hold=HoldReason.MANY_ABSENT,
+            served=Served(Verdict.REFUSED),
+        ),
+    ),
+    Case(
         "most keys vanished in one look, and the provider refuses what it made in place of a refused one",
         Hold(HoldReason.MANY_ABSENT),
         replace(
