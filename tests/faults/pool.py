@@ -1,4 +1,4 @@
-"""Run cases in two processes, several at a time in each: many of them wait for a timeout most of their time."""
+"""Run cases in a process per core, several at a time in each: many of them wait for a timeout most of their time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import multiprocessing
+import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.sharedctypes import Synchronized
@@ -25,7 +26,9 @@ from tests.faults.seat import Kept, Seat, seat
 from tests.support.canary import CANARY
 from tests.support.vault_lab import Root
 
-PROCESSES = 2
+PROCESSES = max(2, os.cpu_count() or 2)
+"""One for each core."""
+
 SEATS = 4
 """How many cases run at a time in one process."""
 

@@ -29,8 +29,8 @@ HEAD = """\
 {counted}
 
 The promises P1 to P8 stand in [the table of promises](../reference/promises.md). This page says what was done to break
-them, and what came of it. `make prove` does it all again, in about ten minutes on two cores with nothing else to do, and
-ends with status 1 when anything went wrong; it then says what.
+them, and what came of it. `make prove` does it all again, and wants a machine with nothing else to do. It uses every core,
+and ends with status 1 when anything went wrong; it then says what.
 
 Last run: {when:%Y-%m-%d}, {machine}, {minutes:.0f} minutes. **Went wrong: {broken}.**
 

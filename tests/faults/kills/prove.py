@@ -16,12 +16,13 @@ from tests.faults.kills.scenarios import EMERGENCY, LATER, SCENARIOS
 from tests.faults.kills.site import Ground, ground
 from tests.faults.kills.storm import storm
 from tests.faults.kills.strikes import Case, Kind, Recorded, groups, kills, record, signals, sleeps, strike
+from tests.faults.pool import PROCESSES
 from tests.faults.report import Line, Say
 from tests.support.canary import CANARY
 from tests.support.nursery import Nursery, nursery
 from tests.support.vault_lab import Root
 
-AT_ONCE = 5
+AT_ONCE = 5 * PROCESSES // 2
 """Processes that run at once: the rest of the cases waits for claims and overlaps to run out, which costs nothing."""
 
 SIDE_BY_SIDE = 150
