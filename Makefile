@@ -48,7 +48,7 @@ static: tools ## format, lint, types, layers, generated pages
 check: static ## the same, and the fast rings of tests
 	@$(RUN) $(PYTEST) -q tests/core tests/service tests/arch
 
-prove: tools ## try to break every promise; writes docs/explanation/proof.md, in about ten minutes
+prove: tools ## try to break every promise; writes docs/explanation/proof.md; ten to twenty minutes on two cores
 	@$(RUN) python -m tests.faults
 
 bench: tools ## measure, as ratios; nothing here passes or fails on a time (needs curl and jq)
