@@ -69,7 +69,7 @@ providers:
   asr: {{type: deepgram, project_id: {project_id}, base_url: "{deepgram}", credential: {{file: {folder}/management}}}}
 defaults: {{adopt: when_due, max_age: 30d, destination: {{path: "rotated/{place}/{{slug}}"}}}}
 policies:
-  - {{name: careful, provider: asr, select: {{comment: careful}}, overlap: 4s}}
+  - {{name: careful, provider: asr, select: {{comment: careful}}, overlap: 6s}}
   - {{name: careless, provider: asr, select: {{comment: careless}}, overlap: 0s}}
 """
 
@@ -191,7 +191,7 @@ async def _until_rendered(file: Path) -> None:
 
 @contextmanager
 def _agent(root: Root, folder: Path, path: str) -> Iterator[None]:
-    """Run the agent with the file of the page, with other places in it, and read each second."""
+    """Run the agent with the file of the page, with other places in it, and read every two seconds."""
     folder.mkdir()
     role = Role.made(root, folder, may=f'path "secret/data/{path}" {{ capabilities = ["read"] }}')
     (folder / "agent.hcl").write_text(
@@ -201,7 +201,7 @@ def _agent(root: Root, folder: Path, path: str) -> Iterator[None]:
                 "auth/approle": f"auth/{role.mount}",
                 "/etc/gateway/role-id": str(folder / "role-id"),
                 "/etc/gateway/secret-id": str(folder / "secret-id"),
-                "5m": "1s",
+                "5m": "2s",
                 "deepgram/asr-eu/gateway": path,
                 "/run/gateway/deepgram-key": str(folder / "deepgram-key"),
             }
