@@ -59,8 +59,9 @@ async def measure(say: Callable[[str], None]) -> Part:
 
 HOW = """\
 One key in a process that knows the project already; each call is noted by a proxy or by the simulator. They are the same
-in every run, and `tests/integration/test_calls.py` holds them exactly. Where many lineages are at work, they share the
-lists of a project and the reads of what is paused.
+in every run, and `tests/integration/test_calls.py` holds them exactly, with one more to Vault for a rotation: it looks up how
+long a token lives that is not root's. Where many lineages are at work, they share the lists of a project and the reads of
+what is paused.
 """
 
 SAYS = """\
