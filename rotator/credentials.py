@@ -84,19 +84,17 @@ def check_file(path: str) -> None:
         _refuse(reference, f"can't be read ({_cause(error)})", _SEE)
 
 
-def folders_to(path: Path) -> Iterator[Path]:
-    """Yield every folder that leads to a file: of its path, of what each link in that says, and of the file itself."""
-    left, met = [path.absolute()], set[Path]()
-    while left:
-        one = left.pop()
-        for place in (one, *one.parents):
-            if place in met:
-                continue
-            met.add(place)
-            if place.is_symlink():
-                left.append(place.parent / place.readlink())
-            yield place.parent
-    yield from path.resolve().parents
+def exchangeable(path: Path, writers: int) -> Path | None:
+    """Return the folder on the way to a file in which others can exchange it, or what leads to it; None without one.
+
+    `writers` are the bits of a folder's mode that let others in. In a folder with the sticky bit, such as /tmp, everybody
+    exchanges only what is their own. Raise OSError when the way can't be followed.
+    """
+    for folder in _folders_to(path):
+        mode = folder.stat().st_mode
+        if mode & writers and not mode & stat.S_ISVTX:
+            return folder.resolve()
+    return None
 
 
 def _look_up(reference: SecretReference) -> str:
@@ -147,23 +145,25 @@ def _check_ours(reference: SecretReference, path: Path, status: os.stat_result) 
         _refuse(reference, "other users can write into the file", _OURS_ALONE)
     if status.st_mode & _READ_BY_OTHERS:
         _refuse(reference, "other users can read the file", _OURS_ALONE)
-    folder = _exchangeable(path)
+    folder = exchangeable(path, _WRITTEN_BY_OTHERS)
     if folder is not None:
         what = "other users can put another file in its place"
         cure = f"take the right to write from group and others (chmod go-w {folder}); {_CONTAINER}"
         _refuse(reference, what, cure)
 
 
-def _exchangeable(path: Path) -> Path | None:
-    """Return the folder on the way to a file in which others can exchange it, or what leads to it; None without one.
-
-    In a folder with the sticky bit, such as /tmp, everybody exchanges only what is their own.
-    """
-    for folder in folders_to(path):
-        mode = folder.stat().st_mode
-        if mode & _WRITTEN_BY_OTHERS and not mode & stat.S_ISVTX:
-            return folder.resolve()
-    return None
+def _folders_to(path: Path) -> Iterator[Path]:
+    """Yield every folder that leads to a file: of its path, and of what each link in that, or in those, says."""
+    left, met = [path.absolute()], set[Path]()
+    while left:
+        one = left.pop()
+        for place in (one, *one.parents):
+            if place in met:
+                continue
+            met.add(place)
+            if place.is_symlink():
+                left.append(place.parent / place.readlink())
+            yield place.parent
 
 
 def _decoded(content: bytes) -> str | None:

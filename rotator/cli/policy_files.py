@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rotator.cli import exits, files
 from rotator.cli.failures import Failure
-from rotator.credentials import folders_to
+from rotator.credentials import exchangeable
 from rotator.policy.file.document import MOST_BYTES
 from rotator.policy.load import MOST_FILES, Included, included_by, load
 from rotator.policy.settings import PolicyFile
@@ -100,10 +100,7 @@ def _matches(name: str, glob: str) -> bool:
 def _open_to_all(path: Path) -> Path | None:
     """Return the file if every user may write into it, or the folder in which they may exchange it; None without one."""
     with suppress(OSError):  # read a moment ago, and gone by now
-        for place in (path, *folders_to(path)):
-            mode = place.stat().st_mode
-            if mode & stat.S_IWOTH and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
-                return place
+        return path if path.stat().st_mode & stat.S_IWOTH else exchangeable(path, stat.S_IWOTH)
     return None
 
 
