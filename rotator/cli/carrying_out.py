@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from rotator.bootstrap import Connected
 from rotator.cli import exits
-from rotator.cli.lines import Line, Phase, Report, strays_of
+from rotator.cli.lines import Line, Report, strays_of
 from rotator.cli.look import line_of
 from rotator.cli.once import Stop, swept
 from rotator.cli.text import complain
@@ -19,6 +19,7 @@ from rotator.model.order import OrderKind
 from rotator.model.reason import WaitReason
 from rotator.plan import facts
 from rotator.plan.actions import Wait
+from rotator.plan.phase import Phase
 
 PATIENCE = timedelta(minutes=5)
 """How long what fails in an emergency is tried again before it is left to the next sweep."""

@@ -8,8 +8,8 @@ from typing import Final
 
 import click
 
-from rotator.cli.lines import Phase
 from rotator.plan.findings import Grade
+from rotator.plan.phase import Phase
 
 _GRAVE: Final = "red"
 _SOON: Final = "yellow"

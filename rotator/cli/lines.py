@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 
 from rotator.cli import exits, failures
 from rotator.errors import RotatorError
@@ -19,39 +18,13 @@ from rotator.model.snapshot import Snapshot
 from rotator.plan import copies, facts
 from rotator.plan.actions import Action, Decision, Hold, Wait
 from rotator.plan.invariants import Obstacle, may_revoke, overlap_ends, release_ends
+from rotator.plan.phase import Phase, phase_of, standing_failure
 from rotator.policy.match import Exclusion
 from rotator.policy.policy import Policy
 from rotator.policy.schedule import MADE_WITHIN, due, latest_safe_start
 from rotator.reconcile import Left
 
 _LAST = datetime.max.replace(tzinfo=UTC)
-
-
-class Phase(StrEnum):
-    """Where a lineage is in its life. These names are an interface: `status` shows them."""
-
-    UNKNOWN = "unknown"
-    """It could not be looked at."""
-    WATCHED = "watched"
-    """The policy only looks."""
-    UNADOPTED = "unadopted"
-    """A policy takes the key, and nothing was done about it yet."""
-    ADOPTED = "adopted"
-    """The key was taken in; its secret is not in Vault, and no rotation has been made yet."""
-    CURRENT = "current"
-    """One key is in use."""
-    OVERLAP = "overlap"
-    """The key before the one in use still works."""
-    AWAITING_RELEASE = "awaiting_release"
-    """A key from before adoption lives on until it is released."""
-    FAILING = "failing"
-    """The last try failed; it is repeated."""
-    PAUSED = "paused"
-    """A person paused it."""
-    FORGOTTEN = "forgotten"
-    """A person told us to leave it alone."""
-    HELD = "held"
-    """Nothing automatic is safe: a person must act."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +110,7 @@ class Line:
     @property
     def failure(self) -> Failure | None:
         """The last failure, unless the policy entry has changed since."""
-        failure = self.record.failure if self.record else None
-        return failure if failure and failure.policy_fingerprint == self.policy.fingerprint else None
+        return standing_failure(self.policy, self.record)
 
     @property
     def alive(self) -> tuple[Alive, ...]:
@@ -230,27 +202,8 @@ class Line:
 
     @property
     def phase(self) -> Phase:
-        """Where it is in its life; trouble comes before all else."""
-        if self.decision is None or self.snapshot is None:
-            return Phase.UNKNOWN
-        if isinstance(self.decision, Hold):
-            return Phase.HELD
-        if self._waits_for(WaitReason.FORGOTTEN):
-            return Phase.FORGOTTEN
-        if self._waits_for(WaitReason.PAUSED):
-            return Phase.PAUSED
-        if self._waits_for(WaitReason.BACKING_OFF) or self.failure or self.error:
-            return Phase.FAILING
-        record, watched = self.record, facts.watched(self.policy, self.record)
-        if record is None:
-            return Phase.WATCHED if watched else Phase.UNADOPTED
-        if record.previous:
-            return Phase.OVERLAP
-        if record.current is not None and record.originals:
-            return Phase.AWAITING_RELEASE
-        if watched:
-            return Phase.WATCHED
-        return Phase.ADOPTED if record.current is None else Phase.CURRENT
+        """Where it is in its life."""
+        return phase_of(self.policy, self.snapshot, self.decision, failed=self.error is not None)
 
     @property
     def urgency(self) -> tuple[int, datetime, datetime, str]:

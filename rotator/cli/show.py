@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import datetime
 
 from rotator.cli import asides, colours, words
-from rotator.cli.lines import Line, Phase, Report
+from rotator.cli.lines import Line, Report
 from rotator.cli.text import paragraph, short, table
 from rotator.cli.times import absolute, both, relative
 from rotator.model.key import Key
@@ -14,6 +14,7 @@ from rotator.model.reason import RotateReason
 from rotator.model.record import KnownKey
 from rotator.plan.actions import Adopt, Copy, Hold, Revoke, Rotate
 from rotator.plan.invariants import Obstacle
+from rotator.plan.phase import Phase
 from rotator.policy import policy as policies
 from rotator.policy.schedule import due
 

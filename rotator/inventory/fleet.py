@@ -95,16 +95,28 @@ async def survey(
     `Journal.names` raises: without the journal nothing may be decided.
     """
     records = await read_records(journal)
-    troubles = list(records.troubles)
-    projects = {
-        settings.name: Project(settings=settings, namespace=namespace)
-        for settings in file.providers
-        if settings.name in providers
-    }
     listings, unlisted = await list_all(providers)
-    troubles += unlisted
+    return assembled(
+        file, listings, unlisted, records, journal_id=journal_id, namespace=namespace, pauses=pauses
+    )
+
+
+def assembled(
+    file: PolicyFile,
+    listings: Mapping[str, Listing],
+    unlisted: Sequence[Trouble],
+    records: Records,
+    *,
+    journal_id: str,
+    namespace: str,
+    pauses: tuple[Pause, ...],
+) -> Fleet:
+    """Return the fleet that lists and records show. `unlisted` are the troubles of providers that gave no list."""
+    troubles = [*records.troubles, *unlisted]
+    projects = {settings.name: Project(settings=settings, namespace=namespace) for settings in file.providers}
+    known = records.known_key_ids()
     taken = {
-        name: taken_by(file.policies, projects[name], listing, journal_id, records.known_key_ids())
+        name: taken_by(file.policies, projects[name], listing, journal_id, known)
         for name, listing in listings.items()
     }
     for name, some in taken.items():

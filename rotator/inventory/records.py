@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rotator.errors import PortError, Rejected, RotatorError, TooNew
 from rotator.ports import Journal, RecordRead
+
+_AT_ONCE = 32
+"""How many records are asked for at once: more than Vault is asked for at a time, and few enough to need no memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,24 +61,45 @@ class Records:
         return lineages
 
 
+Answers = Mapping[str, RecordRead | PortError]
+"""What reading some records gave, by their names."""
+
+
 async def read_records(journal: Journal) -> Records:
     """Read every record. One that can't be read is a trouble; raise what `Journal.names` raises."""
-    names = await journal.names()
-    answers = await asyncio.gather(*(journal.read(name) for name in names), return_exceptions=True)
+    return sorted_out(await read_some(journal, await journal.names()))
+
+
+async def read_some(journal: Journal, names: Iterable[str]) -> Answers:
+    """Read the records of those names, a bounded number at a time."""
+    pending = iter(names)  # shared: each reader takes the next
+    answers: dict[str, RecordRead | PortError] = {}
+
+    async def read_each() -> None:
+        for name in pending:
+            try:
+                answers[name] = await journal.read(name)
+            except PortError as error:
+                answers[name] = error
+
+    await asyncio.gather(*(read_each() for _ in range(_AT_ONCE)))
+    return answers
+
+
+def sorted_out(answers: Answers) -> Records:
+    """Return what reading all records gave as records, those that can't be read, and troubles."""
     read: dict[str, RecordRead] = {}
     refused: set[str] = set()
     newer: set[str] = set()
     waiting: set[str] = set()
     troubles = []
-    for name, answer in zip(names, answers, strict=True):
+    for name, answer in answers.items():
         if isinstance(answer, PortError):
             troubles.append(Trouble(what=f"record {name}", error=answer))
-            lineage_id = name.rpartition("-")[2]
+            lineage_id = lineage_id_of(name)
             (refused if isinstance(answer, Rejected) else waiting).add(lineage_id)
             if isinstance(answer, TooNew):
                 newer.add(lineage_id)
-        elif isinstance(answer, BaseException):
-            raise answer
         elif answer.record is not None:
             read[answer.record.lineage.lineage_id] = answer
     return Records(
@@ -85,3 +109,8 @@ async def read_records(journal: Journal) -> Records:
         waiting=frozenset(waiting),
         troubles=tuple(troubles),
     )
+
+
+def lineage_id_of(name: str) -> str:
+    """Return the id of the lineage whose record has that name (`Lineage.record_name`)."""
+    return name.rpartition("-")[2]

@@ -384,7 +384,7 @@ def wait(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision:
     if copies.behind(snapshot):
         failure = _standing(policy, record.copy_failure)
         next_try = failure.next_try_at if failure is not None else now
-        return _until(WaitReason.COPY_BEHIND, [next_try, _next_due(policy, snapshot)], now)
+        return _until(WaitReason.COPY_BEHIND, [next_try, next_due(policy, snapshot)], now)
     stopped = _stopped(snapshot, now)
     if stopped is not None:
         return Wait(stopped, now + LOOK_AGAIN)
@@ -393,16 +393,16 @@ def wait(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision:
         return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
     if snapshot.paused:
         return Wait(WaitReason.PAUSED, None)
-    next_due = _next_due(policy, snapshot)
+    due_at = next_due(policy, snapshot)
     if record.previous:
         ends = [end for p in record.previous if (end := overlap_ends(p)) is not None]
-        return _until(WaitReason.OVERLAP, [*_ours(ends, snapshot), next_due], now)
+        return _until(WaitReason.OVERLAP, [*_ours(ends, snapshot), due_at], now)
     if record.current is not None and record.originals:
         ends = [end for o in record.originals for end in _original_ends(o)]
-        return _until(WaitReason.AWAITING_RELEASE, [*_ours(ends, snapshot), next_due], now)
+        return _until(WaitReason.AWAITING_RELEASE, [*_ours(ends, snapshot), due_at], now)
     if facts.watched(policy, record):
         return Wait(WaitReason.WATCHED, None)
-    return _until(WaitReason.NOT_DUE, [next_due], now)
+    return _until(WaitReason.NOT_DUE, [due_at], now)
 
 
 RULES: tuple[Rule, ...] = (
@@ -518,7 +518,8 @@ def _due_reason(policy: Policy, snapshot: Snapshot, now: datetime) -> RotateReas
     return None if coming is None or coming.at > now else coming.reason
 
 
-def _next_due(policy: Policy, snapshot: Snapshot) -> datetime | None:
+def next_due(policy: Policy, snapshot: Snapshot) -> datetime | None:
+    """Return when the key in use of a lineage with a record is due, on our clock; None: never, or by no rule of its policy."""
     coming = _due(policy, snapshot)
     return None if coming is None else coming.at
 

@@ -55,6 +55,13 @@ FIELD_WE_WRITE = Form(
 )
 """A field that an operator may name for what we write."""
 
+LISTEN = Form(
+    "an address to listen at",
+    r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?):(?!0+$)[0-9]{1,5}",
+    "`HOST:PORT`, such as `127.0.0.1:9464`, `0.0.0.0:9464` for all of IPv4, `[::]:9464` for all; not a port of 0",
+)
+"""Where probes and metrics are served."""
+
 FILE = Form("a file", r"/[^\x00-\x1f\x7f]{1,1023}", "an absolute path")
 """A file of this machine."""
 

@@ -114,13 +114,25 @@ class VaultSettings:
     journal_prefix: str
 
 
+SWEEP_EVERY = timedelta(minutes=5)
+LISTEN = "127.0.0.1:9464"
+METRICS_LINEAGES = 1000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeSettings:
-    """Limits of this process. `call_timeout` bounds one call to Vault or a provider."""
+    """Limits of this process. `call_timeout` bounds one call to Vault or a provider.
+
+    The rest is for the service: how often it lists the keys, where it serves probes and metrics (HOST:PORT), and how many
+    lineages have metrics of their own.
+    """
 
     claim_ttl: timedelta
     call_timeout: timedelta
     concurrency: int
+    sweep_every: timedelta = SWEEP_EVERY
+    listen: str = LISTEN
+    metrics_lineages: int = METRICS_LINEAGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

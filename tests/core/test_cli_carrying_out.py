@@ -8,12 +8,13 @@ import pytest
 
 from rotator.cli import carrying_out, exits
 from rotator.cli.carrying_out import PATIENCE, carry_out, status_of_standing
-from rotator.cli.lines import Line, Phase, Report
+from rotator.cli.lines import Line, Report
 from rotator.cli.once import Stop
 from rotator.errors import Unavailable
 from rotator.model.order import OrderKind
 from rotator.model.snapshot import Snapshot
 from rotator.plan.decide import decide
+from rotator.plan.phase import Phase
 from tests.core.test_cli_previews import connected
 from tests.support import builders as a
 from tests.support.builders import HOUR, MINUTE, NOW, POLICY, SETTLED

@@ -10,7 +10,7 @@ import pytest
 
 from rotator.bootstrap import Connected
 from rotator.cli import documents, exits, look, show, words
-from rotator.cli.lines import Line, Phase, Report, strays_of
+from rotator.cli.lines import Line, Report, strays_of
 from rotator.errors import (
     Ambiguous,
     Denied,
@@ -31,6 +31,7 @@ from rotator.model.secret import Secret
 from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Copy, Hold, Rotate
 from rotator.plan.decide import decide
+from rotator.plan.phase import Phase
 from rotator.policy.match import Exclusion
 from rotator.policy.policy import Adopt, DestinationTemplate, Policy
 from rotator.policy.settings import ProviderSettings, SecretReference, SecretSource

@@ -424,8 +424,25 @@ def test_an_endpoint_that_may_manage_keys_is_taken(host: str) -> None:
         ("runtime: {concurrency: 0}", "runtime.concurrency: `0` is not a whole number from 1 to 1000"),
         ("runtime: {concurrency: '8'}", "runtime.concurrency: `8` is not a whole number from 1 to 1000"),
         ("runtime: {concurrency: 0x8}", "runtime.concurrency: `0x8` is not a whole number from 1 to 1000"),
-        ("runtime: {listen: 'x'}", "runtime.listen: this version does not have this option yet"),
-        ("runtime: {sweep_every: 5m}", "runtime.sweep_every: this version does not have this option yet"),
+        (
+            "runtime: {listen: ':80'}",
+            "runtime.listen: a text of 3 characters that can't stand here (allowed: `HOST:PORT`",
+        ),
+        (
+            "runtime: {listen: 'a:0'}",
+            "runtime.listen: a text of 3 characters that can't stand here (allowed: `HOST:PORT`",
+        ),
+        (
+            "runtime: {listen: 'a:65536'}",
+            "runtime.listen: a port that does not exist (the last one is 65535)",
+        ),
+        (
+            "runtime: {sweep_every: 25h}",
+            (
+                "runtime.sweep_every: sweep_every 25h is not between 1s and 24h "
+                "(each sweep lists all keys once; what is due is done in between, too)"
+            ),
+        ),
         (
             "limits: {starts_per_hour: 0}",
             "limits.starts_per_hour: `0` is not a whole number from 1 to 100000",

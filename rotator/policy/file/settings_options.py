@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from rotator.policy import settings
 from rotator.policy.file.auth_options import AUTH
 from rotator.policy.file.kinds import (
     ABSOLUTE_PATH,
@@ -15,9 +16,9 @@ from rotator.policy.file.kinds import (
     matching,
     optional,
 )
-from rotator.policy.file.option import Needed, Option, Section, Shape, later
+from rotator.policy.file.option import Needed, Option, Section, Shape
 from rotator.policy.file.references import CREDENTIAL, CREDENTIAL_HINT, NOWHERE
-from rotator.policy.names import INCLUDE, INSTANCE, PATH, VENDOR_ID
+from rotator.policy.names import INCLUDE, INSTANCE, LISTEN, PATH, VENDOR_ID
 from rotator.policy.settings import LimitSettings, default_prefix
 
 VERSION = Needed(
@@ -94,14 +95,29 @@ CALL_TIMEOUT = Option(
 CONCURRENCY = Option(
     name="concurrency", kind=integer(1, 1000), default=8, why="How many keys are worked on at a time."
 )
+SWEEP_EVERY = Option(
+    name="sweep_every",
+    kind=POSITIVE_DURATION,
+    default=settings.SWEEP_EVERY,
+    why="How often `rotator run` lists the keys of each project, to find new, changed and vanished ones; between a second "
+    "and a day. What is due is done when it is due, whatever this says.",
+)
+LISTEN_AT = Option(
+    name="listen",
+    kind=matching(LISTEN),
+    default=settings.LISTEN,
+    why="Where `rotator run` serves `/livez`, `/readyz` and `/metrics`: HOST:PORT. Nothing there is secret, but names of keys are.",
+)
+METRICS_LINEAGES = Option(
+    name="metrics_lineages",
+    kind=integer(0, 1_000_000),
+    default=settings.METRICS_LINEAGES,
+    why="How many lineages have metrics of their own, the most urgent first; the others are in the totals only.",
+)
 RUNTIME = Section(
     name="runtime",
-    why="Limits of this process.",
-    parts=(CLAIM_TTL, CALL_TIMEOUT, CONCURRENCY),
-    refused=later(
-        sweep_every="this version sweeps once per run; use a timer",
-        listen="this version serves no status page or metrics",
-    ),
+    why="Limits of this process, and how the service runs.",
+    parts=(CLAIM_TTL, CALL_TIMEOUT, CONCURRENCY, SWEEP_EVERY, LISTEN_AT, METRICS_LINEAGES),
 )
 
 STARTS_PER_HOUR = Option(

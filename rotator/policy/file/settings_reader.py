@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from rotator.policy.duration import show_duration
@@ -19,12 +20,15 @@ from rotator.policy.file.settings_options import (
     JOURNAL_MOUNT,
     JOURNAL_PREFIX,
     LIMITS,
+    LISTEN_AT,
+    METRICS_LINEAGES,
     PROJECT_ID,
     PROVIDER_CREDENTIAL,
     PROVIDER_TYPE,
     PROVIDERS,
     RUNTIME,
     STARTS_PER_HOUR,
+    SWEEP_EVERY,
     VAULT,
     VAULT_ADDRESS,
     VAULT_NAMESPACE,
@@ -39,6 +43,9 @@ from rotator.policy.settings import (
 )
 
 _CALLS_PER_CLAIM = 3
+
+_SHORTEST_SWEEP, _LONGEST_SWEEP = timedelta(seconds=1), timedelta(days=1)
+_LAST_PORT = 65535
 
 _MANAGES_KEYS = "api.deepgram.com"
 """The regional and agent endpoints beside it serve inference only (Deepgram's docs, "Regional Endpoints"; its Rust SDK
@@ -70,8 +77,22 @@ def read_runtime(top: Fields) -> RuntimeSettings:
         claim_ttl=fields.take(CLAIM_TTL),
         call_timeout=fields.take(CALL_TIMEOUT),
         concurrency=fields.take(CONCURRENCY),
+        sweep_every=fields.take(SWEEP_EVERY),
+        listen=fields.take(LISTEN_AT),
+        metrics_lineages=fields.take(METRICS_LINEAGES),
     )
     fields.close()
+    every = fields.node(SWEEP_EVERY.name)
+    if every is not None and not _SHORTEST_SWEEP <= settings.sweep_every <= _LONGEST_SWEEP:
+        top.complaints.tell(
+            every,
+            f"sweep_every {show_duration(settings.sweep_every)} is not between {show_duration(_SHORTEST_SWEEP)} and "
+            f"{show_duration(_LONGEST_SWEEP)}",
+            "each sweep lists all keys once; what is due is done in between, too",
+        )
+    port = fields.node(LISTEN_AT.name)
+    if port is not None and int(settings.listen.rpartition(":")[2]) > _LAST_PORT:
+        top.complaints.tell(port, "a port that does not exist", f"the last one is {_LAST_PORT}")
     shortest = _CALLS_PER_CLAIM * settings.call_timeout
     at = fields.node(CLAIM_TTL.name) or fields.node(CALL_TIMEOUT.name)
     if (
