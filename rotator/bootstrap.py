@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -26,12 +27,13 @@ from rotator.inventory.lost import served_without_journal
 from rotator.inventory.records import Trouble
 from rotator.model.lineage import Lineage
 from rotator.model.secret import Secret
-from rotator.model.told import Told
+from rotator.model.told import Heard, Told, unheard
 from rotator.policy.address import ADDRESS_FORM, parse_address
 from rotator.policy.settings import (
     PolicyFile,
     ProviderSettings,
     RuntimeSettings,
+    SecretReference,
     VaultReference,
 )
 from rotator.ports import Access, Control, Destinations, Journal, Ports, Provider
@@ -80,6 +82,20 @@ class Connected:
     namespace: str
     holder: str
     journal_id: str
+    renew: Callable[[], Awaitable[None]]
+    read_again: Callable[[], bool]
+
+    async def look_after(self) -> bool:
+        """Renew our token in Vault if it is time for that. Return whether a provider's credential is another one than it was.
+
+        Raise as any call to Vault.
+        """
+        await self.renew()
+        return await asyncio.to_thread(self.read_again)
+
+    def with_file(self, file: PolicyFile) -> Connected:
+        """Return the same connections for another file, which names the same Vault and the same providers."""
+        return replace(self, file=file)
 
     async def survey(self) -> Fleet:
         """Return the whole fleet as it is now. Raise what `inventory.fleet.survey` raises."""
@@ -118,6 +134,7 @@ class VaultPorts:
     journal: Journal
     destinations: Destinations
     access: Access
+    renew: Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,27 +164,34 @@ class Reached:
             namespace=self.vault.namespace,
             holder=_new_name(),
             journal_id=self.journal_id,
+            renew=self.vault.renew,
+            read_again=lambda: False,
         )
 
 
 @asynccontextmanager
 async def connect(
-    file: PolicyFile, *, found_journal: bool, progress: Progress = _untold, clock: Clock | None = None
+    file: PolicyFile,
+    *,
+    found_journal: bool,
+    progress: Progress = _untold,
+    clock: Clock | None = None,
+    heard: Heard = unheard,
 ) -> AsyncIterator[Connected]:
     """Connect to Vault and to every provider of `file`; close all connections when the block is left.
 
     Time is the system's, unless another `clock` is given. With `found_journal`, a journal that does not exist yet is
-    begun; a command that touches nothing leaves it. Raise PolicyError when a credential or an address is missing or can't
+    begun; a command that touches nothing leaves it. `heard` is told of each call. Raise PolicyError when a credential or an address is missing or can't
     be used, LostJournal when there was a journal and its control record is gone, Rejected when it belongs to another
     instance, else what `Journal` raises.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        client = _vault_client(file, clock)
+        client = _vault_client(file, clock, heard)
         stack.push_async_callback(client.aclose)
         vault = _vault_ports(file, client, clock)
         providers = {
-            settings.name: await _provider(settings, file.runtime, client, clock, stack, progress)
+            settings.name: await _provider(settings, file.runtime, client, clock, stack, progress, heard)
             for settings in file.providers
         }
         journal_id = await _journal_id(vault.journal, file.instance, clock)
@@ -182,6 +206,8 @@ async def connect(
             namespace=vault.namespace,
             holder=_new_name(),
             journal_id=journal_id,
+            renew=vault.renew,
+            read_again=_changes_of(file),
         )
 
 
@@ -203,7 +229,7 @@ async def reach(file: PolicyFile, *, progress: Progress = _untold) -> AsyncItera
         for settings in file.providers:
             try:
                 providers[settings.name] = await _provider(
-                    settings, file.runtime, client, clock, stack, progress
+                    settings, file.runtime, client, clock, stack, progress, unheard
                 )
             except (PolicyError, PortError) as error:
                 troubles.append(Trouble(what=f"provider {settings.name}", error=error))
@@ -229,10 +255,11 @@ def _vault_ports(file: PolicyFile, client: VaultClient, clock: Clock) -> VaultPo
         journal=VaultJournal(client, mount=mount, prefix=prefix),
         destinations=VaultDestinations(client, clock, journal_mount=mount, journal_prefix=prefix),
         access=VaultAccess(client, journal_mount=mount, journal_prefix=prefix),
+        renew=client.look_after_token,
     )
 
 
-def _vault_client(file: PolicyFile, clock: Clock) -> VaultClient:
+def _vault_client(file: PolicyFile, clock: Clock, heard: Heard = unheard) -> VaultClient:
     address, namespace, ca_cert = vault_address(file)
     try:
         return VaultClient(
@@ -242,6 +269,7 @@ def _vault_client(file: PolicyFile, clock: Clock) -> VaultClient:
             ca_cert=ca_cert,
             call_timeout=file.runtime.call_timeout,
             clock=clock,
+            heard=heard,
         )
     except Rejected as rejected:
         if rejected.operation == "read certificates from":
@@ -260,8 +288,15 @@ async def _deepgram(
     clock: Clock,
     stack: AsyncExitStack,
     progress: Progress,
+    heard: Heard,
 ) -> Provider:
-    http = HttpClient(settings.base_url, call_timeout=runtime.call_timeout, concurrency=runtime.concurrency)
+    http = HttpClient(
+        settings.base_url,
+        call_timeout=runtime.call_timeout,
+        concurrency=runtime.concurrency,
+        name=settings.name,
+        heard=heard,
+    )
     stack.push_async_callback(http.aclose)
     return Deepgram(
         http,
@@ -283,6 +318,7 @@ async def _provider(
     clock: Clock,
     stack: AsyncExitStack,
     progress: Progress,
+    heard: Heard,
 ) -> Provider:
     reference = settings.credential
     if isinstance(reference, VaultReference):
@@ -291,7 +327,22 @@ async def _provider(
         management = await read_credential(client, reference)
     else:
         management = credentials.read(reference)
-    return await _PROVIDERS[settings.type](settings, runtime, management, clock, stack, progress)
+    return await _PROVIDERS[settings.type](settings, runtime, management, clock, stack, progress, heard)
+
+
+def _changes_of(file: PolicyFile) -> Callable[[], bool]:
+    """Return what tells whether the management keys on this machine are others than now. One that can't be read is no other."""
+
+    def read() -> dict[str, Secret]:
+        found = {}
+        for settings in file.providers:
+            with suppress(PolicyError):
+                if isinstance(settings.credential, SecretReference):
+                    found[settings.name] = credentials.read(settings.credential)
+        return found
+
+    before = read()
+    return lambda: any(not secret.matches(before.get(name, secret)) for name, secret in read().items())
 
 
 async def _journal_id(journal: Journal, instance: str, clock: Clock) -> str:

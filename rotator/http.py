@@ -38,6 +38,7 @@ import httpx
 from rotator.clock import SystemClock
 from rotator.errors import Ambiguous, PortError, Rejected, Throttled, Unavailable
 from rotator.model.secret import Secret
+from rotator.model.told import CallMade, Heard, unheard
 
 LARGEST_ANSWER = 32 * 1024 * 1024
 """Bytes of a body that are read before a call is given up; a key takes about 500 in a list."""
@@ -177,8 +178,15 @@ class HttpClient:
         call_timeout: timedelta,
         concurrency: int,
         transport: httpx.AsyncBaseTransport | None = None,
+        name: str = "",
+        heard: Heard = unheard,
     ) -> None:
-        """Prepare the client; nothing is sent until the first call. `transport` None: the network."""
+        """Prepare the client; nothing is sent until the first call. `transport` None: the network.
+
+        `heard` is told of each call that was sent, as one to `name`.
+        """
+        self._name = name
+        self._heard = heard
         self._base_url = _checked(base_url)
         self._most_seconds = call_timeout.total_seconds()
         self.concurrency = concurrency
@@ -207,7 +215,7 @@ class HttpClient:
         except BaseException:
             self._turns.release()
             raise
-        task = asyncio.create_task(self._exchange(call))
+        task = asyncio.create_task(self._timed(call))
         self._running.add(task)
         task.add_done_callback(self._ended)
         done, _ = await asyncio.wait({task}, timeout=self._most_seconds)
@@ -243,6 +251,18 @@ class HttpClient:
         self._turns.release()
         if not task.cancelled():
             task.exception()  # seen, so that asyncio does not report one whose caller has gone
+
+    async def _timed(self, call: Call) -> Answer:
+        """Send a call, and tell how it went and how long it took."""
+        loop = asyncio.get_running_loop()
+        began, result = loop.time(), "no_answer"
+        try:
+            answer = await self._exchange(call)
+            result = str(answer.status)
+        finally:
+            took = timedelta(seconds=loop.time() - began)
+            self._heard(CallMade(to=self._name, operation=call.operation, result=result, took=took))
+        return answer
 
     async def _exchange(self, call: Call) -> Answer:
         sent_at = asyncio.get_running_loop().time()

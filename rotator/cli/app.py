@@ -213,6 +213,22 @@ def once(options: Options, *, globs: tuple[str, ...], limit: int | None) -> int:
 
 
 @rotator.command()
+@click.pass_obj
+def run(options: Options) -> int:
+    """Run the service: rotate every key before it expires, for as long as the process runs. Safe beside other rotators.
+
+    Serves probes and metrics where `runtime.listen` says. A changed policy file is taken by itself, one with mistakes is
+    refused and the one before stays in use; SIGHUP takes it at once and reads credentials again.
+
+    On SIGTERM or Ctrl-C nothing new is started and what is under way is finished; a second one ends the process at once,
+    and the next run finds what was left.
+    """
+    from rotator.cli import service as command  # noqa: PLC0415 (loaded when it is called)
+
+    return command.run(options)
+
+
+@rotator.command()
 @_GLOBS
 @_EXIT_CODE
 @click.pass_obj

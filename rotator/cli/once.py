@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
@@ -36,9 +36,10 @@ T = TypeVar("T")
 class Stop:
     """Whether the process was asked to stop. The first signal asks, the second ends the process."""
 
-    def __init__(self) -> None:
-        """Nobody has asked yet."""
+    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
+        """Nobody has asked yet. `then` is called when somebody does."""
         self.asked = False
+        self._then = then
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run work that may `listen` to its end. After it, the signals do what they did before."""
@@ -63,6 +64,7 @@ class Stop:
             os._exit(exits.INTERRUPTED)
         self.asked = True
         complain("rotator: asked to stop: finishing what is under way; once more ends at once")
+        self._then()
 
 
 def once(options: Options, globs: tuple[str, ...], limit: int | None) -> int:

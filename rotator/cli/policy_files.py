@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import stat
 from collections.abc import Iterable, Iterator
@@ -30,9 +31,22 @@ class PolicyTexts:
     text: bytes = field(repr=False)
     included: tuple[Included, ...]
 
+    @property
+    def digest(self) -> str:
+        """A hash of all of it, in hexadecimal, that changes with every byte, name and reason why a file can't be read."""
+        whole = hashlib.sha256(_framed(self.text))
+        for one in self.included:
+            for part in (one.name.encode(), one.text, one.unread.encode()):
+                whole.update(_framed(part))
+        return whole.hexdigest()
+
     def load(self) -> PolicyFile:
         """Return what they say. Raise PolicyError when something in them is wrong."""
         return load(self.text, name=self.name, included=self.included)
+
+
+def _framed(part: bytes) -> bytes:
+    return len(part).to_bytes(8, "big") + part
 
 
 def read(main: Path, further: Iterable[Path]) -> PolicyTexts:

@@ -61,17 +61,17 @@ def haste(rotate: Rotate, policy: Policy, at: datetime, *, refused: bool) -> Has
     return Haste.ORDERED if rotate.reason is RotateReason.ORDERED else Haste.NONE
 
 
-def recent_starts(records: Iterable[Record], now: datetime) -> int:
-    """Return how many rotations were started within the last hour, by whichever process, as far as records tell.
+def starts_begun(records: Iterable[Record], now: datetime) -> list[datetime]:
+    """Return when rotations were started within the last hour, by whichever process, as far as records tell.
 
     An attempt of which it is certain that it made no key is in no record.
     """
     since = now - HOUR
-    begun: list[Attempt | Rotated] = []
+    all_of_them: list[Attempt | Rotated] = []
     for record in records:
-        begun += [*record.attempts, *record.history]
-    made = (one for one in begun if one.reason is not RotateReason.IMPORTED)
-    return len({one.rotation_id for one in made if one.intent_at > since})
+        all_of_them += [*record.attempts, *record.history]
+    made = (one for one in all_of_them if one.reason is not RotateReason.IMPORTED)
+    return list({one.rotation_id: one.intent_at for one in made if one.intent_at > since}.values())
 
 
 def outcome_of(ended: Reconciled) -> Outcome:

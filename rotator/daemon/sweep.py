@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 
 from rotator import log
 from rotator.daemon.breaker import Breaker, Outcome, Shown
-from rotator.daemon.starts import Slots, Starts, haste, outcome_of, recent_starts
+from rotator.daemon.starts import Slots, Starts, haste, outcome_of, starts_begun
 from rotator.daemon.turns import Turns, share
 from rotator.inventory.fleet import Fleet, Found
 from rotator.inventory.observe import observe
@@ -59,10 +59,10 @@ async def sweep(
     if not chosen:
         return ()
     some = ports_of(chosen[0].assignment.lineage)
-    ordered = sorted(chosen, key=lambda found: _urgency(found, some.holder, fleet))
+    ordered = by_urgency(chosen, some.holder, fleet)
     providers = [found.provider for found in ordered]
     breakers = {} if breakers is None else breakers
-    recent = recent_starts(fleet.records, some.clock.now())
+    recent = len(starts_begun(fleet.records, some.clock.now()))
     starts = Starts(
         providers,
         slots=Slots(limit, starts_per_hour - recent),
@@ -220,6 +220,11 @@ def named(fleet: Fleet, globs: tuple[str, ...]) -> tuple[Found, ...]:
         for found in fleet.found
         if not globs or any(fnmatchcase(found.assignment.lineage.name, glob) for glob in globs)
     )
+
+
+def by_urgency(chosen: Iterable[Found], holder: str, fleet: Fleet) -> list[Found]:
+    """Return lineages of a fleet in the order in which a process of that name goes through them."""
+    return sorted(chosen, key=lambda found: _urgency(found, holder, fleet))
 
 
 def _urgency(found: Found, holder: str, fleet: Fleet) -> tuple[bool, bool, datetime, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from rotator.errors import PortError, Rejected, RotatorError, TooNew
 from rotator.ports import Journal, RecordRead
@@ -109,6 +110,26 @@ def sorted_out(answers: Answers) -> Records:
         waiting=frozenset(waiting),
         troubles=tuple(troubles),
     )
+
+
+def brief(read: RecordRead, since: datetime) -> RecordRead:
+    """Return a record without what only a look at its own lineage needs, to be kept for long beside many others.
+
+    Of attempts and history it keeps what began after `since`: how many rotations were started of late.
+    """
+    record = read.record
+    if record is None:
+        return read
+    short = replace(
+        record,
+        attempts=tuple(one for one in record.attempts if one.intent_at > since),
+        history=tuple(one for one in record.history if one.intent_at > since),
+        retired=(),
+        orders=(),
+        hold=None,
+        unknown="",
+    )
+    return replace(read, record=short)
 
 
 def lineage_id_of(name: str) -> str:

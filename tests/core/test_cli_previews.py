@@ -19,7 +19,7 @@ from rotator.policy.settings import ProviderSettings, SecretReference, SecretSou
 from tests.core.test_fleet import file as files
 from tests.support import builders as a
 from tests.support.builders import DAY, HOUR, MINUTE
-from tests.support.fakes import FakeDestinations, FakeJournal, FakeProvider, World, settled
+from tests.support.fakes import FakeDestinations, FakeJournal, FakeProvider, World, nothing, settled
 
 SETTINGS = ProviderSettings(
     name="asr",
@@ -47,6 +47,8 @@ def connected(world: World) -> Connected:
         namespace="",
         holder="here",
         journal_id=a.JOURNAL,
+        renew=nothing,
+        read_again=lambda: False,
     )
 
 

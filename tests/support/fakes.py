@@ -46,6 +46,10 @@ OTHERS = "key-others"
 T = TypeVar("T")
 
 
+async def nothing() -> None:
+    """There is nothing to look after."""
+
+
 class Died(BaseException):
     """The process that made the call is no more."""
 

@@ -33,6 +33,7 @@ from rotator.vault.client import VaultClient
 from rotator.vault.destinations import VaultDestinations
 from rotator.vault.journal import VaultJournal
 from tests.support import canary
+from tests.support.fakes import nothing
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -261,6 +262,8 @@ async def lab(
             namespace="",
             holder="first",
             journal_id=JOURNAL_ID,
+            renew=nothing,
+            read_again=lambda: False,
         )
         made = Lab(
             clock, world, simulator, project_id, management, ours, ann, vault, connected, journal, place

@@ -1,0 +1,87 @@
+"""`rotator run`: the service."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from contextlib import AbstractAsyncContextManager
+
+from rotator import credentials
+from rotator.bootstrap import Connected, connect
+from rotator.cli import exits
+from rotator.cli.failures import Failure
+from rotator.cli.once import Stop, tell
+from rotator.cli.options import Options
+from rotator.cli.policy_files import PolicyTexts
+from rotator.clock import SystemClock
+from rotator.daemon.notify import Systemd
+from rotator.daemon.service import Outside, Service
+from rotator.errors import PolicyError, Problem
+from rotator.model.told import Heard
+from rotator.policy.settings import PolicyFile
+from rotator.web.app import application
+from rotator.web.metrics import Metrics
+from rotator.web.server import listening, serving
+
+
+def run(options: Options) -> int:
+    """Run the service until it is asked to stop."""
+    options.start_logging()
+    texts = options.read()
+    file = texts.load()
+    listener = _listening(file.runtime.listen)
+    clock = SystemClock()
+    metrics = Metrics(instance=file.instance)
+    outside = Outside(
+        clock=clock,
+        read=lambda: _read(options),
+        connect=_connect,
+        systemd=Systemd(credentials.variable, clock),
+        meter=metrics,
+        tell=tell,
+    )
+    Stop().run(_run(outside, texts, file, metrics, listener))
+    return exits.FINE
+
+
+async def _run(
+    outside: Outside, texts: PolicyTexts, file: PolicyFile, metrics: Metrics, listener: socket.socket
+) -> None:
+    service = Service(outside, texts, file)
+    metrics.show(service.board, lineages=file.runtime.metrics_lineages)
+    Stop(service.stop).listen()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload)
+    async with serving(application(service.board, metrics), listener):
+        await service.run()
+
+
+def _connect(file: PolicyFile, heard: Heard) -> AbstractAsyncContextManager[Connected]:
+    return connect(file, found_journal=True, heard=heard)
+
+
+def _read(options: Options) -> PolicyTexts:
+    """Return the policy file as it is now. Raise PolicyError when it can't be read."""
+    try:
+        return options.read()
+    except Failure as failure:
+        problem = Problem(
+            file=str(options.config),
+            line=0,
+            column=0,
+            path="",
+            what=f"{failure.what}: {failure.why}",
+            hint=failure.cure,
+        )
+        raise PolicyError((problem,)) from None
+
+
+def _listening(listen: str) -> socket.socket:
+    try:
+        return listening(listen)
+    except OSError as error:
+        raise Failure(
+            f"can't listen at {listen}",
+            why=error.strerror or type(error).__name__,
+            cure="end what listens there, or name another place in `runtime.listen`",
+        ) from None

@@ -1,0 +1,262 @@
+"""What the service remembers between two looks, so that an idle fleet costs one list per project and no read per lineage.
+
+Nothing here is needed to go on: a new process reads it all again. Nothing is done by it either: a lineage whose time has come
+is read afresh before anything is decided about it. It only says which lineages need a look now:
+
+- those that are new, or whose policy, pause or place is another one,
+- those whose record another process wrote, a marked key of which came, or a key of whose record vanished,
+- those whose own next instant has come.
+
+Orders are written into records, which are not read while nothing is due. So whoever gives one writes the control record again
+afterwards: at its next version all records are read once. They are besides once a day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from rotator.daemon.link import Link
+from rotator.daemon.starts import HOUR
+from rotator.errors import PortError
+from rotator.inventory.fleet import Fleet, Found, assembled
+from rotator.inventory.records import Trouble, brief, lineage_id_of, sorted_out
+from rotator.model.key import Listing
+from rotator.model.record import Record
+from rotator.model.standing import Standing
+from rotator.policy.policy import NO_POLICY
+from rotator.policy.settings import PolicyFile
+from rotator.ports import Control, RecordRead
+
+READ_AGAIN_AFTER = timedelta(days=1)
+"""All records are read once more after so long, whatever was seen."""
+
+
+@dataclass(slots=True)
+class _Page:
+    """One lineage. The record of `found` is brief.
+
+    `version` is that of its record when it was looked at last, None before the first look; `wakes_at` None: never by itself.
+    """
+
+    found: Found
+    version: int | None = None
+    wakes_at: datetime | None = None
+    standing: Standing | None = None
+
+
+@dataclass(slots=True)
+class Book:
+    """What was seen last of one journal and the projects that go with it."""
+
+    fleet: Fleet | None = None
+    _control: Control | None = None
+    _file: PolicyFile | None = None
+    _listings: dict[str, Listing] = field(default_factory=dict)
+    _unlisted: tuple[Trouble, ...] = ()
+    _read: dict[str, RecordRead | PortError] = field(default_factory=dict)
+    _all_read_at: datetime | None = None
+    _changes_at: datetime | None = None
+    _changed: bool = True
+    _pages: dict[str, _Page] = field(default_factory=dict)
+    _wanted: set[str] = field(default_factory=set)
+
+    @property
+    def standings(self) -> Collection[Standing]:
+        """Where each lineage stood that was looked at."""
+        return [page.standing for page in self._pages.values() if page.standing is not None]
+
+    @property
+    def listings(self) -> Mapping[str, Listing]:
+        """The last list of each provider."""
+        return self._listings
+
+    def unlisted_besides(self, asked: Collection[str]) -> tuple[Trouble, ...]:
+        """Return the troubles of providers that gave no list, but for those that were asked again."""
+        return tuple(one for one in self._unlisted if one.what.removeprefix("provider ") not in asked)
+
+    def standing(self, found: Found) -> Standing | None:
+        """Return where a lineage stood when it was looked at last."""
+        page = self._pages.get(found.assignment.lineage.lineage_id)
+        return page.standing if page else None
+
+    def records(self) -> tuple[Record, ...]:
+        """Return all records that could be read, briefly."""
+        read = (one.record for one in self._read.values() if isinstance(one, RecordRead))
+        return tuple(record for record in read if record is not None)
+
+    def note_lists(self, listings: Mapping[str, Listing], unlisted: tuple[Trouble, ...]) -> None:
+        """Note what asking some providers gave, and which lineages need a look because of it."""
+        for provider, after in listings.items():
+            before = self._listings.get(provider)
+            if before is None or before.listed != after.listed:
+                self._changed = True
+            if before is not None:
+                self._wanted |= self._moved(before, after)
+            self._listings[provider] = after
+        said = {trouble.what: str(trouble.error) for trouble in self._unlisted}
+        self._changed |= said != {trouble.what: str(trouble.error) for trouble in unlisted}
+        self._unlisted = unlisted
+
+    def to_read(self, names: tuple[str, ...], control: Control, now: datetime) -> list[str]:
+        """Return which of all records have to be read before anything can be said of the fleet."""
+        for gone in self._read.keys() - set(names):
+            del self._read[gone]
+            self._changed = True
+        since = self._all_read_at
+        old = since is None or not timedelta(0) <= now - since < READ_AGAIN_AFTER
+        if old or self._control is None or self._control.version != control.version:
+            self._all_read_at = now
+            return list(names)
+        uncovered = {
+            page.found.assignment.lineage.record_name
+            for page in self._pages.values()
+            if page.found.assignment.policy.name == NO_POLICY
+        }
+        return [
+            name
+            for name in names
+            if not isinstance(self._read.get(name), RecordRead)
+            or lineage_id_of(name) in self._wanted
+            or name in uncovered
+        ]
+
+    def note_records(self, answers: Mapping[str, RecordRead | PortError], now: datetime) -> None:
+        """Note what reading some records gave."""
+        for name, answer in answers.items():
+            before = self._read.get(name)
+            kept = brief(answer, now - HOUR) if isinstance(answer, RecordRead) else answer
+            same = isinstance(before, RecordRead) and isinstance(kept, RecordRead)
+            if not (same and _version(before) == _version(kept)):
+                self._changed = True
+            self._read[name] = kept
+
+    def assemble(self, link: Link, control: Control, now: datetime) -> Fleet:
+        """Put the fleet together, unless nothing can have made it another one, and return it."""
+        same = (
+            self.fleet is not None
+            and not self._changed
+            and self._file is link.file
+            and self._control is not None
+            and self._control.pauses == control.pauses
+            and (self._changes_at is None or now < self._changes_at)
+        )
+        self._control = control
+        if same and self.fleet is not None:
+            return self.fleet
+        self._listings = {name: one for name, one in self._listings.items() if name in link.providers}
+        silent = self.silent
+        listings = {name: one for name, one in self._listings.items() if name not in silent}
+        fleet = assembled(
+            link.file,
+            listings,
+            self._unlisted,
+            sorted_out(self._read),
+            journal_id=link.journal_id,
+            namespace=link.namespace,
+            pauses=control.pauses,
+        )
+        pages = {one.assignment.lineage.lineage_id: self._page(one) for one in fleet.found}
+        # Of a provider that gives no list now, nothing is known but what was seen before.
+        pages |= {
+            lineage_id: page
+            for lineage_id, page in self._pages.items()
+            if lineage_id not in pages and page.found.provider in silent
+        }
+        self._pages, self._wanted = pages, self._wanted & pages.keys()
+        self.fleet, self._file, self._changed = fleet, link.file, False
+        self._changes_at = min(_ends(listings.values()), default=None)
+        return fleet
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """The providers that gave no list when they were asked last."""
+        return frozenset(trouble.what.removeprefix("provider ") for trouble in self._unlisted)
+
+    def awake(self, now: datetime) -> list[Found]:
+        """Return the lineages that need a look now, of providers that gave a list."""
+        silent = self.silent
+        return [
+            page.found
+            for lineage_id, page in self._pages.items()
+            if (
+                page.version is None
+                or lineage_id in self._wanted
+                or (page.wakes_at is not None and page.wakes_at <= now)
+            )
+            and page.found.provider not in silent
+        ]
+
+    def note_look(
+        self,
+        found: Found,
+        read: RecordRead | None,
+        standing: Standing,
+        wakes_at: datetime | None,
+        now: datetime,
+    ) -> None:
+        """Note how a look at a lineage ended. `read` is its record as it was left, None when that is not sure."""
+        lineage = found.assignment.lineage
+        page = self._pages.get(lineage.lineage_id)
+        if page is None:
+            return
+        if read is None:
+            self._read.pop(lineage.record_name, None)
+            page.version = page.version or 0
+        else:
+            kept = brief(read, now - HOUR)
+            page.version = read.version
+            page.found = replace(page.found, record=kept if kept.record is not None else None)
+            if kept.record is not None:
+                self._read[lineage.record_name] = kept
+        page.standing, page.wakes_at = standing, wakes_at
+        self._wanted.discard(lineage.lineage_id)
+
+    def put_off(self, found: Found, wakes_at: datetime) -> None:
+        """Look at a lineage again at another instant than was noted."""
+        self._pages[found.assignment.lineage.lineage_id].wakes_at = wakes_at
+
+    def _page(self, found: Found) -> _Page:
+        """Return the page of a lineage, and note that it needs a look if it is not what it was."""
+        lineage_id = found.assignment.lineage.lineage_id
+        page = self._pages.get(lineage_id)
+        if page is None:
+            return _Page(found)
+        version = found.record.version if found.record else 0
+        if found.assignment != page.found.assignment or page.version not in (None, version):
+            self._wanted.add(lineage_id)
+        page.found = found
+        return page
+
+    def _moved(self, before: Listing, after: Listing) -> set[str]:
+        """Return the lineages with keys that came or went otherwise than their records say."""
+        moved = {
+            mark.lineage_id
+            for key in after.listed
+            if (mark := key.mark) is not None
+            and not before.shows(key.key_id)
+            and key.key_id not in self._known(mark.lineage_id)
+        }
+        gone = {key.key_id for key in before.listed if not after.shows(key.key_id)}
+        if gone:
+            moved |= {lineage_id for lineage_id in self._pages if gone & self._known(lineage_id)}
+        return moved
+
+    def _known(self, lineage_id: str) -> frozenset[str]:
+        """Return the keys that the record of a lineage named when it was read last."""
+        page = self._pages.get(lineage_id)
+        record = page.found.record.record if page and page.found.record else None
+        return record.known_key_ids() if record else frozenset()
+
+
+def _version(read: RecordRead | PortError | None) -> int | None:
+    return read.version if isinstance(read, RecordRead) else None
+
+
+def _ends(listings: Iterable[Listing]) -> Iterable[datetime]:
+    """Yield when keys expire, on our clock: a key that has expired is taken in by no policy."""
+    for listing in listings:
+        for key in listing.keys:
+            if key.expires_at is not None and key.expires_at > listing.at:
+                yield key.expires_at - (listing.at - listing.seen_at)

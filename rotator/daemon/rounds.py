@@ -1,0 +1,326 @@
+"""The rounds of the service: now and then a sweep, which finds what is new; in between, what falls due.
+
+What is due is no schedule: it follows from what was seen of each lineage. So a restart, a reload, a missed round or a clock
+that was set changes nothing but when it is looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+
+from rotator import log
+from rotator.clock import Clock
+from rotator.daemon.book import Book
+from rotator.daemon.breaker import Breaker
+from rotator.daemon.link import Link
+from rotator.daemon.meter import Meter
+from rotator.daemon.standings import left_by_the_hour, next_starts, standing_of, wakes_at
+from rotator.daemon.starts import starts_begun
+from rotator.daemon.sweep import RECENT, by_urgency, sweep
+from rotator.errors import LostJournal, PortError, Rejected
+from rotator.inventory.fleet import Found
+from rotator.inventory.listings import list_all
+from rotator.inventory.records import Answers, read_some
+from rotator.model.reason import RotateReason
+from rotator.model.standing import Standing
+from rotator.model.told import Step, Told
+from rotator.plan.actions import Hold, Revoke, Rotate
+from rotator.plan.phase import Phase
+from rotator.ports import Control, RecordRead
+from rotator.reconcile import Reconciled
+
+AT_A_TIME = 500
+"""So many lineages are worked on in one go: what was seen of each is kept until all of them have ended."""
+
+AGAIN_AFTER = timedelta(minutes=1)
+"""After a sweep that could not look at all of the fleet, or a round without Vault, the next comes so soon."""
+
+TOLD_AGAIN_AFTER = timedelta(days=1)
+"""How often it is told of a lineage that its latest safe start has passed."""
+
+_TROUBLED = frozenset({Phase.HELD, Phase.FAILING, Phase.UNKNOWN})
+_LEFT_ALONE = frozenset({Phase.WATCHED, Phase.FORGOTTEN})
+_BY_TIME = frozenset({RotateReason.DUE_BY_EXPIRY, RotateReason.DUE_BY_AGE})
+
+
+@dataclass(slots=True)
+class _Course:
+    """A rotation that was started in this round, by our monotonic seconds."""
+
+    reason: str
+    began: float
+    late: timedelta | None
+    ended: float | None = None
+
+
+class Rounds:
+    """The rounds of one process over one journal. Its link may be another one each time, to the same journal."""
+
+    def __init__(
+        self, clock: Clock, *, stopping: Callable[[], bool], tell: Callable[[Told], None], meter: Meter
+    ) -> None:
+        """Begin with nothing seen."""
+        self._clock = clock
+        self.book = Book()
+        self.breakers: dict[str, Breaker] = {}
+        self.swept_at: datetime | None = None
+        """When the last sweep ended that could look at the whole fleet."""
+        self.skews: dict[str, timedelta] = {}
+        self.troubles: tuple[str, ...] = ()
+        self._stopping = stopping
+        self._tell = tell
+        self._meter = meter
+        self._next_sweep_at: datetime | None = None
+        self._silent_until: datetime | None = None
+        self._courses: dict[str, _Course] = {}
+        self._due_at: dict[str, datetime | None] = {}
+        self._said: dict[str, tuple[str, datetime]] = {}
+        self._told_late: dict[str, datetime] = {}
+
+    def want_sweep(self) -> None:
+        """Let the next round be a sweep."""
+        self._next_sweep_at = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the last round failed, and the next is not to come yet."""
+        return self._silent_until is not None
+
+    async def round(self, link: Link) -> None:
+        """Do what there is to do now: a sweep if one is due, else what falls due by itself, else nothing.
+
+        Raise what `Journal.control` and `Journal.names` raise, LostJournal and Rejected when the journal is not the one that
+        it was; the next round comes a while later then.
+        """
+        now = self._clock.now()
+        if self._silent_until is not None and self._silent_until - AGAIN_AFTER <= now < self._silent_until:
+            return
+        try:
+            if self._sweep_is_due(now, link):
+                await self._sweep(link)
+            elif awake := self.book.awake(now):
+                await self._due(link, awake)
+        except PortError:
+            self._silent_until = self._clock.now() + AGAIN_AFTER
+            raise
+        self._silent_until = None
+
+    def _sweep_is_due(self, now: datetime, link: Link) -> bool:
+        at = self._next_sweep_at
+        # A clock that was set back must not put it off.
+        return at is None or now >= at or at - now > link.file.runtime.sweep_every
+
+    async def _sweep(self, link: Link) -> None:
+        """Look for what is new: one list per project, the control record, the names of all records."""
+        began = self._clock.monotonic()
+        self._next_sweep_at = self._clock.now() + AGAIN_AFTER
+        control = await self._control(link)
+        names = await link.journal.names()
+        self.book.note_lists(*await list_all(link.providers))
+        await self._assemble(link, control, names)
+        await self._work(link, self.book.awake(self._clock.now()))
+        self._look_back()
+        if whole := not self.book.silent:
+            self.swept_at = self._clock.now()
+            self._next_sweep_at = self.swept_at + link.file.runtime.sweep_every
+        self._meter.swept(timedelta(seconds=self._clock.monotonic() - began), whole=whole)
+
+    async def _due(self, link: Link, awake: Sequence[Found]) -> None:
+        """Look at what is due, by fresh lists of its projects."""
+        await self._control(link)
+        concerned = {found.provider for found in awake}
+        providers = {name: one for name, one in link.providers.items() if name in concerned}
+        listings, unlisted = await list_all(providers)
+        self.book.note_lists(listings, (*unlisted, *self.book.unlisted_besides(concerned)))
+        await self._work(link, [found for found in awake if found.provider in listings])
+        self._look_back()
+
+    async def _assemble(self, link: Link, control: Control, names: tuple[str, ...]) -> None:
+        now = self._clock.now()
+        answers = await read_some(link.journal, self.book.to_read(names, control, now))
+        self.book.note_records(answers, now)
+        fleet = self.book.assemble(link, control, now)
+        said = tuple(f"{trouble.what}: {trouble.error}" for trouble in fleet.troubles)
+        for one in said:
+            if one not in self.troubles:
+                log.get("rotator").warning("trouble", detail=one)
+        for one in self.troubles:
+            if one not in said:
+                log.get("rotator").info("trouble_over", detail=one)
+        self.troubles = said
+
+    async def _control(self, link: Link) -> Control:
+        """Return the control record. Raise LostJournal when it is gone, Rejected when it is another journal's."""
+        control = await link.journal.control()
+        if control is None:
+            raise LostJournal("open journal", link.file.instance, "its control record is gone")
+        if (control.journal_id, control.instance) != (link.journal_id, link.file.instance):
+            what = "another one stands in its place; stop the service, and look with `rotator check`"
+            raise Rejected("open journal", link.file.instance, what)
+        return control
+
+    async def _work(self, link: Link, awake: Sequence[Found]) -> None:
+        """Reconcile lineages, the most urgent first, some at a time."""
+        if self.book.fleet is None:
+            return
+        for some in _some(by_urgency(awake, link.holder, self.book.fleet)):
+            if self._stopping():
+                return
+            await self._work_on(link, some)
+
+    async def _work_on(self, link: Link, some: Sequence[Found]) -> None:
+        fleet = self.book.fleet
+        if fleet is None:
+            return
+        await self._list_again(link, {found.provider for found in some})
+        answers = await read_some(link.journal, [one.assignment.lineage.record_name for one in some])
+        chosen = tuple(replace(one, record=_fresh(answers, one)) for one in some)
+        listings = {name: one for name, one in self.book.listings.items() if name not in self.book.silent}
+        known = {found.assignment.lineage.name: found for found in chosen if found.provider in listings}
+        records = self.book.records()
+        self._due_at = {name: _due_at(self.book.standing(found)) for name, found in known.items()}
+        ended = await sweep(
+            replace(fleet, found=tuple(known.values()), listings=listings, records=records),
+            partial(link.ports, stopping=self._stopping, tell=self._told),
+            concurrency=link.file.runtime.concurrency,
+            starts_per_hour=link.file.limits.starts_per_hour,
+            breakers=self.breakers,
+        )
+        for one in ended:
+            self._ended(link, known[one.lineage], one)
+        self._spread(link, [known[one.lineage] for one in ended if left_by_the_hour(one)])
+
+    async def _list_again(self, link: Link, concerned: set[str]) -> None:
+        """List projects whose list is too old to start a rotation by."""
+        now = self._clock.now()
+        old = {
+            name: link.providers[name]
+            for name in concerned
+            if name in self.book.listings and now - self.book.listings[name].seen_at > RECENT
+        }
+        if old:
+            listings, unlisted = await list_all(old)
+            self.book.note_lists(listings, (*unlisted, *self.book.unlisted_besides(set(old))))
+
+    def _ended(self, link: Link, found: Found, ended: Reconciled) -> None:
+        """Note how the work on one lineage ended."""
+        now = self._clock.now()
+        if ended.last is None and ended.error is None:
+            return  # its turn did not come before the process was asked to stop
+        course = self._courses.pop(ended.lineage, None)
+        if course is not None:
+            seconds = (course.ended or self._clock.monotonic()) - course.began
+            outcome = _outcome(ended)
+            self._meter.rotated(
+                found.provider, course.reason, outcome, took=timedelta(seconds=seconds), late=course.late
+            )
+        for done in ended.done:
+            if isinstance(done, Revoke):
+                self._meter.revoked(found.provider, done.reason)
+        if ended.last is not None:
+            self.skews["vault"] = ended.last.snapshot.vault_skew
+            self.skews[found.provider] = ended.last.snapshot.provider_skew
+        standing = standing_of(found, ended, now)
+        self._tell_changed(self.book.standing(found), standing)
+        wakes = wakes_at(ended, now, link.file.runtime.sweep_every)
+        self.book.note_look(found, _read(ended), standing, wakes, now)
+
+    def _spread(self, link: Link, left: Sequence[Found]) -> None:
+        """Let those wake one by one that the hour has no start for."""
+        now = self._clock.now()
+        per_hour = link.file.limits.starts_per_hour
+        instants = next_starts(starts_begun(self.book.records(), now), per_hour, now, len(left))
+        for found, at in zip(left, instants, strict=True):
+            self.book.put_off(found, max(at, now + AGAIN_AFTER))
+
+    def _told(self, told: Told) -> None:
+        """Pass on what happens to a lineage; a hold or a failure that stays the same once a day."""
+        now = self._clock.now()
+        if told.step is Step.INTENT:
+            due_at = self._due_at.get(told.lineage) if told.reason in _BY_TIME else None
+            late = None if due_at is None else max(timedelta(0), now - due_at)
+            self._courses[told.lineage] = _Course(told.reason, self._clock.monotonic(), late)
+        elif told.step is Step.RECORDED and told.lineage in self._courses:
+            self._courses[told.lineage].ended = self._clock.monotonic()
+        if told.step in {Step.HELD, Step.FAILED}:
+            same = f"{told.step} {told.reason} {told.detail}"
+            before, told_at = self._said.get(told.lineage, ("", now))
+            if same == before and timedelta(0) <= now - told_at < TOLD_AGAIN_AFTER:
+                return
+            self._said[told.lineage] = (same, now)
+        self._tell(told)
+
+    def _tell_changed(self, before: Standing | None, after: Standing) -> None:
+        """Tell that a key is due at another instant than it was: its policy entry is another one."""
+        if not after.error and after.phase not in _TROUBLED:
+            self._said.pop(after.lineage, None)
+        if before is None or before.key_id != after.key_id or before.due_at == after.due_at:
+            return
+        log.get("rotator").info(
+            "next_run_changed",
+            lineage=after.lineage,
+            before=before.due_at,
+            after=after.due_at,
+            policy=after.policy,
+        )
+
+    def _look_back(self) -> None:
+        """Tell, once a day, of each lineage that can't be rotated in time any more."""
+        now = self._clock.now()
+        late = {
+            one.lineage: one
+            for one in self.book.standings
+            if one.safe_until is not None and one.safe_until <= now and one.phase not in _LEFT_ALONE
+        }
+        self._told_late = {name: at for name, at in self._told_late.items() if name in late}
+        for name, one in late.items():
+            told_at = self._told_late.get(name)
+            if told_at is None or not timedelta(0) <= now - told_at < TOLD_AGAIN_AFTER:
+                self._told_late[name] = now
+                log.get("rotator").warning(
+                    "late",
+                    lineage=name,
+                    latest_safe_start=one.safe_until,
+                    expires=one.expires_at,
+                    reason=one.reason,
+                )
+
+
+def _due_at(standing: Standing | None) -> datetime | None:
+    return None if standing is None else standing.due_at
+
+
+def _some(found: Sequence[Found]) -> Iterator[Sequence[Found]]:
+    """Yield them in their order, some at a time."""
+    rest = iter(found)
+    while some := tuple(islice(rest, AT_A_TIME)):
+        yield some
+
+
+def _fresh(answers: Answers, found: Found) -> RecordRead | None:
+    """Return the record of a lineage as it was just read, None where there is none or it is to be looked at once more."""
+    read = answers.get(found.assignment.lineage.record_name)
+    return read if isinstance(read, RecordRead) and read.record is not None else None
+
+
+def _read(ended: Reconciled) -> RecordRead | None:
+    """Return the record as the work on its lineage left it, None when that is not sure."""
+    last = ended.last
+    if last is None or ended.error is not None:
+        return None
+    if last.written is not None:
+        return last.written
+    seen = last.snapshot
+    return RecordRead(seen.record, seen.record_version, seen.record_written_at, seen.seen_at)
+
+
+def _outcome(ended: Reconciled) -> str:
+    """Return how a rotation that was started ended: published, held or failed."""
+    if any(isinstance(done, Rotate) for done in ended.done):
+        return "published"
+    held = ended.last is not None and isinstance(ended.last.stands, Hold)
+    return "held" if held else "failed"

@@ -1,0 +1,309 @@
+"""The service: connects, makes its rounds, takes a changed policy file, and ends without losing anything.
+
+All work is done by one task, one thing after another: a reload never comes between two steps of a rotation. Signals and ticks
+only leave word for it. What is told to systemd, and whether the service is alive, does not wait for that task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Protocol
+
+from rotator import log
+from rotator.clock import Clock
+from rotator.daemon.link import Link
+from rotator.daemon.meter import Meter
+from rotator.daemon.notify import Systemd
+from rotator.daemon.rounds import AGAIN_AFTER, Rounds
+from rotator.daemon.ticks import Tick, ticking
+from rotator.errors import PolicyError, PortError
+from rotator.model.board import Board, FileSeen
+from rotator.model.standing import Standing
+from rotator.model.told import CallMade, Heard, Told
+from rotator.plan.phase import Phase
+from rotator.policy.settings import PolicyFile
+from rotator.reconcile import violation_of
+
+LOOK_EVERY = timedelta(seconds=2)
+"""How often it is looked for what is due, and for another policy file."""
+
+STALLED_AFTER = timedelta(minutes=2)
+"""Work that makes no call, and takes no step, for so long makes no progress. Twice the longest call counts where that is longer."""
+
+CONNECT_AGAIN_AFTER = timedelta(seconds=10)
+"""How long to wait before connecting again after it failed."""
+
+MORE_TIME = timedelta(seconds=30)
+"""How much longer systemd is asked to wait, at each tick, while the service starts or ends."""
+
+
+class Draft(Protocol):
+    """A policy file as it stands on disk. `digest` changes with every byte of it and of those that go with it."""
+
+    @property
+    def digest(self) -> str:
+        """A hash, in hexadecimal."""
+
+    def load(self) -> PolicyFile:
+        """Return what it says. Raise PolicyError when something in it is wrong."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What the service is given. `read` reads the policy file, in a thread, and raises PolicyError when it can't be read."""
+
+    clock: Clock
+    read: Callable[[], Draft]
+    connect: Callable[[PolicyFile, Heard], AbstractAsyncContextManager[Link]]
+    systemd: Systemd
+    meter: Meter
+    tell: Callable[[Told], None]
+
+
+class Service:
+    """One process of the service, from its policy file on."""
+
+    def __init__(self, outside: Outside, draft: Draft, file: PolicyFile) -> None:
+        """Begin with a policy file that was read already."""
+        self._outside = outside
+        self._clock = outside.clock
+        self._file = file
+        self._digest = draft.digest
+        self._seen = FileSeen(digest=draft.digest, loaded_at=self._clock.now())
+        self._pending = draft.digest
+        self._link: Link | None = None
+        self._connections = AsyncExitStack()
+        self._connect_at = 0.0
+        self._look_after_at = 0.0
+        self._down = "not connected yet"
+        self._reload = self._was_ready = False
+        self._anew = True
+        self._progress_at = self._clock.monotonic()
+        self._word = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._rounds = self._begun()
+
+    async def run(self) -> None:
+        """Run until `stop`. What is under way then is brought to a safe end. Raise PolicyError when it can't even begin."""
+        systemd = self._outside.systemd
+        every = min(LOOK_EVERY, systemd.watchdog / 3) if systemd.watchdog else LOOK_EVERY
+        async with ticking({"look": Tick(every, self._beat)}, self._clock):
+            work = asyncio.create_task(self._work())
+            stopped = asyncio.create_task(self._stop.wait())
+            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            work.cancel()
+            await asyncio.wait({work})
+            await self._connections.aclose()
+        if not work.cancelled():
+            work.result()
+
+    def stop(self) -> None:
+        """Start nothing new, and let `run` return."""
+        if not self._stop.is_set():
+            self._outside.systemd.stopping()
+            self._stop.set()
+
+    def reload(self) -> None:
+        """Take the policy file as it is now, and connect anew: credentials may be others."""
+        self._reload = True
+        self._word.set()
+
+    def board(self) -> Board:
+        """Return what is to be shown now."""
+        rounds = self._rounds
+        strays: dict[str, int] = {}
+        for stray in rounds.book.fleet.strays if rounds.book.fleet else ():
+            strays[stray.provider] = strays.get(stray.provider, 0) + 1
+        return Board(
+            now=self._clock.now(),
+            standings=rounds.book.standings,
+            file=self._seen,
+            connected=not self._down,
+            swept_at=rounds.swept_at,
+            sweep_every=self._file.runtime.sweep_every,
+            troubles=(*rounds.troubles, *filter(None, [self._down])),
+            breakers={name: breaker.state for name, breaker in rounds.breakers.items()},
+            skews=dict(rounds.skews),
+            strays=strays,
+            stopping=self._stop.is_set(),
+            alive=self._alive(),
+        )
+
+    def _begun(self) -> Rounds:
+        return Rounds(self._clock, stopping=self._stop.is_set, tell=self._tell, meter=self._outside.meter)
+
+    def _alive(self) -> bool:
+        longest = max(STALLED_AFTER, 2 * self._file.runtime.call_timeout)
+        return self._clock.monotonic() - self._progress_at < longest.total_seconds()
+
+    def _progress(self) -> None:
+        self._progress_at = self._clock.monotonic()
+
+    def _tell(self, told: Told) -> None:
+        self._progress()
+        self._outside.tell(told)
+
+    def _heard(self, made: CallMade) -> None:
+        self._progress()
+        self._outside.meter.called(made)
+
+    def _beat(self) -> None:
+        """Let work look what there is to do, and tell systemd how it goes."""
+        self._word.set()
+        systemd = self._outside.systemd
+        if not self._alive():
+            systemd.status("stalled: work makes no progress")
+            return
+        systemd.alive()
+        if self._stop.is_set() or not self._was_ready:
+            systemd.more_time(MORE_TIME)
+        systemd.status(self._status())
+
+    def _status(self) -> str:
+        """Return a line about where the service stands."""
+        if self._stop.is_set():
+            return "stopping: finishing what is under way"
+        said = (
+            [f"policy file REFUSED, the one before is in use: {self._seen.rejected}"]
+            if self._seen.rejected
+            else []
+        )
+        if self._down:
+            return "; ".join([f"waiting: {self._down}", *said])
+        standings = self._rounds.book.standings
+        said = [f"{len(standings)} lineages", *_counted(standings), *said]
+        if self._rounds.troubles:
+            said.append(f"{len(self._rounds.troubles)} could not be looked at: {self._rounds.troubles[0]}")
+        return "; ".join(said)
+
+    async def _work(self) -> None:
+        while True:
+            self._progress()
+            try:
+                await self._step()
+            except PolicyError:
+                raise
+            except PortError as error:
+                self._not_reached(error)
+            except Exception as bug:  # noqa: BLE001 (the next step may go well, and nobody else looks after the keys)
+                log.get("rotator").error("bug", detail=str(violation_of(bug)))
+                self._down = f"a bug: {violation_of(bug)}"
+            await self._word.wait()
+            self._word.clear()
+
+    async def _step(self) -> None:
+        """Do what there is to do now."""
+        await self._look_at_file()
+        await self._connect()
+        link = self._link
+        if link is None:
+            return
+        if self._clock.monotonic() >= self._look_after_at:
+            self._look_after_at = self._clock.monotonic() + AGAIN_AFTER.total_seconds()
+            self._anew = await link.look_after()
+        await self._rounds.round(link)
+        self._reached()
+
+    def _reached(self) -> None:
+        rounds = self._rounds
+        if rounds.waits:
+            return
+        if self._down:
+            self._down = ""
+            log.get("rotator").info("reached", lineages=len(rounds.book.standings))
+        if not self._was_ready and rounds.swept_at is not None:
+            self._was_ready = True
+            log.get("rotator").info("ready", lineages=len(rounds.book.standings))
+            self._outside.systemd.status(self._status())
+            self._outside.systemd.ready()
+
+    def _not_reached(self, error: PortError) -> None:
+        if self._down != str(error):
+            self._down = str(error)
+            log.get("rotator").error("not_reached", detail=self._down)
+
+    async def _connect(self) -> None:
+        """Connect, or connect anew. While that fails, what there is goes on."""
+        if not self._anew or self._clock.monotonic() < self._connect_at:
+            return
+        self._connect_at = self._clock.monotonic() + CONNECT_AGAIN_AFTER.total_seconds()
+        async with AsyncExitStack() as stack:
+            try:
+                link = await stack.enter_async_context(self._outside.connect(self._file, self._heard))
+            except (PolicyError, PortError) as error:
+                if self._link is None:
+                    raise
+                if isinstance(error, PolicyError):
+                    self._file, self._anew = self._link.file, False
+                    self._refuse(error)
+                else:
+                    self._not_reached(error)
+                return
+            connections, self._connections = self._connections, stack.pop_all()
+        if self._link is not None and self._link.journal_id != link.journal_id:
+            self._rounds = self._begun()
+        self._link, self._anew = link, False
+        await connections.aclose()
+
+    async def _look_at_file(self) -> None:
+        """Take another policy file, if there is one that can be used."""
+        asked, self._reload = self._reload, False
+        if asked:
+            self._outside.systemd.reloading()
+        try:
+            await self._take_file(asked=asked)
+        except PolicyError as error:
+            self._refuse(error)
+        if asked and self._was_ready:
+            self._outside.systemd.ready()
+
+    async def _take_file(self, *, asked: bool) -> None:
+        draft = await asyncio.to_thread(self._outside.read)
+        # Who writes a file in place writes it bit by bit: it counts once it stays the same.
+        settled = draft.digest == self._pending
+        self._pending = draft.digest
+        if not asked and (draft.digest == self._digest or not settled):
+            return
+        self._digest = draft.digest
+        file = await asyncio.to_thread(draft.load)
+        now = self._clock.now()
+        self._seen = replace(self._seen, digest=draft.digest, loaded_at=now, rejected="", rejected_at=None)
+        log.get("rotator").info("policy_file_loaded", digest=draft.digest, policies=len(file.policies))
+        if self._link is not None and not asked and _same_links(self._link.file, file):
+            self._link = self._link.with_file(file)
+        else:
+            self._anew, self._connect_at = True, 0.0
+        self._file = file
+        self._rounds.want_sweep()
+
+    def _refuse(self, error: PolicyError) -> None:
+        what = str(error)
+        if what != self._seen.rejected:
+            log.get("rotator").error("policy_file_refused", detail=what)
+            count = self._seen.rejections + 1
+            self._seen = replace(self._seen, rejected=what, rejected_at=self._clock.now(), rejections=count)
+
+
+def _same_links(one: PolicyFile, other: PolicyFile) -> bool:
+    """Return whether what one file is connected to will do for the other."""
+    return (one.instance, one.vault, one.runtime, one.providers) == (
+        other.instance,
+        other.vault,
+        other.runtime,
+        other.providers,
+    )
+
+
+def _counted(standings: Collection[Standing]) -> Iterator[str]:
+    """Yield how many lineages need a person, or fail."""
+    phases = Counter(one.phase for one in standings)
+    yield from (
+        f"{phases[phase]} {phase}" for phase in (Phase.HELD, Phase.FAILING, Phase.UNKNOWN) if phases[phase]
+    )

@@ -1,0 +1,53 @@
+"""What the service shows of itself at one instant, to probes, metrics and the service manager. Never a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator.model.standing import Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSeen:
+    """The policy file in use, by its hash, since when; and what is wrong with the one that is there now, "" if nothing.
+
+    `rejections` counts the files that were refused since the service started.
+    """
+
+    digest: str
+    loaded_at: datetime
+    rejected: str = ""
+    rejected_at: datetime | None = None
+    rejections: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """The service at `now`.
+
+    `swept_at` is when the last sweep ended that could read the control record, the names of all records and every
+    provider's list; None before the first. `troubles` are what could not be looked at, in words. `breakers` are by provider, `skews` (what a clock
+    is ahead of ours) by "vault" or provider. `alive` says whether the work still makes progress.
+    """
+
+    now: datetime
+    standings: Collection[Standing]
+    file: FileSeen
+    connected: bool
+    swept_at: datetime | None
+    sweep_every: timedelta
+    troubles: tuple[str, ...]
+    breakers: Mapping[str, str]
+    skews: Mapping[str, timedelta]
+    strays: Mapping[str, int]
+    stopping: bool
+    alive: bool
+
+    @property
+    def ready(self) -> bool:
+        """Whether the whole fleet was looked at within the last three sweeps, and work goes on."""
+        if self.swept_at is None or self.stopping or not self.alive:
+            return False
+        return self.now - self.swept_at <= 3 * self.sweep_every

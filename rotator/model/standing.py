@@ -1,0 +1,33 @@
+"""Where one lineage stood when the service looked at it last: all that metrics and the log of changes need of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One lineage. Kept for each of them while the service runs, so it is small; never holds a secret.
+
+    `phase` and `reason` are the names of `plan.phase` and `model.reason`; `reason` is that of the decision, "" without one.
+    `due_at` is when the key in use is due by its policy, `safe_until` its latest safe start, `version` that of the entry.
+    `previous_since` and `originals_since` say since when each key has awaited its end. `unserved` counts keys of ours that nobody
+    serves, `claimed` says whether another process works on it. `error` is what stopped the last look or try.
+    """
+
+    lineage: str
+    provider: str
+    policy: str
+    phase: str
+    reason: str
+    key_id: str | None
+    version: int
+    expires_at: datetime | None
+    due_at: datetime | None
+    safe_until: datetime | None
+    previous_since: tuple[datetime, ...] = ()
+    originals_since: tuple[datetime, ...] = ()
+    unserved: int = 0
+    claimed: bool = False
+    error: str = ""
