@@ -27,7 +27,7 @@ from rotator.plan.decide import decide
 from rotator.plan.rules import HOLDS_OF_MINTING
 from rotator.policy.policy import NO_POLICY
 from rotator.policy.policy import Adopt as AdoptMode
-from rotator.ports import Ports
+from rotator.ports import Journal, Ports
 from rotator.rotation import bookkeeping
 
 TRIES = 5
@@ -196,13 +196,25 @@ def taken_in(assignment: Assignment, snapshot: Snapshot) -> Record | Declined | 
 
 
 async def shown(version: int, assignment: Assignment, ports: Ports) -> None:
-    """Wait until the journal shows what was written, so that whoever looks next acts by it."""
+    """Wait until the journal shows what was written, so that whoever looks next acts by it, and let running services look."""
     with suppress(PortError):
         for _ in range(LOOKS):
             read = await ports.journal.read(assignment.lineage.record_name)
             if read.version >= version:
-                return
+                break
             await ports.clock.sleep(SHOWN_AFTER)
+    await _announce(ports.journal)
+
+
+async def _announce(journal: Journal) -> None:
+    """Write the control record again, as it is: at its next version, services read all records once.
+
+    Somebody else's write does as well. When it fails, they will within a day.
+    """
+    with suppress(PortError):
+        control = await journal.control()
+        if control is not None:
+            await journal.write_control(control)
 
 
 def _changed(order: Order, assignment: Assignment, snapshot: Snapshot) -> Record | Declined | Hold:

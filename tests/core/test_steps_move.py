@@ -199,7 +199,7 @@ async def test_the_journal_is_seen_to_show_the_move_before_anybody_acts_on_it() 
 
     await ordered(world)
 
-    assert world.calls[-2:] == ["write_record", "read_record"]
+    assert world.calls[-4:] == ["write_record", "read_record", "control", "write_control"]
 
 
 # Not moving

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.errors import Ambiguous, Conflict, PortError, Unavailable
+from rotator.errors import Ambiguous, Conflict, Denied, PortError, Unavailable
 from rotator.model.order import Order, OrderKind
 from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import HISTORY_KEPT, Claim, KnownKey, Record, RecordedHold, Rights
@@ -684,3 +684,24 @@ def test_an_order_is_kept_by_vaults_clock() -> None:
     assert ordered(OrderKind.FORGET).at(seen) == Order(
         kind=OrderKind.FORGET, who="ann@desk", why="a leak", at=a.NOW + 20 * a.SECOND
     )
+
+
+async def test_an_order_lets_running_services_read_all_records() -> None:
+    world = settled()
+    assert world.control is not None
+    before = world.control
+
+    await tell(world, OrderKind.ROTATE)
+
+    assert world.control == replace(before, version=before.version + 1)
+    assert world.calls[-2:] == ["control", "write_control"]
+
+
+@pytest.mark.parametrize(
+    "error", [Conflict("write control record", "x"), Denied("write control record", "x")]
+)
+async def test_an_order_stands_whatever_becomes_of_that(error: PortError) -> None:
+    world = settled()
+    world.fails("write_control", error)
+
+    assert await tell(world, OrderKind.ROTATE) == world.record
