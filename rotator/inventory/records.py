@@ -6,8 +6,12 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from rotator.errors import PortError, Rejected, RotatorError, TooNew
+from rotator.model.entry import FieldNames
+from rotator.model.key import shared
+from rotator.model.record import KnownKey
 from rotator.ports import Journal, RecordRead
 
 _AT_ONCE = 32
@@ -122,6 +126,9 @@ def brief(read: RecordRead, since: datetime) -> RecordRead:
         return read
     short = replace(
         record,
+        current=None if record.current is None else replace(record.current, key=_brief(record.current.key)),
+        originals=tuple(replace(one, key=_brief(one.key)) for one in record.originals),
+        fields=_shared(record.fields),
         attempts=tuple(one for one in record.attempts if one.intent_at > since),
         history=tuple(one for one in record.history if one.intent_at > since),
         retired=(),
@@ -130,6 +137,18 @@ def brief(read: RecordRead, since: datetime) -> RecordRead:
         unknown="",
     )
     return replace(read, record=short)
+
+
+def _brief(key: KnownKey) -> KnownKey:
+    return replace(
+        key, asked_scopes=shared(key.asked_scopes), scopes=shared(key.scopes), tags=shared(key.tags)
+    )
+
+
+@lru_cache(maxsize=256)
+def _shared(fields: FieldNames) -> FieldNames:
+    """Return the one value of these names that is kept."""
+    return fields
 
 
 def lineage_id_of(name: str) -> str:

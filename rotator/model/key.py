@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 _MARK = re.compile(r" ?\[rotator:1:([0-9a-f]{12}):([0-9a-f]{12}):([0-9a-f]{16})\]\Z")
 _JOURNAL_ID = re.compile(r"[0-9a-f]{12}")
@@ -37,6 +38,12 @@ class Mark:
         """Return `comment` with this mark in place of any it ends with."""
         own = without_mark(comment)
         return f"{own} {self}" if own else str(self)
+
+
+@lru_cache(maxsize=256)
+def shared(names: frozenset[str]) -> frozenset[str]:
+    """Return the one set of these names that is kept: many thousands of keys have few different scopes and tags."""
+    return names
 
 
 def is_journal_id(text: str) -> bool:

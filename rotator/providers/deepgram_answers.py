@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TypeGuard
 
-from rotator.model.key import Key
+from rotator.model.key import Key, shared
 from rotator.model.secret import Secret
 from rotator.ports import Minted
 
@@ -242,7 +242,7 @@ def _text(value: object) -> str:
 def _texts(value: object) -> frozenset[str]:
     if not isinstance(value, list):
         raise ValueError("not a list of texts")  # noqa: TRY004 (as above)
-    texts = frozenset(_text(item) for item in value)
+    texts = shared(frozenset(_text(item) for item in value))
     if sum(map(len, texts)) > _LONGEST:
         raise ValueError("texts that are too long together")
     return texts
