@@ -13,22 +13,25 @@ from collections.abc import Awaitable, Callable, Mapping
 import click
 
 from rotator.clock import SystemClock
-from tests.benchmarks import fleet, lives, page, rotations, starting
+from tests.benchmarks import fleet, lives, page, rotations, service, starting
 from tests.benchmarks.figures import Part
 
 
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=["rotations", "lives", "fleet", "starting"])
+    parser.add_argument("part", nargs="?", choices=["rotations", "lives", "fleet", "service", "starting"])
     parser.add_argument("--keys", type=int, default=1000, help="due keys in each run")
     parser.add_argument("--lineages", type=int, default=20_000, help="in the large fleet")
+    parser.add_argument("--due", type=int, default=2000, help="of those, how many fall due within a minute")
+    parser.add_argument("--due-in", type=int, default=1080, help="in how many seconds, under the service")
     parser.add_argument("--runs", type=int, default=3)
     asked = parser.parse_args()
     parts: Mapping[str, Callable[[], Awaitable[Part]]] = {
         "rotations": lambda: rotations.measure(asked.keys, asked.runs, _say),
         "lives": lambda: lives.measure(_say),
         "fleet": lambda: fleet.measure(asked.lineages, asked.runs, _say),
+        "service": lambda: service.measure(asked.lineages, asked.due, asked.due_in, _say),
         "starting": lambda: starting.measure(_say),
     }
     measured = [asyncio.run(_one(name, part)) for name, part in parts.items() if asked.part in (None, name)]

@@ -25,30 +25,38 @@ LIFETIME = timedelta(days=90)
 """So that keys are due under the default `rotate_before: 33%`, and not yet under a day."""
 
 
-async def serve(groups: Mapping[str, int], latency: timedelta) -> None:
+SOON = "soon"
+"""Keys of a group of this name expire when the command line says."""
+
+
+async def serve(groups: Mapping[str, int], latency: timedelta, projects: int, soon: timedelta) -> None:
     """Serve until standard input ends."""
     world = World(SystemClock())
     simulator = DeepgramSimulator(world, latency=latency)
-    project_id = world.add_project()
-    member = world.add_member(project_id)
-    management = world.add_key(project_id, member_id=member, comment="management", scopes=("owner",))
+    owners = {
+        project: world.add_member(project) for project in (world.add_project() for _ in range(projects))
+    }
+    managed = {
+        project: world.add_key(project, member_id=owner, comment="management", scopes=("owner",))
+        for project, owner in owners.items()
+    }
     made_at = world.clock.now() - AGE
     made: dict[str, list[tuple[str, str, str]]] = {group: [] for group in groups}
     for group, number in ((group, number) for group, many in groups.items() for number in range(many)):
+        project_id = list(owners)[number % projects]
         minted = world.add_key(
             project_id,
-            member_id=member,
+            member_id=owners[project_id],
             comment=f"{group} {number:05}",
             tags=("prod",),
             created_at=made_at,
-            expires_at=made_at + LIFETIME,
+            expires_at=world.clock.now() + soon if group == SOON else made_at + LIFETIME,
         )
         made[group].append((f"{group}-{number:05}", minted.key_id, minted.secret.reveal()))
     async with simulator.serve() as base_url:
         _say(
             base_url=base_url,
-            project_id=project_id,
-            management=management.secret.reveal(),
+            projects=[[project, key.secret.reveal()] for project, key in managed.items()],
             keys=made,
         )
         cpu = _cpu()
@@ -56,7 +64,7 @@ async def serve(groups: Mapping[str, int], latency: timedelta) -> None:
             calls = Counter(logged.operation.value for logged in simulator.log)
             simulator.log.clear()
             cpu, before = _cpu(), cpu
-            _say(calls=calls, cpu=cpu - before, keys=len(world.keys(project_id)))
+            _say(calls=calls, cpu=cpu - before, keys=sum(len(world.keys(project)) for project in owners))
 
 
 def _cpu() -> float:
@@ -73,6 +81,17 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("groups", nargs="+", metavar="NAME=KEYS", help="keys named so, and how many of them")
     parser.add_argument("--latency", type=float, required=True, help="milliseconds per call")
+    parser.add_argument("--projects", type=int, default=1, help="how many the keys are in, in turns")
+    parser.add_argument(
+        "--soon", type=float, default=0, help=f"in how many seconds those of the group {SOON} expire"
+    )
     asked = parser.parse_args()
     named = (group.split("=") for group in asked.groups)
-    asyncio.run(serve({name: int(many) for name, many in named}, timedelta(milliseconds=asked.latency)))
+    asyncio.run(
+        serve(
+            {name: int(many) for name, many in named},
+            timedelta(milliseconds=asked.latency),
+            asked.projects,
+            timedelta(seconds=asked.soon),
+        )
+    )

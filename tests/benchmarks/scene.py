@@ -29,10 +29,10 @@ vault:
 runtime: {{concurrency: {concurrency}}}
 limits: {{starts_per_hour: 100000}}
 providers:
-  asr: {{type: deepgram, project_id: {project_id}, base_url: {deepgram}, credential: {{file: {folder}/asr}}}}
+{providers}
 policies:
   - name: all
-    provider: asr
+    provider: "asr*"
     select: {{comment: "ours *"}}
     adopt: when_due
     rotate_before: {rotate_before}
@@ -40,6 +40,10 @@ policies:
     destination: {{path: "bench/{{slug}}"}}
 """
 """Without an overlap a key is replaced and deleted in one run, so that the figures hold the whole of its life."""
+
+PROVIDER = """\
+  {name}: {{type: deepgram, project_id: {project_id}, base_url: {deepgram}, credential: {{file: {folder}/{name}}}}}
+"""
 
 CONCURRENCY = 32
 
@@ -63,11 +67,28 @@ class Scene:
 
     vault: VaultServer
     deepgram: str
-    project_id: str
-    management: Secret
+    projects: Sequence[tuple[str, Secret]]
     keys: Mapping[str, Sequence[Key]]
     folder: Path
     provider: subprocess.Popen[str]
+
+    @property
+    def project_id(self) -> str:
+        """The first project: the only one, but for the service."""
+        return self.projects[0][0]
+
+    @property
+    def management(self) -> Secret:
+        """The management key of the first project."""
+        return self.projects[0][1]
+
+    @property
+    def providers(self) -> str:
+        """The part of a policy file that names them."""
+        return "".join(
+            PROVIDER.format(name=name, project_id=project_id, deepgram=self.deepgram, folder=self.folder)
+            for name, (project_id, _) in zip(_names(len(self.projects)), self.projects, strict=True)
+        )
 
     def policy(self, *, rotate_before: str) -> Path:
         """Write a policy file and return it. The keys are 80 days old and live for 90."""
@@ -75,9 +96,8 @@ class Scene:
         path.write_text(
             POLICY.format(
                 vault=self.vault.address,
-                deepgram=self.deepgram,
                 folder=self.folder,
-                project_id=self.project_id,
+                providers=self.providers,
                 concurrency=CONCURRENCY,
                 rotate_before=rotate_before,
             )
@@ -95,16 +115,26 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(groups: Mapping[str, int], *, milliseconds: int) -> AsyncIterator[Scene]:
-    """Start both servers, with so many keys of each group, each of them served in Vault already."""
+async def scene(
+    groups: Mapping[str, int], *, milliseconds: int, projects: int = 1, soon: int = 0
+) -> AsyncIterator[Scene]:
+    """Start both servers, with so many keys of each group, each of them served in Vault already.
+
+    Keys of the group `provider.SOON` expire in `soon` seconds.
+    """
     async with vault_server(SystemClock(), Secret(secrets.token_hex(16))) as vault:
-        with _provider(groups, milliseconds) as provider, tempfile.TemporaryDirectory() as folder:
+        with (
+            _provider(groups, milliseconds, projects, soon) as provider,
+            tempfile.TemporaryDirectory() as folder,
+        ):
             said = _line(provider, "")
             keys = {
                 group: [(f"bench/{slug}", key_id, secret) for slug, key_id, secret in made]
                 for group, made in said["keys"].items()
             }
-            for name, secret in (("vault", vault.root_token.reveal()), ("asr", said["management"])):
+            managed = [(project_id, Secret(secret)) for project_id, secret in said["projects"]]
+            credentials = zip(_names(projects), (secret.reveal() for _, secret in managed), strict=True)
+            for name, secret in (("vault", vault.root_token.reveal()), *credentials):
                 path = Path(folder) / name
                 path.touch(mode=0o600)
                 path.write_text(secret)
@@ -112,8 +142,7 @@ async def scene(groups: Mapping[str, int], *, milliseconds: int) -> AsyncIterato
             yield Scene(
                 vault=vault,
                 deepgram=said["base_url"],
-                project_id=said["project_id"],
-                management=Secret(said["management"]),
+                projects=managed,
                 keys=keys,
                 folder=Path(folder),
                 provider=provider,
@@ -162,9 +191,12 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def _provider(groups: Mapping[str, int], milliseconds: int) -> Iterator[subprocess.Popen[str]]:
+def _provider(
+    groups: Mapping[str, int], milliseconds: int, projects: int, soon: int
+) -> Iterator[subprocess.Popen[str]]:
     named = (f"{group}={many}" for group, many in groups.items())
-    command = (sys.executable, "-m", "tests.benchmarks.provider", *named, "--latency", str(milliseconds))
+    options = ("--latency", milliseconds, "--projects", projects, "--soon", soon)
+    command = (sys.executable, "-m", "tests.benchmarks.provider", *named, *map(str, options))
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment()
     )
@@ -173,6 +205,11 @@ def _provider(groups: Mapping[str, int], milliseconds: int) -> Iterator[subproce
     finally:
         _input_of(process).close()
         process.wait()
+
+
+def _names(projects: int) -> list[str]:
+    """Return what the policy file calls the projects."""
+    return ["asr", *(f"asr-{number}" for number in range(1, projects))]
 
 
 def _input_of(process: subprocess.Popen[str]) -> IO[str]:

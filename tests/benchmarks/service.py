@@ -1,0 +1,207 @@
+"""The service over a large fleet: memory, what it costs while nothing is due, a scrape, and lateness when much is due at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from rotator.clock import SystemClock
+from tests.benchmarks.figures import Figure, Part
+from tests.benchmarks.provider import SOON
+from tests.benchmarks.scene import CONCURRENCY, Scene, scene
+
+PORT = 19464
+CLOCK = SystemClock()
+IDLE = timedelta(minutes=6)
+"""How long an idle service is looked at: long enough for a sweep at least, at the default of one every five minutes."""
+
+LEAD = timedelta(minutes=10)
+"""`rotate_before` of those that are due soon: their due instants are spread over a tenth of it, which is a minute."""
+
+PROJECTS = 20
+
+RUN = """
+runtime: {{concurrency: {concurrency}, listen: "127.0.0.1:{port}", metrics_lineages: {series}}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that runs, and the metrics that it shows."""
+
+    process: subprocess.Popen[bytes]
+
+    @property
+    def megabytes(self) -> float:
+        """The most memory that it ever had (RSS)."""
+        return self._status("VmHWM") / 1024
+
+    @property
+    def now_megabytes(self) -> float:
+        """The memory that it has now (RSS)."""
+        return self._status("VmRSS") / 1024
+
+    @property
+    def cpu(self) -> float:
+        """The CPU time that it has used, in seconds."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _status(self, name: str) -> int:
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+    def scrape(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/metrics", timeout=60) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    def metric(self, name: str) -> float:
+        """Return the sum of all series that begin so."""
+        try:
+            text = self.scrape()
+        except OSError:
+            return 0.0
+        found = re.findall(rf"^{re.escape(name)}(?:\{{[^}}]*\}})? (\S+)$", text, re.MULTILINE)
+        return sum(map(float, found))
+
+    async def until(self, what: Callable[[], bool]) -> float:
+        """Wait until something is so, and return how many seconds that took."""
+        began = CLOCK.monotonic()
+        while not await asyncio.to_thread(what):
+            if self.process.poll() is not None:
+                raise SystemExit("the service has ended: no figure")
+            await CLOCK.sleep(timedelta(seconds=1))
+        return CLOCK.monotonic() - began
+
+
+@contextmanager
+def running(where: Scene, policy: Path) -> Iterator[Running]:
+    """Run the service."""
+    command = (sys.executable, "-m", "rotator", "--log-format", "json", "--config", str(policy), "run")
+    with (where.folder / "log").open("ab") as log:
+        process = subprocess.Popen(command, stderr=log, stdout=log)
+    try:
+        yield Running(process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+async def measure(lineages: int, due: int, due_in: int, say: Callable[[str], None]) -> Part:
+    """Take the fleet in, then run the service anew over it. `due` lineages fall due `due_in` seconds after the beginning."""
+    soon = due_in + int(LEAD.total_seconds())
+    groups = {"ours": lineages - due, SOON: due}
+    began = CLOCK.monotonic()
+    async with scene(groups, milliseconds=0, projects=PROJECTS, soon=soon) as where:
+        policy = _policy(where)
+        with running(where, policy) as first:
+            taken = await first.until(
+                lambda: first.metric("rotator_last_successful_sweep_timestamp_seconds") > 0
+            )
+            say(f"{lineages:,} lineages taken in: {taken:.0f} s")
+        with running(where, policy) as service:
+            ready = await service.until(
+                lambda: service.metric("rotator_last_successful_sweep_timestamp_seconds") > 0
+            )
+            say(f"looked at by a new process: {ready:.0f} s, {service.megabytes:.0f} MB")
+            cpu, sweeps = service.cpu, service.metric("rotator_sweeps_total")
+            await CLOCK.sleep(IDLE)
+            idle = (service.cpu - cpu) / IDLE.total_seconds() * 100
+            swept = service.metric("rotator_sweeps_total") - sweeps
+            say(f"idle: {idle:.2f} % of a core, {swept:.0f} sweeps, {service.now_megabytes:.0f} MB")
+            if CLOCK.monotonic() - began > due_in - 60:
+                raise SystemExit("too much was due before the idle service was measured: no figure")
+            scrapes = [_timed(service.scrape) for _ in range(5)]
+            quiet = service.megabytes
+            await service.until(lambda: service.metric("rotator_rotations_total") >= due)
+            text = service.scrape()
+            late = _mean(text, "rotator_rotation_lateness_seconds")
+            longest = _reached(text, "rotator_rotation_lateness_seconds", share=1.0)
+            most = service.megabytes
+    return Part(
+        title=f"The service over {lineages:,} lineages",
+        how=HOW.format(
+            projects=PROJECTS, concurrency=CONCURRENCY, minutes=int(IDLE.total_seconds() // 60), due=due
+        ),
+        figures=[
+            Figure(what="from its start until it is ready", values=[ready], unit="s"),
+            Figure(
+                what="peak memory (RSS), nothing due", values=[quiet], unit="MB", goal="at most 150", digits=0
+            ),
+            Figure(what="peak memory (RSS), all of it", values=[most], unit="MB", digits=0),
+            Figure(
+                what="CPU while nothing is due, of a core",
+                values=[idle],
+                unit="%",
+                goal="at most 1",
+                digits=2,
+            ),
+            Figure(
+                what="a scrape, 1,000 lineages with series of their own", values=scrapes, unit="s", digits=2
+            ),
+            Figure(
+                what=f"{due:,} due within a minute: how late one began, the mean", values=[late], unit="s"
+            ),
+            Figure(what="all of them began within", values=[longest], unit="s", digits=0),
+        ],
+        says=SAYS,
+    )
+
+
+HOW = """\
+`rotator run` over keys in {projects} projects that were taken in before, `concurrency: {concurrency}`, a sweep every five minutes, for {minutes} minutes in
+which nothing is due. Then {due:,} keys are due within one minute. Once, by a process of its own; program, provider and Vault share the cores.
+"""
+
+SAYS = """\
+A process's first look asks Vault three times a lineage, and the provider once a key; after that, a sweep costs one list per project, the control
+record and the names of all records. How late a rotation begins when many are due is how long those before it take: see above.
+"""
+
+
+def _policy(where: Scene) -> Path:
+    path = where.policy(rotate_before="1d")
+    text = path.read_text()
+    head, policies = text.split("policies:\n")
+    runtime = RUN.format(concurrency=CONCURRENCY, port=PORT, series=1000).strip()
+    head = re.sub(r"^runtime: .*$", lambda _: runtime, head, flags=re.MULTILINE)
+    second = (
+        policies.replace("name: all", f"name: {SOON}").replace('"ours *"', f'"{SOON} *"').replace("1d", "10m")
+    )
+    second += "    prove: {deadline: 30s}\n    retry: {initial: 1s, max: 10s}\n"
+    path.write_text(f"{head}policies:\n{policies}{second}")
+    return path
+
+
+def _timed(scrape: Callable[[], str]) -> float:
+    began = CLOCK.monotonic()
+    scrape()
+    return CLOCK.monotonic() - began
+
+
+def _mean(text: str, name: str) -> float:
+    total, count = (_sum(text, f"{name}_{part}") for part in ("sum", "count"))
+    return total / count
+
+
+def _sum(text: str, name: str) -> float:
+    return sum(map(float, re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", text, re.MULTILINE)))
+
+
+def _reached(text: str, name: str, *, share: float) -> float:
+    """Return the least bound of a histogram below which so much of it is."""
+    bounds: dict[float, float] = {}
+    for bound, count in re.findall(rf'^{name}_bucket\{{.*?le="([^"]+)".*?\}} (\S+)$', text, re.MULTILINE):
+        bounds[float(bound)] = bounds.get(float(bound), 0.0) + float(count)
+    return min(bound for bound, count in bounds.items() if count >= share * bounds[float("inf")])
