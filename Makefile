@@ -43,6 +43,7 @@ static: tools ## format, lint, types, layers, generated pages
 	  say pages && $$run python -m tests.support.policy_pages --check && \
 	  say traps && $$run python -m tests.support.traps --check && \
 	  say promises && $$run python -m tests.support.promises --check && \
+	  say metrics && $$run python -m tests.support.metrics_page --check && \
 	  say commands && $$run python -m tests.support.commands --check
 
 check: static ## the same, and the fast rings of tests

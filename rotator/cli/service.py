@@ -49,7 +49,7 @@ async def _run(
     outside: Outside, texts: PolicyTexts, file: PolicyFile, metrics: Metrics, listener: socket.socket
 ) -> None:
     service = Service(outside, texts, file)
-    metrics.show(service.board, lineages=file.runtime.metrics_lineages)
+    metrics.show(service.board)
     Stop(service.stop).listen()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload)
     async with serving(application(service.board, metrics), listener):

@@ -128,6 +128,7 @@ class Service:
             connected=not self._down,
             swept_at=rounds.swept_at,
             sweep_every=self._file.runtime.sweep_every,
+            series=self._file.runtime.metrics_lineages,
             troubles=(*rounds.troubles, *filter(None, [self._down])),
             breakers={name: breaker.state for name, breaker in rounds.breakers.items()},
             skews=dict(rounds.skews),
@@ -276,6 +277,8 @@ class Service:
         now = self._clock.now()
         self._seen = replace(self._seen, digest=draft.digest, loaded_at=now, rejected="", rejected_at=None)
         log.get("rotator").info("policy_file_loaded", digest=draft.digest, policies=len(file.policies))
+        if file.runtime.listen != self._file.runtime.listen:
+            log.get("rotator").warning("needs_restart", option="runtime.listen", value=file.runtime.listen)
         if self._link is not None and not asked and _same_links(self._link.file, file):
             self._link = self._link.with_file(file)
         else:

@@ -29,7 +29,8 @@ class Board:
 
     `swept_at` is when the last sweep ended that could read the control record, the names of all records and every
     provider's list; None before the first. `troubles` are what could not be looked at, in words. `breakers` are by provider, `skews` (what a clock
-    is ahead of ours) by "vault" or provider. `alive` says whether the work still makes progress.
+    is ahead of ours) by "vault" or provider. `series` is how many lineages may be shown one by one. `alive` says whether the
+    work still makes progress.
     """
 
     now: datetime
@@ -38,6 +39,7 @@ class Board:
     connected: bool
     swept_at: datetime | None
     sweep_every: timedelta
+    series: int
     troubles: tuple[str, ...]
     breakers: Mapping[str, str]
     skews: Mapping[str, timedelta]

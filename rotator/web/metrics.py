@@ -20,7 +20,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from rotator import __version__
@@ -38,7 +38,7 @@ _FAR: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Metrics:
-    """All metrics of one process. `board` is asked at each scrape; `lineages` have series of their own, at most."""
+    """All metrics of one process."""
 
     def __init__(self, *, instance: str) -> None:
         """Begin with nothing counted, and no board."""
@@ -98,9 +98,9 @@ class Metrics:
         self._standing = _Standing(instance)
         self.registry.register(self._standing)
 
-    def show(self, board: Callable[[], Board], *, lineages: int) -> None:
-        """Show from now on what `board` returns, and series of their own for so many lineages at most."""
-        self._standing.board, self._standing.lineages = board, lineages
+    def show(self, board: Callable[[], Board]) -> None:
+        """Show from now on what `board` returns."""
+        self._standing.board = board
 
     def text(self) -> bytes:
         """Return all metrics in the text format of Prometheus. Takes its time: call it in a thread."""
@@ -135,7 +135,6 @@ class _Standing(Collector):
 
     def __init__(self, instance: str) -> None:
         self.board: Callable[[], Board] | None = None
-        self.lineages = 0
         self._instance = instance
 
     def describe(self) -> Iterable[Metric]:
@@ -159,7 +158,7 @@ class _Standing(Collector):
         board = self.board()
         yield from _of_service(board)
         yield from _of_fleet(board)
-        yield from _of_lineages(board, self.lineages)
+        yield from _of_lineages(board)
 
 
 def _gauge(
@@ -204,12 +203,11 @@ def _of_service(board: Board) -> Iterator[Metric]:
         (),
         [((), bool(file.rejected))],
     )
-    yield _gauge(
-        "rotator_policy_file_rejections",
-        "How many different policy files were refused since the start.",
-        (),
-        [((), file.rejections)],
+    refused = CounterMetricFamily(
+        "rotator_policy_file_rejections", "Policy files that were refused, each counted once."
     )
+    refused.add_metric((), file.rejections)
+    yield refused
     yield _gauge(
         "rotator_clock_skew_seconds",
         "What another clock is ahead of ours: Vault's, and each provider's.",
@@ -217,10 +215,11 @@ def _of_service(board: Board) -> Iterator[Metric]:
         [((of,), skew.total_seconds()) for of, skew in board.skews.items()],
     )
     yield _gauge(
-        "rotator_breaker_open",
-        "1 while no rotation is started under a provider, because they fail there; 0.5 while one is tried first.",
-        ("provider",),
-        [((name,), _BREAKER[state]) for name, state in board.breakers.items()],
+        "rotator_breaker_state",
+        "1 for the state that the breaker of a provider is in: open, no rotation is started there, because they fail; "
+        "half_open, one is tried first.",
+        ("provider", "state"),
+        [((name, one), one == state) for name, state in board.breakers.items() for one in _STATES],
     )
     yield _gauge(
         "rotator_troubles",
@@ -230,7 +229,7 @@ def _of_service(board: Board) -> Iterator[Metric]:
     )
 
 
-_BREAKER: Final = {"closed": 0.0, "half_open": 0.5, "open": 1.0}
+_STATES: Final = ("closed", "half_open", "open")
 
 
 def _of_fleet(board: Board) -> Iterator[Metric]:
@@ -250,7 +249,9 @@ def _of_fleet(board: Board) -> Iterator[Metric]:
         holds.items(),
     )
     late = Counted(
-        one.provider for one in standings if one.safe_until is not None and one.safe_until <= board.now
+        one.provider
+        for one in standings
+        if one.safe_until is not None and one.safe_until <= board.now and one.phase != "forgotten"
     )
     providers = {one.provider for one in standings}
     yield _gauge(
@@ -329,9 +330,9 @@ def _of_old_keys(standings: Iterable[Standing]) -> Iterator[Metric]:
     )
 
 
-def _of_lineages(board: Board, most: int) -> Iterator[Metric]:
+def _of_lineages(board: Board) -> Iterator[Metric]:
     """Yield what is known of single lineages, the most urgent first."""
-    shown = heapq.nsmallest(most, board.standings, key=_urgency)
+    shown = heapq.nsmallest(board.series, board.standings, key=_urgency)
     yield _gauge(
         "rotator_lineages_without_series",
         "Lineages that have no series of their own, by `runtime.metrics_lineages`.",
