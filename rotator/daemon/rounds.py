@@ -29,6 +29,7 @@ from rotator.model.reason import RotateReason
 from rotator.model.standing import Standing
 from rotator.model.told import Step, Told
 from rotator.plan.actions import Hold, Revoke, Rotate
+from rotator.plan.facts import SKEW_ALLOWED
 from rotator.plan.phase import Phase
 from rotator.ports import Control, RecordRead
 from rotator.reconcile import Reconciled
@@ -258,13 +259,13 @@ class Rounds:
         """Tell that a key is due at another instant than it was: its policy entry is another one."""
         if not after.error and after.phase not in _TROUBLED:
             self._said.pop(after.lineage, None)
-        if before is None or before.key_id != after.key_id or before.due_at == after.due_at:
+        if before is None or before.key_id != after.key_id or _same_instant(before.due_at, after.due_at):
             return
         log.get("rotator").info(
             "next_run_changed",
             lineage=after.lineage,
-            before=before.due_at,
-            after=after.due_at,
+            before=_to_the_second(before.due_at),
+            after=_to_the_second(after.due_at),
             policy=after.policy,
         )
 
@@ -288,6 +289,17 @@ class Rounds:
                     expires=one.expires_at,
                     reason=one.reason,
                 )
+
+
+def _same_instant(one: datetime | None, other: datetime | None) -> bool:
+    """Return whether two due instants differ by no more than what clocks may differ by from look to look."""
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) <= SKEW_ALLOWED
+
+
+def _to_the_second(at: datetime | None) -> datetime | None:
+    return None if at is None else at.replace(microsecond=0)
 
 
 def _due_at(standing: Standing | None) -> datetime | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
-from rotator import log
+from rotator import __version__, log
 from rotator.clock import Clock
 from rotator.daemon.link import Link
 from rotator.daemon.meter import Meter
@@ -92,6 +92,14 @@ class Service:
     async def run(self) -> None:
         """Run until `stop`. What is under way then is brought to a safe end. Raise PolicyError when it can't even begin."""
         systemd = self._outside.systemd
+        log.get("rotator").info(
+            "started",
+            version=__version__,
+            instance=self._file.instance,
+            digest=self._digest[:12],
+            policies=len(self._file.policies),
+            listen=self._file.runtime.listen,
+        )
         every = min(LOOK_EVERY, systemd.watchdog / 3) if systemd.watchdog else LOOK_EVERY
         async with ticking({"look": Tick(every, self._beat)}, self._clock):
             work = asyncio.create_task(self._work())
@@ -101,6 +109,7 @@ class Service:
             work.cancel()
             await asyncio.wait({work})
             await self._connections.aclose()
+        log.get("rotator").info("stopped")
         if not work.cancelled():
             work.result()
 
@@ -276,7 +285,7 @@ class Service:
         file = await asyncio.to_thread(draft.load)
         now = self._clock.now()
         self._seen = replace(self._seen, digest=draft.digest, loaded_at=now, rejected="", rejected_at=None)
-        log.get("rotator").info("policy_file_loaded", digest=draft.digest, policies=len(file.policies))
+        log.get("rotator").info("policy_file_loaded", digest=draft.digest[:12], policies=len(file.policies))
         if file.runtime.listen != self._file.runtime.listen:
             log.get("rotator").warning("needs_restart", option="runtime.listen", value=file.runtime.listen)
         if self._link is not None and not asked and _same_links(self._link.file, file):
