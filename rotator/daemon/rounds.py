@@ -69,7 +69,7 @@ class Rounds:
         self.book = Book()
         self.breakers: dict[str, Breaker] = {}
         self.swept_at: datetime | None = None
-        """When the last sweep ended that could look at the whole fleet."""
+        """When the last sweep saw the whole fleet: every list, and every record."""
         self.skews: dict[str, timedelta] = {}
         self.troubles: tuple[str, ...] = ()
         self._stopping = stopping
@@ -85,6 +85,11 @@ class Rounds:
     def want_sweep(self) -> None:
         """Let the next round be a sweep."""
         self._next_sweep_at = None
+
+    @property
+    def lineages(self) -> int:
+        """How many lineages there are."""
+        return len(self.book.fleet.found) if self.book.fleet else 0
 
     @property
     def waits(self) -> bool:
@@ -123,11 +128,13 @@ class Rounds:
         names = await link.journal.names()
         self.book.note_lists(*await list_all(link.providers))
         await self._assemble(link, control, names)
-        await self._work(link, self.book.awake(self._clock.now()))
-        self._look_back()
+        seen_at = self._clock.now()
         if whole := not self.book.silent:
-            self.swept_at = self._clock.now()
-            self._next_sweep_at = self.swept_at + link.file.runtime.sweep_every
+            self.swept_at = seen_at
+        await self._work(link, self.book.awake(seen_at))
+        self._look_back()
+        if whole:
+            self._next_sweep_at = seen_at + link.file.runtime.sweep_every
         self._meter.swept(timedelta(seconds=self._clock.monotonic() - began), whole=whole)
 
     async def _due(self, link: Link, awake: Sequence[Found]) -> None:

@@ -172,6 +172,7 @@ class Service:
             systemd.status("stalled: work makes no progress")
             return
         systemd.alive()
+        self._note_ready()
         if self._stop.is_set() or not self._was_ready:
             systemd.more_time(MORE_TIME)
         systemd.status(self._status())
@@ -187,8 +188,7 @@ class Service:
         )
         if self._down:
             return "; ".join([f"waiting: {self._down}", *said])
-        standings = self._rounds.book.standings
-        said = [f"{len(standings)} lineages", *_counted(standings), *said]
+        said = [f"{self._rounds.lineages} lineages", *_counted(self._rounds.book.standings), *said]
         if self._rounds.troubles:
             said.append(f"{len(self._rounds.troubles)} could not be looked at: {self._rounds.troubles[0]}")
         return "; ".join(said)
@@ -220,19 +220,21 @@ class Service:
             self._anew = await link.look_after()
         await self._rounds.round(link)
         self._reached()
+        self._note_ready()
 
     def _reached(self) -> None:
-        rounds = self._rounds
-        if rounds.waits:
-            return
-        if self._down:
+        """Note that all that is needed answers, if it does."""
+        if self._link is not None and not self._rounds.waits and self._down:
             self._down = ""
-            log.get("rotator").info("reached", lineages=len(rounds.book.standings))
-        if not self._was_ready and rounds.swept_at is not None:
-            self._was_ready = True
-            log.get("rotator").info("ready", lineages=len(rounds.book.standings))
-            self._outside.systemd.status(self._status())
-            self._outside.systemd.ready()
+            log.get("rotator").info("reached")
+
+    def _note_ready(self) -> None:
+        """Tell, once, that the whole fleet was looked at; what was found to do may take longer."""
+        if self._was_ready or self._rounds.swept_at is None:
+            return
+        self._was_ready = True
+        log.get("rotator").info("ready", lineages=self._rounds.lineages)
+        self._outside.systemd.ready()
 
     def _not_reached(self, error: PortError) -> None:
         if self._down != str(error):
@@ -259,7 +261,8 @@ class Service:
             connections, self._connections = self._connections, stack.pop_all()
         if self._link is not None and self._link.journal_id != link.journal_id:
             self._rounds = self._begun()
-        self._link, self._anew = link, False
+        self._link, self._anew, self._down = link, False, ""
+        log.get("rotator").info("connected", journal_id=link.journal_id, holder=link.holder)
         await connections.aclose()
 
     async def _look_at_file(self) -> None:

@@ -27,8 +27,8 @@ class FileSeen:
 class Board:
     """The service at `now`.
 
-    `swept_at` is when the last sweep ended that could read the control record, the names of all records and every
-    provider's list; None before the first. `troubles` are what could not be looked at, in words. `breakers` are by provider, `skews` (what a clock
+    `swept_at` is when the last sweep had read the control record, all records that it needed and every provider's list;
+    None before the first. `troubles` are what could not be looked at, in words. `breakers` are by provider, `skews` (what a clock
     is ahead of ours) by "vault" or provider. `series` is how many lineages may be shown one by one. `alive` says whether the
     work still makes progress.
     """

@@ -177,14 +177,17 @@ def _seconds(at: datetime | None) -> float:
 def _of_service(board: Board) -> Iterator[Metric]:
     file = board.file
     yield _gauge(
-        "rotator_ready", "1 while all of the fleet was looked at not long ago.", (), [((), board.ready)]
+        "rotator_ready",
+        "1 while the whole fleet was seen within the last three sweeps.",
+        (),
+        [((), board.ready)],
     )
     yield _gauge(
         "rotator_connected", "1 while Vault and the journal can be reached.", (), [((), board.connected)]
     )
     yield _gauge(
         "rotator_last_successful_sweep_timestamp_seconds",
-        "When the last sweep ended that could look at all of the fleet; 0 before the first.",
+        "When the last sweep saw the whole fleet; 0 before the first.",
         (),
         [((), _seconds(board.swept_at))],
     )
