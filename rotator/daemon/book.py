@@ -13,9 +13,9 @@ afterwards: at its next version all records are read once. They are besides once
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from rotator.daemon.link import Link
 from rotator.daemon.starts import HOUR
@@ -25,12 +25,15 @@ from rotator.inventory.records import Trouble, brief, lineage_id_of, sorted_out
 from rotator.model.key import Listing
 from rotator.model.record import Record
 from rotator.model.standing import Standing
+from rotator.plan.phase import Phase
 from rotator.policy.policy import NO_POLICY
 from rotator.policy.settings import PolicyFile
 from rotator.ports import Control, RecordRead
 
 READ_AGAIN_AFTER = timedelta(days=1)
 """All records are read once more after so long, whatever was seen."""
+
+_AT_ONCE = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -174,19 +177,17 @@ class Book:
         """The providers that gave no list when they were asked last."""
         return frozenset(trouble.what.removeprefix("provider ") for trouble in self._unlisted)
 
-    def awake(self, now: datetime) -> list[Found]:
-        """Return the lineages that need a look now, of providers that gave a list."""
-        silent = self.silent
-        return [
-            page.found
-            for lineage_id, page in self._pages.items()
-            if (
-                page.version is None
-                or lineage_id in self._wanted
-                or (page.wakes_at is not None and page.wakes_at <= now)
-            )
-            and page.found.provider not in silent
-        ]
+    def awake(self, now: datetime, *, sweep: bool = False) -> list[Found]:
+        """Return the lineages that need a look now, of providers that gave a list.
+
+        In a `sweep`, what is held is among them: a person may have mended it.
+        """
+        return [page.found for page, at in self._waking(held_at=now if sweep else None) if at <= now]
+
+    @property
+    def wakes_at(self) -> datetime | None:
+        """When the next lineage needs a look, as far as that is known; None: none does before the next sweep."""
+        return min((at for _, at in self._waking(held_at=None)), default=None)
 
     def note_look(
         self,
@@ -216,6 +217,20 @@ class Book:
     def put_off(self, found: Found, wakes_at: datetime) -> None:
         """Look at a lineage again at another instant than was noted."""
         self._pages[found.assignment.lineage.lineage_id].wakes_at = wakes_at
+
+    def _waking(self, *, held_at: datetime | None) -> Iterator[tuple[_Page, datetime]]:
+        """Yield the lineages that will need a look, of providers that gave a list, and when. What is held does at `held_at`."""
+        silent = self.silent
+        for lineage_id, page in self._pages.items():
+            if page.found.provider in silent:
+                continue
+            at = page.wakes_at
+            if page.version is None or lineage_id in self._wanted:
+                at = _AT_ONCE
+            elif page.standing is not None and page.standing.phase == Phase.HELD:
+                at = held_at
+            if at is not None:
+                yield page, at
 
     def _page(self, found: Found) -> _Page:
         """Return the page of a lineage, and note that it needs a look if it is not what it was."""

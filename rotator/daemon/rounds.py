@@ -92,6 +92,13 @@ class Rounds:
         return len(self.book.fleet.found) if self.book.fleet else 0
 
     @property
+    def next_at(self) -> datetime | None:
+        """When there is something to do for the next round, as far as that is known; None: at once."""
+        if self._silent_until is not None or self._next_sweep_at is None:
+            return self._silent_until
+        return min(self._next_sweep_at, self.book.wakes_at or self._next_sweep_at)
+
+    @property
     def waits(self) -> bool:
         """Whether the last round failed, and the next is not to come yet."""
         return self._silent_until is not None
@@ -131,7 +138,7 @@ class Rounds:
         seen_at = self._clock.now()
         if whole := not self.book.silent:
             self.swept_at = seen_at
-        await self._work(link, self.book.awake(seen_at))
+        await self._work(link, self.book.awake(seen_at, sweep=True))
         self._look_back()
         if whole:
             self._next_sweep_at = seen_at + link.file.runtime.sweep_every
@@ -234,8 +241,7 @@ class Rounds:
             self.skews[found.provider] = ended.last.snapshot.provider_skew
         standing = standing_of(found, ended, now)
         self._tell_changed(self.book.standing(found), standing)
-        wakes = wakes_at(ended, now, link.file.runtime.sweep_every)
-        self.book.note_look(found, _read(ended), standing, wakes, now)
+        self.book.note_look(found, _read(ended), standing, wakes_at(ended, now), now)
 
     def _spread(self, link: Link, left: Sequence[Found]) -> None:
         """Let those wake one by one that the hour has no start for."""

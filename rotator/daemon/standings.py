@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rotator.daemon.starts import HOUR
 from rotator.inventory.fleet import Found
@@ -56,10 +56,10 @@ def _reason(decision: Decision | None) -> str:
             return decision.reason
 
 
-def wakes_at(ended: Reconciled, now: datetime, sweep_every: timedelta) -> datetime | None:
+def wakes_at(ended: Reconciled, now: datetime) -> datetime | None:
     """Return when a lineage is to be looked at again although nothing was seen to change, None for never.
 
-    What is held waits for a person, who is waited for by looking at each sweep.
+    What is held has no such instant: it waits for a person, who is waited for by looking at each sweep.
     """
     if ended.error is not None or ended.last is None:
         return now + LOOK_AGAIN
@@ -67,7 +67,7 @@ def wakes_at(ended: Reconciled, now: datetime, sweep_every: timedelta) -> dateti
         case Wait(until=until):
             return until
         case Hold():
-            return now + sweep_every
+            return None
         case _:
             return now + LOOK_AGAIN
 
