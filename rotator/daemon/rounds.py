@@ -29,7 +29,6 @@ from rotator.model.reason import RotateReason
 from rotator.model.standing import Standing
 from rotator.model.told import Step, Told
 from rotator.plan.actions import Hold, Revoke, Rotate
-from rotator.plan.facts import SKEW_ALLOWED
 from rotator.plan.phase import Phase
 from rotator.ports import Control, RecordRead
 from rotator.reconcile import Reconciled
@@ -42,6 +41,9 @@ AGAIN_AFTER = timedelta(minutes=1)
 
 TOLD_AGAIN_AFTER = timedelta(days=1)
 """How often it is told of a lineage that its latest safe start has passed."""
+
+ROUNDED = timedelta(seconds=2)
+"""Two looks at one instant of another clock differ by less: the `Date` of an answer is in whole seconds."""
 
 _TROUBLED = frozenset({Phase.HELD, Phase.FAILING, Phase.UNKNOWN})
 _LEFT_ALONE = frozenset({Phase.WATCHED, Phase.FORGOTTEN})
@@ -269,10 +271,12 @@ class Rounds:
         self._tell(told)
 
     def _tell_changed(self, before: Standing | None, after: Standing) -> None:
-        """Tell that a key is due at another instant than it was: its policy entry is another one."""
+        """Tell that a key is due at another instant than it was because its policy entry is another one."""
         if not after.error and after.phase not in _TROUBLED:
             self._said.pop(after.lineage, None)
-        if before is None or before.key_id != after.key_id or _same_instant(before.due_at, after.due_at):
+        if before is None or before.key_id != after.key_id or before.fingerprint == after.fingerprint:
+            return
+        if _same(before.due_at, after.due_at):
             return
         log.get("rotator").info(
             "next_run_changed",
@@ -304,11 +308,9 @@ class Rounds:
                 )
 
 
-def _same_instant(one: datetime | None, other: datetime | None) -> bool:
-    """Return whether two due instants differ by no more than what clocks may differ by from look to look."""
-    if one is None or other is None:
-        return one is other
-    return abs(one - other) <= SKEW_ALLOWED
+def _same(one: datetime | None, other: datetime | None) -> bool:
+    """Return whether two looks gave the same instant: what a provider says of its clock is rounded."""
+    return one == other if one is None or other is None else abs(one - other) < ROUNDED
 
 
 def _to_the_second(at: datetime | None) -> datetime | None:

@@ -30,6 +30,7 @@ def standing_of(found: Found, ended: Reconciled, now: datetime) -> Standing:
         lineage=ended.lineage,
         provider=found.provider,
         policy=policy.name,
+        fingerprint=policy.fingerprint,
         phase=phase_of(policy, snapshot, decision, failed=ended.error is not None),
         reason=ended.left.reason if ended.left else _reason(decision),
         key_id=key.key_id if key else None,

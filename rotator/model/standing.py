@@ -10,7 +10,8 @@ from datetime import datetime
 class Standing:
     """One lineage. Kept for each of them while the service runs, so it is small; never holds a secret.
 
-    `phase` and `reason` are the names of `plan.phase` and `model.reason`; `reason` is that of the decision, "" without one.
+    `policy` is the name of its entry, and `fingerprint` another one when that is changed. `phase` and `reason` are the names of
+    `plan.phase` and `model.reason`; `reason` is that of the decision, "" without one.
     `due_at` is when the key in use is due by its policy, `safe_until` its latest safe start, `version` that of the entry.
     `previous_since` and `originals_since` say since when each key has awaited its end. `unserved` counts keys of ours that nobody
     serves, `claimed` says whether another process works on it. `error` is what stopped the last look or try.
@@ -19,6 +20,7 @@ class Standing:
     lineage: str
     provider: str
     policy: str
+    fingerprint: str
     phase: str
     reason: str
     key_id: str | None

@@ -54,6 +54,7 @@ def filled() -> Metrics:
         lineage="secret/deepgram/asr-eu/gateway",
         provider="asr-eu",
         policy="standard",
+        fingerprint="",
         phase="held",
         reason="parity",
         key_id="8f14e45f-ceea-467f-a8b1-2b1a2f3c4d5e",

@@ -1,0 +1,85 @@
+"""The rounds of one process over a whole estate, tick by tick: what they cost, and what wakes a lineage."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from rotator.model.told import Step
+from tests.service.conftest import Said
+from tests.support.builders import DAY, HOUR, MINUTE
+from tests.support.estate import VAULT, Estate
+from tests.support.estate_ports import policy_text
+from tests.support.replica import Calls, Replica
+from tests.support.virtual_loop import virtually
+
+SWEEP = 5 * MINUTE
+"""By default."""
+
+A_SWEEP = Counter({(VAULT, "read control record"): 1, (VAULT, "list records"): 1})
+"""What a sweep that finds nothing new asks of Vault, however many lineages there are."""
+
+
+def times(calls: Calls, count: int) -> Calls:
+    return Counter({call: each * count for call, each in calls.items()})
+
+
+async def during(replica: Replica, duration: timedelta) -> Calls:
+    """Return the calls of a process that runs for so long."""
+    before = replica.estate.calls.copy()
+    await replica.leap(duration)
+    return replica.estate.calls - before
+
+
+async def settled(estate: Estate, text: str = "") -> Replica:
+    """Return a process that has taken all keys in and looked at them again since."""
+    replica = Replica(estate, text or policy_text(estate))
+    await replica.run(2 * SWEEP)
+    return replica
+
+
+@pytest.mark.parametrize("lineages", [3, 40])
+@virtually
+async def test_a_sweep_that_finds_nothing_new_costs_one_list_per_project_however_many_lineages(
+    lineages: int,
+) -> None:
+    estate = Estate("asr", "tts")
+    for number in range(lineages):
+        estate.add_key(f"voice-{number}", provider=("asr", "tts")[number % 2])
+    replica = await settled(estate)
+    calls = await during(replica, 10 * HOUR)
+
+    a_sweep = A_SWEEP + Counter({("asr", "list keys"): 1, ("tts", "list keys"): 1})
+    assert calls == times(a_sweep, 120)
+    assert len(replica.rounds.book.standings) == lineages
+
+
+@virtually
+async def test_a_look_that_finds_the_key_due_when_it_was_due_before_says_nothing(said: Said) -> None:
+    estate = Estate()
+    estate.add_key("due", age=70 * DAY)
+    for number in range(5):
+        estate.add_key(f"voice-{number}")
+    replica = await settled(estate)
+    await replica.leap(2 * DAY)
+
+    assert replica.times(Step.RECORDED, "secret/asr/due")
+    assert said("next_run_changed") == []
+
+
+@virtually
+async def test_what_is_held_is_looked_at_in_each_sweep_and_not_besides() -> None:
+    estate = Estate()
+    estate.add_key("held", age=50 * DAY)
+    calm = estate.made[estate.add_key("calm")]
+    replica = await settled(estate)
+    estate.write_entry("secret/asr/held", {"api_key": calm.secret.reveal()})
+    # Seen when the key is due, which is between two sweeps.
+    await replica.leap_until(lambda: replica.standing("secret/asr/held").phase == "held", within=20 * DAY)
+    calls = await during(replica, 10 * HOUR)
+
+    assert calls[VAULT, "list records"] == 120
+    assert calls[VAULT, "read entry"] == 2 * 120, "a hold needs a second look"
+    assert calls["asr", "list keys"] == 2 * 120
