@@ -105,13 +105,14 @@ class Left:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """Where one lineage stands after it was reconciled.
+    """Where one lineage stands after it was reconciled. Two that are held for one place have one name: `lineage_id` tells them apart.
 
     `last` is the last turn, None when the lineage could not be observed at all. `done` are the actions that
     were carried out, `error` what stopped it. `left` says why a sweep left it with something to do.
     """
 
     lineage: str
+    lineage_id: str
     last: Turn | None
     done: tuple[Decision, ...]
     error: RotatorError | None
@@ -162,7 +163,13 @@ async def reconcile(
                 step=Step.HELD, lineage=assignment.lineage.name, reason=hold.reason.value, detail=hold.detail
             )
         )
-    return Reconciled(lineage=assignment.lineage.name, last=last, done=tuple(done), error=error)
+    return Reconciled(
+        lineage=assignment.lineage.name,
+        lineage_id=assignment.lineage.lineage_id,
+        last=last,
+        done=tuple(done),
+        error=error,
+    )
 
 
 def _at_rest(assignment: Assignment, acted: Turn, ports: Ports) -> Turn | None:

@@ -113,8 +113,8 @@ async def swept(
         starts_per_hour=connection.file.limits.starts_per_hour,
         limit=limit,
     )
-    found = {one.assignment.lineage.name: one for one in named(fleet, globs)}
-    return report_of(fleet, [_line(one, found[one.lineage], connection) for one in ended], connection)
+    found = {one.assignment.lineage.lineage_id: one for one in named(fleet, globs)}
+    return report_of(fleet, [_line(one, found[one.lineage_id], connection) for one in ended], connection)
 
 
 def _line(one: Reconciled, found: Found, connection: Connected) -> Line:

@@ -197,9 +197,11 @@ class Rounds:
         answers = await read_some(link.journal, [one.assignment.lineage.record_name for one in some])
         chosen = tuple(replace(one, record=_fresh(answers, one)) for one in some)
         listings = {name: one for name, one in self.book.listings.items() if name not in self.book.silent}
-        known = {found.assignment.lineage.name: found for found in chosen if found.provider in listings}
+        known = {found.assignment.lineage.lineage_id: found for found in chosen if found.provider in listings}
         records = self.book.records()
-        self._due_at = {name: _due_at(self.book.standing(found)) for name, found in known.items()}
+        self._due_at = {
+            found.assignment.lineage.name: _due_at(self.book.standing(found)) for found in known.values()
+        }
         ended = await sweep(
             replace(fleet, found=tuple(known.values()), listings=listings, records=records),
             partial(link.ports, stopping=self._stopping, tell=self._told),
@@ -208,8 +210,8 @@ class Rounds:
             breakers=self.breakers,
         )
         for one in ended:
-            self._ended(link, known[one.lineage], one)
-        self._spread(link, [known[one.lineage] for one in ended if left_by_the_hour(one)])
+            self._ended(link, known[one.lineage_id], one)
+        self._spread(link, [known[one.lineage_id] for one in ended if left_by_the_hour(one)])
 
     async def _list_again(self, link: Link, concerned: set[str]) -> None:
         """List projects whose list is too old to start a rotation by."""

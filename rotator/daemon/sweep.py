@@ -131,10 +131,10 @@ class _Sweep:
         """Do all that there is to do now but start a rotation."""
         async with self._turns.under(found.provider):
             if ports.stopping():
-                return Reconciled(lineage=found.assignment.lineage.name, last=None, done=(), error=None)
+                return _looked(found, None)
             surveyed = await self._by_survey(found, ports)
             if surveyed is not None and isinstance(surveyed.decision, Wait | Rotate):
-                return Reconciled(lineage=found.assignment.lineage.name, last=surveyed, done=(), error=None)
+                return _looked(found, surveyed)
             seen = surveyed.snapshot if surveyed is not None else None
             return await reconcile(found.assignment, ports, may_rotate=lambda: False, seen=seen)
 
@@ -195,6 +195,12 @@ class _Sweep:
             log.get("rotator").warning("breaker_opened", provider=provider, detail=breaker.why)
         else:
             log.get("rotator").info("breaker_closed", provider=provider)
+
+
+def _looked(found: Found, last: Turn | None) -> Reconciled:
+    """Return where a lineage stands of which nothing was read afresh."""
+    lineage = found.assignment.lineage
+    return Reconciled(lineage=lineage.name, lineage_id=lineage.lineage_id, last=last, done=(), error=None)
 
 
 def _due(looked: Reconciled) -> tuple[Rotate, Snapshot] | None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.model.reason import HoldReason
 from rotator.model.told import Step
 from tests.service.conftest import Said
 from tests.support.builders import DAY, HOUR, MINUTE
@@ -83,3 +84,18 @@ async def test_what_is_held_is_looked_at_in_each_sweep_and_not_besides() -> None
     assert calls[VAULT, "list records"] == 120
     assert calls[VAULT, "read entry"] == 2 * 120, "a hold needs a second look"
     assert calls["asr", "list keys"] == 2 * 120
+
+
+@virtually
+async def test_two_lineages_of_one_name_are_both_looked_at_and_then_left_alone() -> None:
+    estate = Estate("asr", "tts")
+    for provider in estate.projects:
+        estate.add_key("gateway", provider=provider)
+    replica = await settled(estate, policy_text(estate).replace("{provider}/", ""))
+    reasons = {(one.lineage, one.provider): one.reason for one in replica.rounds.book.standings}
+    assert reasons == dict.fromkeys(
+        [("secret/gateway", "asr"), ("secret/gateway", "tts")], HoldReason.DESTINATION_CLASH
+    )
+    calls = await during(replica, 10 * HOUR)
+
+    assert calls["asr", "list keys"] == calls["tts", "list keys"] == 2 * 120

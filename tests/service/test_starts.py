@@ -317,4 +317,4 @@ ROTATED = Rotate(RotateReason.DUE_BY_EXPIRY, a.current().key)
 def test_what_a_rotation_shows_of_its_provider(
     done: tuple[Rotate | Adopt, ...], error: RotatorError | None, expected: Outcome
 ) -> None:
-    assert outcome_of(Reconciled(lineage="x", last=None, done=done, error=error)) == expected
+    assert outcome_of(Reconciled(lineage="x", lineage_id="0", last=None, done=done, error=error)) == expected
