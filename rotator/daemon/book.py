@@ -4,7 +4,8 @@ Nothing here is needed to go on: a new process reads it all again. Nothing is do
 is read afresh before anything is decided about it. It only says which lineages need a look now:
 
 - those that are new, or whose policy, pause or place is another one,
-- those whose record another process wrote, a marked key of which came, or a key of whose record vanished,
+- those whose record another process wrote, a marked key of which came, or a key of whose record vanished; and those
+  without a record whose key came or vanished,
 - those whose own next instant has come.
 
 Orders are written into records, which are not read while nothing is due. So whoever gives one writes the control record again
@@ -245,17 +246,18 @@ class Book:
         return page
 
     def _moved(self, before: Listing, after: Listing) -> set[str]:
-        """Return the lineages with keys that came or went otherwise than their records say."""
+        """Return the lineages with keys that came or went otherwise than their records say, or than their policy has it."""
+        came = [key for key in after.listed if not before.shows(key.key_id)]
+        gone = {key.key_id for key in before.listed if not after.shows(key.key_id)}
         moved = {
             mark.lineage_id
-            for key in after.listed
-            if (mark := key.mark) is not None
-            and not before.shows(key.key_id)
-            and key.key_id not in self._known(mark.lineage_id)
+            for key in came
+            if (mark := key.mark) is not None and key.key_id not in self._known(mark.lineage_id)
         }
-        gone = {key.key_id for key in before.listed if not after.shows(key.key_id)}
-        if gone:
-            moved |= {lineage_id for lineage_id in self._pages if gone & self._known(lineage_id)}
+        changed = gone | {key.key_id for key in came}
+        for lineage_id, page in self._pages.items() if changed else ():
+            if gone & self._known(lineage_id) or page.found.assignment.matched_key_id in changed:
+                moved.add(lineage_id)
         return moved
 
     def _known(self, lineage_id: str) -> frozenset[str]:

@@ -210,7 +210,7 @@ class Rounds:
             breakers=self.breakers,
         )
         for one in ended:
-            self._ended(link, known[one.lineage_id], one)
+            self._ended(known[one.lineage_id], one)
         self._spread(link, [known[one.lineage_id] for one in ended if left_by_the_hour(one)])
 
     async def _list_again(self, link: Link, concerned: set[str]) -> None:
@@ -225,7 +225,7 @@ class Rounds:
             listings, unlisted = await list_all(old)
             self.book.note_lists(listings, (*unlisted, *self.book.unlisted_besides(set(old))))
 
-    def _ended(self, link: Link, found: Found, ended: Reconciled) -> None:
+    def _ended(self, found: Found, ended: Reconciled) -> None:
         """Note how the work on one lineage ended."""
         now = self._clock.now()
         if ended.last is None and ended.error is None:

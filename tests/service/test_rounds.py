@@ -99,3 +99,32 @@ async def test_two_lineages_of_one_name_are_both_looked_at_and_then_left_alone()
     calls = await during(replica, 10 * HOUR)
 
     assert calls["asr", "list keys"] == calls["tts", "list keys"] == 2 * 120
+
+
+NAMED = "- {name: named, provider: asr, keys: {asr/gateway: KEY}, adopt: when_due}"
+
+
+@virtually
+async def test_a_key_that_the_policy_names_is_taken_in_once_the_provider_lists_it() -> None:
+    estate = Estate()
+    key_id = estate.add_key("gateway")
+    estate.hide(key_id)
+    replica = await settled(estate, policy_text(estate, NAMED.replace("KEY", key_id)))
+    assert replica.standing("secret/asr/gateway").reason == "not_found"
+    estate.hide()
+
+    assert await replica.leap_until(lambda: replica.times(Step.ADOPTED), within=HOUR) <= SWEEP
+
+
+@virtually
+async def test_a_key_of_a_lineage_that_is_only_watched_is_missed_when_it_is_gone() -> None:
+    estate = Estate()
+    key_id = estate.add_key("gateway")
+    replica = await settled(
+        estate, policy_text(estate, NAMED.replace("KEY", key_id).replace("when_due", "watch"))
+    )
+    assert replica.standing("secret/asr/gateway").reason == "watched"
+    estate.person_deletes(key_id)
+    await replica.leap(SWEEP)
+
+    assert replica.standing("secret/asr/gateway").reason == "not_found"

@@ -223,6 +223,12 @@ class Estate:
         """Let a person delete a key at the provider."""
         self._remove(self.projects[self.made[key_id].provider], key_id)
 
+    def hide(self, *key_ids: str) -> None:
+        """Let lists leave these keys out, and no others."""
+        for project in self.projects.values():
+            project.hidden = set(key_ids)
+            project.changed()
+
     def _foreign(self, project: Project, key: Key, member: str) -> str:
         self._keep(project, replace(key, member_id=member), self.now())
         self._untouchable.append(_seen(self.made[key.key_id]))
