@@ -245,7 +245,7 @@ class Rounds:
             self.skews[found.provider] = ended.last.snapshot.provider_skew
         standing = standing_of(found, ended, now)
         self._tell_changed(self.book.standing(found), standing)
-        self.book.note_look(found, _read(ended), standing, wakes_at(ended, now), now)
+        self.book.note_look(found, _read(ended), standing, wakes_at(found, ended, now), now)
 
     def _spread(self, link: Link, left: Sequence[Found]) -> None:
         """Let those wake one by one that the hour has no start for."""

@@ -57,14 +57,17 @@ def _reason(decision: Decision | None) -> str:
             return decision.reason
 
 
-def wakes_at(ended: Reconciled, now: datetime) -> datetime | None:
+def wakes_at(found: Found, ended: Reconciled, now: datetime) -> datetime | None:
     """Return when a lineage is to be looked at again although nothing was seen to change, None for never.
 
-    What is held has no such instant: it waits for a person, who is waited for by looking at each sweep.
+    What is held has no such instant: it waits for a person, who is waited for by looking at each sweep. Nor has what is
+    paused, since sweeps see a pause end; but one that came after the last of them may go before the next.
     """
     if ended.error is not None or ended.last is None:
         return now + LOOK_AGAIN
     match ended.last.stands:
+        case Wait(reason=WaitReason.PAUSED) if not found.assignment.paused:
+            return now + LOOK_AGAIN
         case Wait(until=until):
             return until
         case Hold():

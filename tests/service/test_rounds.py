@@ -10,7 +10,7 @@ import pytest
 from rotator.model.reason import HoldReason
 from rotator.model.told import Step
 from tests.service.conftest import Said
-from tests.support.builders import DAY, HOUR, MINUTE
+from tests.support.builders import HOUR, MINUTE, paused
 from tests.support.estate import VAULT, Estate
 from tests.support.estate_ports import policy_text
 from tests.support.replica import Calls, Replica
@@ -60,11 +60,11 @@ async def test_a_sweep_that_finds_nothing_new_costs_one_list_per_project_however
 @virtually
 async def test_a_look_that_finds_the_key_due_when_it_was_due_before_says_nothing(said: Said) -> None:
     estate = Estate()
-    estate.add_key("due", age=70 * DAY)
+    estate.add_key("due", due_in=HOUR)
     for number in range(5):
         estate.add_key(f"voice-{number}")
     replica = await settled(estate)
-    await replica.leap(2 * DAY)
+    await replica.leap(10 * HOUR)
 
     assert replica.times(Step.RECORDED, "secret/asr/due")
     assert said("next_run_changed") == []
@@ -73,12 +73,12 @@ async def test_a_look_that_finds_the_key_due_when_it_was_due_before_says_nothing
 @virtually
 async def test_what_is_held_is_looked_at_in_each_sweep_and_not_besides() -> None:
     estate = Estate()
-    estate.add_key("held", age=50 * DAY)
+    estate.add_key("held", due_in=62 * MINUTE)
     calm = estate.made[estate.add_key("calm")]
     replica = await settled(estate)
     estate.write_entry("secret/asr/held", {"api_key": calm.secret.reveal()})
     # Seen when the key is due, which is between two sweeps.
-    await replica.leap_until(lambda: replica.standing("secret/asr/held").phase == "held", within=20 * DAY)
+    await replica.leap_until(lambda: replica.standing("secret/asr/held").phase == "held", within=2 * HOUR)
     calls = await during(replica, 10 * HOUR)
 
     assert calls[VAULT, "list records"] == 120
@@ -128,3 +128,33 @@ async def test_a_key_of_a_lineage_that_is_only_watched_is_missed_when_it_is_gone
     await replica.leap(SWEEP)
 
     assert replica.standing("secret/asr/gateway").reason == "not_found"
+
+
+@virtually
+async def test_a_pause_that_came_and_went_between_two_sweeps_costs_no_rotation() -> None:
+    estate = Estate()
+    estate.add_key("gateway", due_in=3 * SWEEP + 2 * MINUTE)
+    replica = await settled(estate)
+    await replica.leap(SWEEP + MINUTE)
+    estate.pause(paused())
+    await replica.leap(2 * MINUTE)
+    assert replica.standing("secret/asr/gateway").reason == "paused"
+    estate.pause()
+    await replica.leap(2 * SWEEP)
+
+    assert replica.times(Step.RECORDED)
+
+
+@virtually
+async def test_what_is_paused_costs_nothing_and_goes_on_within_a_sweep_of_its_resumption() -> None:
+    estate = Estate()
+    estate.add_key("gateway", due_in=HOUR)
+    replica = await settled(estate)
+    estate.pause(paused("secret/asr/*"))
+    await replica.leap(2 * SWEEP)
+    calls = await during(replica, 10 * HOUR)
+    assert replica.standing("secret/asr/gateway").reason == "paused"
+    assert calls[VAULT, "read entry"] == 0
+
+    estate.pause()
+    assert await replica.leap_until(lambda: replica.times(Step.RECORDED), within=HOUR) <= SWEEP

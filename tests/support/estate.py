@@ -23,9 +23,11 @@ from rotator.errors import Ambiguous, Conflict, Denied, NotFound, PortError, Una
 from rotator.model.entry import EntryState
 from rotator.model.key import Key, mark_of
 from rotator.model.lineage import Lineage
-from rotator.model.record import Record, decode, encode
+from rotator.model.order import Pause
+from rotator.model.record import KnownKey, Record, decode, encode
 from rotator.model.secret import Secret
 from rotator.plan.facts import CLAIM_MARGIN
+from rotator.policy.schedule import due
 from rotator.ports import Control
 from rotator.vault.answers import Stored
 from tests.faults import outside
@@ -177,22 +179,15 @@ class Estate:
         *,
         provider: str = "asr",
         age: timedelta = a.DAY,
+        due_in: timedelta | None = None,
         lifetime: timedelta | None = 90 * a.DAY,
         served: bool = False,
     ) -> str:
-        """Add an operator's key, for the lineage `secret/PROVIDER/COMMENT`; `served`: somebody put its secret there."""
+        """Add an operator's key, for the lineage `secret/PROVIDER/COMMENT`; `served`: somebody put its secret there.
+
+        `due_in`, instead of `age`, makes it of an age at which it is due so soon by the policy's defaults.
+        """
         project = self.projects[provider]
-        created_at = self.clock_of(provider) - age
-        key = Key(
-            key_id=self._new_id(provider),
-            comment=comment,
-            scopes=a.SCOPES,
-            tags=a.TAGS,
-            created_at=created_at,
-            expires_at=None if lifetime is None else created_at + lifetime,
-            member_id=a.MEMBER,
-        )
-        self._keep(project, key, self.now() - age)
         lineage = Lineage(
             provider=provider,
             project_id=project.project_id,
@@ -200,6 +195,26 @@ class Estate:
             mount="secret",
             path=f"{provider}/{comment}",
         )
+        key_id, now = self._new_id(provider), self.clock_of(provider)
+
+        def key_made(created_at: datetime) -> Key:
+            return Key(
+                key_id=key_id,
+                comment=comment,
+                scopes=a.SCOPES,
+                tags=a.TAGS,
+                created_at=created_at,
+                expires_at=None if lifetime is None else created_at + lifetime,
+                member_id=a.MEMBER,
+            )
+
+        if due_in is not None:
+            first = due(a.POLICY, lineage.lineage_id, KnownKey.seen(key_made(now)))
+            if first is None:
+                raise AssertionError("such a key is never due")
+            age = first.at - now - due_in
+        key = key_made(now - age)
+        self._keep(project, key, self.now() - age)
         self.begun[lineage.name] = Begun(lineage, key.key_id)
         if served:
             secret = self.made[key.key_id].secret.reveal()
@@ -222,6 +237,12 @@ class Estate:
     def person_deletes(self, key_id: str) -> None:
         """Let a person delete a key at the provider."""
         self._remove(self.projects[self.made[key_id].provider], key_id)
+
+    def pause(self, *pauses: Pause) -> None:
+        """Let these pauses stand, and no others."""
+        if self.control is None:
+            raise AssertionError("there is no journal")
+        self.write_control(replace(self.control, pauses=pauses))
 
     def hide(self, *key_ids: str) -> None:
         """Let lists leave these keys out, and no others."""
