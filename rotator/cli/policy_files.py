@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 
 from rotator.cli import exits, files
@@ -71,7 +72,7 @@ def read(main: Path, further: Iterable[Path]) -> PolicyTexts:
         )
     found: dict[Path, Included] = {}
     left = MOST_BYTES - len(text)
-    for path, unread in _named(main, included_by(text, name=str(main)), further):
+    for path, unread in _named(main, _included_by(text, str(main)), further):
         if path in found or path == main:
             continue
         if len(found) == MOST_FILES:
@@ -80,6 +81,12 @@ def read(main: Path, further: Iterable[Path]) -> PolicyTexts:
         found[path] = Included(name=str(path), unread=unread) if unread else _included(path, left)
         left -= len(found[path].text)
     return PolicyTexts(name=str(main), text=text, included=tuple(found.values()))
+
+
+@lru_cache(maxsize=1)
+def _included_by(text: bytes, name: str) -> tuple[str, ...]:
+    """Return what a file includes: the service reads the same one every other second."""
+    return included_by(text, name=name)
 
 
 def _named(main: Path, patterns: Iterable[str], further: Iterable[Path]) -> Iterator[tuple[Path, str]]:

@@ -15,8 +15,8 @@ class Meter(Protocol):
         """Count a call to Vault or a provider."""
         ...
 
-    def swept(self, took: timedelta, *, whole: bool) -> None:
-        """Count a sweep; `whole`: all of the fleet could be looked at."""
+    def swept(self, took: timedelta, result: str) -> None:
+        """Count a sweep: whole, partial, or failed."""
         ...
 
     def rotated(

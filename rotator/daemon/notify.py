@@ -16,6 +16,11 @@ from rotator.clock import Clock
 Variable = Callable[[str], str | None]
 """Returns the value of an environment variable."""
 
+LONGEST_STATUS = 500
+"""systemd takes no more than 4,096 bytes in a message, and nobody reads so much."""
+
+_PATIENCE_SECONDS = 0.2
+
 
 class Systemd:
     """The service manager, if there is one."""
@@ -56,13 +61,13 @@ class Systemd:
         """Tell what `systemctl status` is to show, if that is news."""
         if line != self._status:
             self._status = line
-            self._tell(f"STATUS={' '.join(line.split())}")
+            self._tell(f"STATUS={' '.join(line.split())[:LONGEST_STATUS]}")
 
     def _tell(self, assignments: str) -> None:
         if not self._address:
             return
         # A manager that does not listen must not stop a rotation.
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
-            line.settimeout(0)
+            line.settimeout(_PATIENCE_SECONDS)
             line.connect(self._address)
             line.sendall(assignments.encode())

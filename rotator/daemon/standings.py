@@ -90,6 +90,11 @@ def next_starts(begun: Iterable[datetime], per_hour: int, now: datetime, count: 
     return starts
 
 
-def left_by_the_hour(ended: Reconciled) -> bool:
-    """Return whether a lineage was left because so many rotations were started within the hour."""
-    return ended.left is not None and ended.left.reason is LeftReason.STARTS_PER_HOUR
+def left_because(ended: Reconciled, reason: LeftReason) -> bool:
+    """Return whether a lineage was left with something to do, for that reason."""
+    return ended.left is not None and ended.left.reason is reason
+
+
+def bounded(at: datetime, safe_until: datetime | None, now: datetime) -> datetime:
+    """Return an instant, or the latest safe start where that comes before: from then on no limit counts."""
+    return at if safe_until is None or safe_until <= now else min(at, safe_until)

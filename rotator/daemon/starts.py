@@ -61,8 +61,8 @@ def haste(rotate: Rotate, policy: Policy, at: datetime, *, refused: bool) -> Has
     return Haste.ORDERED if rotate.reason is RotateReason.ORDERED else Haste.NONE
 
 
-def starts_begun(records: Iterable[Record], now: datetime) -> list[datetime]:
-    """Return when rotations were started within the last hour, by whichever process, as far as records tell.
+def starts_begun(records: Iterable[Record], now: datetime) -> dict[str, datetime]:
+    """Return when rotations were started within the last hour, by whichever process, as far as records tell, by their ids.
 
     An attempt of which it is certain that it made no key is in no record.
     """
@@ -71,7 +71,7 @@ def starts_begun(records: Iterable[Record], now: datetime) -> list[datetime]:
     for record in records:
         all_of_them += [*record.attempts, *record.history]
     made = (one for one in all_of_them if one.reason is not RotateReason.IMPORTED)
-    return list({one.rotation_id: one.intent_at for one in made if one.intent_at > since}.values())
+    return {one.rotation_id: one.intent_at for one in made if one.intent_at > since}
 
 
 def outcome_of(ended: Reconciled) -> Outcome:

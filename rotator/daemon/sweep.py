@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -45,12 +45,14 @@ async def sweep(
     starts_per_hour: int,
     limit: int | None = None,
     breakers: MutableMapping[str, Breaker] | None = None,
+    started: Mapping[str, datetime] | None = None,
 ) -> tuple[Reconciled, ...]:
     """Reconcile every lineage of the fleet that a glob names (all, without globs), and return where each stands.
 
     At most `limit` rotations are started, and at most `starts_per_hour` within an hour by all processes
     together, those of the most urgent keys; what has `Haste` is counted in the latter, and not bound by it.
-    `breakers`, by provider, are kept from sweep to sweep by a process that sweeps again.
+    `breakers`, by provider, and when rotations were `started`, by their ids, are kept from sweep to sweep by a process that
+    sweeps again: what it started may be in no record that could be read.
 
     Nothing is started any more once the process is asked to stop, or the sweep is cancelled; lineages whose
     turn had not come then have no last turn. What is under way is always brought to a safe end first.
@@ -62,7 +64,7 @@ async def sweep(
     ordered = by_urgency(chosen, some.holder, fleet)
     providers = [found.provider for found in ordered]
     breakers = {} if breakers is None else breakers
-    recent = len(starts_begun(fleet.records, some.clock.now()))
+    recent = len(starts_begun(fleet.records, some.clock.now()) | dict(started or {}))
     starts = Starts(
         providers,
         slots=Slots(limit, starts_per_hour - recent),

@@ -15,10 +15,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 from rotator import log
 from rotator.clock import Clock
@@ -44,7 +44,7 @@ async def ticking(ticks: Mapping[str, Tick], clock: Clock) -> AsyncIterator[None
         timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     )
     for name, tick in ticks.items():
-        scheduler.add_job(_said(tick), _trigger(tick), id=name)
+        scheduler.add_job(_said(tick), _Every(tick.every), id=name)
     scheduler.start()
     watching = asyncio.create_task(_watch(scheduler, ticks, clock))
     try:
@@ -56,8 +56,16 @@ async def ticking(ticks: Mapping[str, Tick], clock: Clock) -> AsyncIterator[None
         await asyncio.gather(watching, return_exceptions=True)
 
 
-def _trigger(tick: Tick) -> IntervalTrigger:
-    return IntervalTrigger(seconds=tick.every.total_seconds(), timezone=UTC)
+class _Every(BaseTrigger):  # type: ignore[misc] # untyped
+    """So long after now. APScheduler's own interval counts what was missed, one by one: millions after a clock was set."""
+
+    def __init__(self, every: timedelta) -> None:
+        self._every = every
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
+        """Return when to fire next."""
+        del previous
+        return now + self._every
 
 
 def _said(tick: Tick) -> Callable[[], object]:
@@ -80,5 +88,5 @@ async def _watch(scheduler: AsyncIOScheduler, ticks: Mapping[str, Tick], clock: 
         if abs(step) >= STEP:
             log.get("rotator").warning("clock_was_set", by=step)
             for name, tick in ticks.items():
-                scheduler.reschedule_job(name, trigger=_trigger(tick))
+                scheduler.reschedule_job(name, trigger=_Every(tick.every))
                 tick.say()

@@ -18,6 +18,7 @@ from prometheus_client import (
     Counter,
     Histogram,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -42,6 +43,7 @@ class Metrics:
 
     def __init__(self, *, instance: str) -> None:
         """Begin with nothing counted, and no board."""
+        disable_created_metrics()
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
         self._calls = Counter(
@@ -91,7 +93,7 @@ class Metrics:
         )
         self._sweep_seconds = Histogram(
             "rotator_sweep_duration_seconds",
-            "How long a sweep took, with all that it found to do.",
+            "How long it took to see the fleet: lists and records.",
             buckets=_SWEEP_SECONDS,
             registry=self.registry,
         )
@@ -111,9 +113,9 @@ class Metrics:
         self._calls.labels(made.to, made.operation, made.result).inc()
         self._call_seconds.labels(made.to).observe(made.took.total_seconds())
 
-    def swept(self, took: timedelta, *, whole: bool) -> None:
-        """Count a sweep; `whole`: all of the fleet could be looked at."""
-        self._sweeps.labels("whole" if whole else "partial").inc()
+    def swept(self, took: timedelta, result: str) -> None:
+        """Count a sweep: whole, partial, or failed."""
+        self._sweeps.labels(result).inc()
         self._sweep_seconds.observe(took.total_seconds())
 
     def rotated(
@@ -267,13 +269,13 @@ def _of_fleet(board: Board) -> Iterator[Metric]:
         "rotator_earliest_safe_start_timestamp_seconds",
         "The nearest latest safe start of all lineages of a policy.",
         ("provider", "policy"),
-        _nearest((one, one.safe_until) for one in standings),
+        _nearest((one, one.safe_until) for one in standings if one.phase != "forgotten"),
     )
     yield _gauge(
         "rotator_earliest_expiry_timestamp_seconds",
         "The nearest expiry of all keys in use of a policy.",
         ("provider", "policy"),
-        _nearest((one, one.expires_at) for one in standings),
+        _nearest((one, one.expires_at) for one in standings if one.phase != "forgotten"),
     )
     yield from _of_old_keys(standings)
     for name, says, counted in (

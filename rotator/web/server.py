@@ -39,6 +39,7 @@ def listening(listen: str) -> socket.socket:
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
+        made.listen()
     except BaseException:
         made.close()
         raise

@@ -45,7 +45,7 @@ def filled() -> Metrics:
     """Return metrics with at least one series of each."""
     metrics = Metrics(instance="default")
     metrics.called(CallMade(to="vault", operation="read record", result="200", took=timedelta(seconds=0.01)))
-    metrics.swept(timedelta(seconds=1), whole=True)
+    metrics.swept(timedelta(seconds=1), "whole")
     metrics.rotated(
         "asr-eu", "due_by_expiry", "published", took=timedelta(seconds=2), late=timedelta(seconds=1)
     )
