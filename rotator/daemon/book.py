@@ -6,7 +6,7 @@ is read afresh before anything is decided about it. It only says which lineages 
 - those that are new, or whose policy, pause or place is another one,
 - those whose record another process wrote, a marked key of which came, or a key of whose record vanished; and those
   without a record whose key came or vanished,
-- those whose own next instant has come.
+- those whose own next instant has come, or was worked out before our clock was set.
 
 Orders are written into records, which are not read while nothing is due. So whoever gives one writes the control record again
 afterwards: at its next version all records are read once. They are besides once a day.
@@ -26,6 +26,7 @@ from rotator.inventory.records import Trouble, brief, lineage_id_of, sorted_out
 from rotator.model.key import Listing
 from rotator.model.record import Record
 from rotator.model.standing import Standing
+from rotator.plan.facts import SKEW_ALLOWED
 from rotator.plan.phase import Phase
 from rotator.policy.policy import NO_POLICY
 from rotator.policy.settings import PolicyFile
@@ -58,6 +59,7 @@ class Book:
     _control: Control | None = None
     _file: PolicyFile | None = None
     _listings: dict[str, Listing] = field(default_factory=dict)
+    _skews: dict[str, timedelta] = field(default_factory=dict)
     _unlisted: tuple[Trouble, ...] = ()
     _read: dict[str, RecordRead | PortError] = field(default_factory=dict)
     _all_read_at: datetime | None = None
@@ -99,6 +101,7 @@ class Book:
             if before is not None:
                 self._wanted |= self._moved(before, after)
             self._listings[provider] = after
+            self._compare_clocks(provider, after.at - after.seen_at)
         said = {trouble.what: str(trouble.error) for trouble in self._unlisted}
         self._changed |= said != {trouble.what: str(trouble.error) for trouble in unlisted}
         self._unlisted = unlisted
@@ -244,6 +247,18 @@ class Book:
             self._wanted.add(lineage_id)
         page.found = found
         return page
+
+    def _compare_clocks(self, provider: str, skew: timedelta) -> None:
+        """Let lineages wake at once whose instants were worked out on a clock of ours that was set since.
+
+        They are the provider's instants, told by our clock as it was.
+        """
+        if abs(skew - self._skews.setdefault(provider, skew)) <= SKEW_ALLOWED:
+            return
+        self._skews[provider] = skew
+        for page in self._pages.values():
+            if page.found.provider == provider and page.wakes_at is not None:
+                page.wakes_at = _AT_ONCE
 
     def _moved(self, before: Listing, after: Listing) -> set[str]:
         """Return the lineages with keys that came or went otherwise than their records say, or than their policy has it."""

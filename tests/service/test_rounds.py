@@ -10,7 +10,7 @@ import pytest
 from rotator.model.reason import HoldReason
 from rotator.model.told import Step
 from tests.service.conftest import Said
-from tests.support.builders import HOUR, MINUTE, paused
+from tests.support.builders import DAY, HOUR, MINUTE, SECOND, paused
 from tests.support.estate import VAULT, Estate
 from tests.support.estate_ports import policy_text
 from tests.support.replica import Calls, Replica
@@ -158,3 +158,22 @@ async def test_what_is_paused_costs_nothing_and_goes_on_within_a_sweep_of_its_re
 
     estate.pause()
     assert await replica.leap_until(lambda: replica.times(Step.RECORDED), within=HOUR) <= SWEEP
+
+
+@pytest.mark.parametrize("ahead", [2 * DAY, HOUR, -HOUR, -2 * DAY], ids=str)
+@virtually
+async def test_a_clock_that_was_wrong_and_is_set_right_neither_delays_a_rotation_nor_starts_one(
+    ahead: timedelta,
+) -> None:
+    estate = Estate()
+    estate.add_key("gateway", due_in=DAY)
+    replica = Replica(estate, policy_text(estate))
+    replica.clock.ahead = ahead
+    await replica.leap(2 * SWEEP)
+    assert replica.times(Step.ADOPTED)
+    replica.clock.ahead = timedelta(0)
+    due_at = estate.now() + DAY - 2 * SWEEP
+    await replica.leap_until(lambda: replica.times(Step.RECORDED), within=2 * DAY)
+
+    (began_at,) = replica.times(Step.INTENT)
+    assert timedelta(0) <= began_at - due_at <= 4 * SECOND

@@ -95,8 +95,9 @@ class Replica:
         while not what():
             passed = timedelta(seconds=self.clock.monotonic() - began)
             assert passed < within, f"not so after {within}: {self.errors[-3:]}, {self.told[-3:]}"
-            await self.clock.sleep(self._idle())
             await self.round()
+            if not what():
+                await self.clock.sleep(self._idle())
         return timedelta(seconds=self.clock.monotonic() - began)
 
     def _idle(self) -> timedelta:
