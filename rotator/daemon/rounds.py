@@ -6,7 +6,7 @@ that was set changes nothing but when it is looked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,12 +25,13 @@ from rotator.errors import LostJournal, PortError, Rejected
 from rotator.inventory.fleet import Found
 from rotator.inventory.listings import list_all
 from rotator.inventory.records import Answers, read_some
+from rotator.model.key import Listing
 from rotator.model.reason import RotateReason
 from rotator.model.standing import Standing
 from rotator.model.told import Step, Told
 from rotator.plan.actions import Hold, Revoke, Rotate
 from rotator.plan.phase import Phase
-from rotator.ports import Control, RecordRead
+from rotator.ports import Control, Provider, RecordRead
 from rotator.reconcile import Reconciled
 
 AT_A_TIME = 500
@@ -127,7 +128,12 @@ class Rounds:
     def _sweep_is_due(self, now: datetime, link: Link) -> bool:
         at = self._next_sweep_at
         # A clock that was set back must not put it off.
-        return at is None or now >= at or at - now > link.file.runtime.sweep_every
+        return at is None or now >= at or at - now > max(link.file.runtime.sweep_every, AGAIN_AFTER)
+
+    def _sweep_soon(self) -> None:
+        """Let the next sweep come in a while: something could not be looked at."""
+        if self._next_sweep_at is not None:
+            self._next_sweep_at = min(self._next_sweep_at, self._clock.now() + AGAIN_AFTER)
 
     async def _sweep(self, link: Link) -> None:
         """Look for what is new: one list per project, the control record, the names of all records."""
@@ -144,6 +150,8 @@ class Rounds:
         self._look_back()
         if whole:
             self._next_sweep_at = seen_at + link.file.runtime.sweep_every
+        else:
+            self._next_sweep_at = self._clock.now() + AGAIN_AFTER
         self._meter.swept(timedelta(seconds=self._clock.monotonic() - began), whole=whole)
 
     async def _due(self, link: Link, awake: Sequence[Found]) -> None:
@@ -151,10 +159,17 @@ class Rounds:
         await self._control(link)
         concerned = {found.provider for found in awake}
         providers = {name: one for name, one in link.providers.items() if name in concerned}
-        listings, unlisted = await list_all(providers)
-        self.book.note_lists(listings, (*unlisted, *self.book.unlisted_besides(concerned)))
+        listings = await self._list(providers)
         await self._work(link, [found for found in awake if found.provider in listings])
         self._look_back()
+
+    async def _list(self, providers: Mapping[str, Provider]) -> Mapping[str, Listing]:
+        """List some projects between two sweeps. Of one that gives no list nothing is done until a sweep gets one."""
+        listings, unlisted = await list_all(providers)
+        self.book.note_lists(listings, (*unlisted, *self.book.unlisted_besides(providers.keys())))
+        if unlisted:
+            self._sweep_soon()
+        return listings
 
     async def _assemble(self, link: Link, control: Control, names: tuple[str, ...]) -> None:
         now = self._clock.now()
@@ -222,8 +237,7 @@ class Rounds:
             if name in self.book.listings and now - self.book.listings[name].seen_at > RECENT
         }
         if old:
-            listings, unlisted = await list_all(old)
-            self.book.note_lists(listings, (*unlisted, *self.book.unlisted_besides(set(old))))
+            await self._list(old)
 
     def _ended(self, found: Found, ended: Reconciled) -> None:
         """Note how the work on one lineage ended."""

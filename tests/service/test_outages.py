@@ -1,0 +1,55 @@
+"""Vault or a provider is away: little is asked meanwhile, nothing is made, and all is caught up calmly afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from rotator.model.told import Step
+from tests.support.builders import HOUR, MINUTE
+from tests.support.estate import VAULT, Estate
+from tests.support.estate_ports import policy_text
+from tests.support.replica import Replica
+from tests.support.virtual_loop import virtually
+
+AWAY = [VAULT, "asr"]
+
+
+async def settled(estate: Estate, text: str = "") -> Replica:
+    replica = Replica(estate, text or policy_text(estate))
+    await replica.leap(11 * MINUTE)
+    return replica
+
+
+@virtually
+async def test_a_provider_that_gives_no_list_when_a_key_is_due_delays_that_by_little() -> None:
+    estate = Estate("asr", "tts")
+    estate.add_key("gateway", due_in=HOUR)
+    replica = await settled(estate, policy_text(estate, runtime="sweep_every: 1d"))
+    await replica.leap(48 * MINUTE)
+    estate.down.add("asr")
+    await replica.leap(3 * MINUTE)
+    assert replica.times(Step.INTENT) == []
+    estate.down.clear()
+
+    assert await replica.leap_until(lambda: replica.times(Step.RECORDED), within=2 * HOUR) < 2 * MINUTE
+
+
+@pytest.mark.parametrize("away", AWAY)
+@pytest.mark.parametrize("sweep_every", ["1s", "5m", "1d"])
+@virtually
+async def test_what_is_away_is_asked_once_a_minute(away: str, sweep_every: str) -> None:
+    estate = Estate("asr", "tts")
+    for number in range(30):
+        estate.add_key(f"voice-{number}", due_in=HOUR + number * MINUTE)
+    replica = await settled(estate, policy_text(estate, runtime=f"sweep_every: {sweep_every}"))
+    estate.down.add(away)
+    await replica.leap(MINUTE)
+    before = estate.calls.copy()
+    await replica.run(2 * HOUR)
+    calls = estate.calls - before
+
+    assert replica.times(Step.INTENT) == []
+    asked = sum(count for (place, _), count in calls.items() if place == away)
+    assert asked <= 120
+    assert sum(calls.values()) <= 4 * 120
+    assert asked >= 100 or sweep_every == "1d", "nobody would notice that it is back"
