@@ -21,7 +21,7 @@ from rotator.daemon.meter import Meter
 from rotator.daemon.standings import left_by_the_hour, next_starts, standing_of, wakes_at
 from rotator.daemon.starts import starts_begun
 from rotator.daemon.sweep import RECENT, by_urgency, sweep
-from rotator.errors import LostJournal, PortError, Rejected
+from rotator.errors import LostJournal, Rejected
 from rotator.inventory.fleet import Found
 from rotator.inventory.listings import list_all
 from rotator.inventory.records import Answers, read_some
@@ -110,7 +110,7 @@ class Rounds:
         """Do what there is to do now: a sweep if one is due, else what falls due by itself, else nothing.
 
         Raise what `Journal.control` and `Journal.names` raise, LostJournal and Rejected when the journal is not the one that
-        it was; the next round comes a while later then.
+        it was; the next round comes a while later then, after a bug too.
         """
         now = self._clock.now()
         if self._silent_until is not None and self._silent_until - AGAIN_AFTER <= now < self._silent_until:
@@ -120,7 +120,7 @@ class Rounds:
                 await self._sweep(link)
             elif awake := self.book.awake(now):
                 await self._due(link, awake)
-        except PortError:
+        except Exception:
             self._silent_until = self._clock.now() + AGAIN_AFTER
             raise
         self._silent_until = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotator.model.told import Step
-from tests.support.builders import HOUR, MINUTE
+from tests.support.builders import HOUR, MINUTE, SECOND
 from tests.support.estate import VAULT, Estate
 from tests.support.estate_ports import policy_text
 from tests.support.replica import Replica
@@ -53,3 +53,23 @@ async def test_what_is_away_is_asked_once_a_minute(away: str, sweep_every: str) 
     assert asked <= 120
     assert sum(calls.values()) <= 4 * 120
     assert asked >= 100 or sweep_every == "1d", "nobody would notice that it is back"
+
+
+@virtually
+async def test_after_a_bug_the_next_round_comes_a_minute_later() -> None:
+    estate = Estate()
+    estate.add_key("gateway", due_in=HOUR)
+    replica = await settled(estate, policy_text(estate, runtime="sweep_every: 1d"))
+
+    def goes_wrong() -> None:
+        raise ZeroDivisionError
+
+    estate.before("read control record", goes_wrong)
+    with pytest.raises(ZeroDivisionError):
+        await replica.run(2 * HOUR)
+    before = estate.calls.copy()
+    await replica.run(58 * SECOND)
+    assert estate.calls == before
+
+    await replica.run(10 * SECOND)
+    assert replica.times(Step.RECORDED)
