@@ -33,7 +33,6 @@ from rotator.policy.settings import (
     PolicyFile,
     ProviderSettings,
     RuntimeSettings,
-    SecretReference,
     VaultReference,
 )
 from rotator.ports import Access, Control, Destinations, Journal, Ports, Provider
@@ -83,7 +82,7 @@ class Connected:
     holder: str
     journal_id: str
     renew: Callable[[], Awaitable[None]]
-    read_again: Callable[[], bool]
+    read_again: Callable[[], Awaitable[bool]]
 
     async def look_after(self) -> bool:
         """Renew our token in Vault if it is time for that. Return whether a provider's credential is another one than it was.
@@ -91,7 +90,7 @@ class Connected:
         Raise as any call to Vault.
         """
         await self.renew()
-        return await asyncio.to_thread(self.read_again)
+        return await self.read_again()
 
     def with_file(self, file: PolicyFile) -> Connected:
         """Return the same connections for another file, which names the same Vault and the same providers."""
@@ -165,7 +164,7 @@ class Reached:
             holder=_new_name(),
             journal_id=self.journal_id,
             renew=self.vault.renew,
-            read_again=lambda: False,
+            read_again=_nothing_changes,
         )
 
 
@@ -207,7 +206,7 @@ async def connect(
             holder=_new_name(),
             journal_id=journal_id,
             renew=vault.renew,
-            read_again=_changes_of(file),
+            read_again=_changes_of(file, client),
         )
 
 
@@ -330,19 +329,29 @@ async def _provider(
     return await _PROVIDERS[settings.type](settings, runtime, management, clock, stack, progress, heard)
 
 
-def _changes_of(file: PolicyFile) -> Callable[[], bool]:
-    """Return what tells whether the management keys on this machine are others than now. One that can't be read is no other."""
+async def _nothing_changes() -> bool:
+    """Say that nothing is another one: a command ends before anything could be."""
+    return False
 
-    def read() -> dict[str, Secret]:
-        found = {}
+
+def _changes_of(file: PolicyFile, client: VaultClient) -> Callable[[], Awaitable[bool]]:
+    """Return what tells whether the management keys are others than when it was asked first. One that can't be read is no other."""
+    before: dict[str, Secret] = {}
+
+    async def read(settings: ProviderSettings) -> Secret:
+        if isinstance(settings.credential, VaultReference):
+            return await read_credential(client, settings.credential)
+        return await asyncio.to_thread(credentials.read, settings.credential)
+
+    async def changed() -> bool:
+        found = False
         for settings in file.providers:
-            with suppress(PolicyError):
-                if isinstance(settings.credential, SecretReference):
-                    found[settings.name] = credentials.read(settings.credential)
+            with suppress(PolicyError, PortError):
+                secret = await read(settings)
+                found |= not secret.matches(before.setdefault(settings.name, secret))
         return found
 
-    before = read()
-    return lambda: any(not secret.matches(before.get(name, secret)) for name, secret in read().items())
+    return changed
 
 
 async def _journal_id(journal: Journal, instance: str, clock: Clock) -> str:

@@ -14,16 +14,18 @@ afterwards: at its next version all records are read once. They are besides once
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from rotator.daemon.link import Link
 from rotator.daemon.starts import HOUR
-from rotator.errors import PortError
+from rotator.errors import PortError, Rejected
 from rotator.inventory.fleet import Fleet, Found, assembled
 from rotator.inventory.records import Trouble, brief, lineage_id_of, sorted_out
 from rotator.model.key import Listing
+from rotator.model.reason import LeftReason
 from rotator.model.record import Record
 from rotator.model.standing import Standing
 from rotator.plan.facts import SKEW_ALLOWED
@@ -67,6 +69,9 @@ class Book:
     _changed: bool = True
     _pages: dict[str, _Page] = field(default_factory=dict)
     _wanted: set[str] = field(default_factory=set)
+    """The ids of lineages that need a look because something changed."""
+    _stale: set[str] = field(default_factory=set)
+    """The ids of those whose records were written by somebody else since they were read, by what lists show."""
 
     @property
     def standings(self) -> Collection[Standing]:
@@ -99,7 +104,9 @@ class Book:
             if before is None or before.listed != after.listed:
                 self._changed = True
             if before is not None:
-                self._wanted |= self._moved(before, after)
+                moved = self._moved(before, after)
+                self._wanted |= moved
+                self._stale |= moved
             self._listings[provider] = after
             self._compare_clocks(provider, after.at - after.seen_at)
         said = {trouble.what: str(trouble.error) for trouble in self._unlisted}
@@ -125,7 +132,7 @@ class Book:
             name
             for name in names
             if not isinstance(self._read.get(name), RecordRead)
-            or lineage_id_of(name) in self._wanted
+            or lineage_id_of(name) in self._stale
             or name in uncovered
         ]
 
@@ -134,13 +141,18 @@ class Book:
         for name, answer in answers.items():
             before = self._read.get(name)
             kept = brief(answer, now - HOUR) if isinstance(answer, RecordRead) else answer
-            same = isinstance(before, RecordRead) and isinstance(kept, RecordRead)
-            if not (same and _version(before) == _version(kept)):
+            if not isinstance(kept, RecordRead) or _version(before) != kept.version:
                 self._changed = True
             self._read[name] = kept
+            if isinstance(kept, RecordRead):
+                self._stale.discard(lineage_id_of(name))
 
-    def assemble(self, link: Link, control: Control, now: datetime) -> Fleet:
-        """Put the fleet together, unless nothing can have made it another one, and return it."""
+    async def assemble(self, link: Link, control: Control, now: datetime) -> Fleet:
+        """Put the fleet together, unless nothing can have made it another one, and return it.
+
+        Of a provider that gives no list now, its last one counts: what it showed is still there, as far as anybody knows, and
+        so are the holds that follow from it.
+        """
         same = (
             self.fleet is not None
             and not self._changed
@@ -153,45 +165,88 @@ class Book:
         if same and self.fleet is not None:
             return self.fleet
         self._listings = {name: one for name, one in self._listings.items() if name in link.providers}
-        silent = self.silent
-        listings = {name: one for name, one in self._listings.items() if name not in silent}
-        fleet = assembled(
+        records = sorted_out(self._read)
+        # It takes seconds for many thousands of lineages, and nothing else changes the book meanwhile.
+        fleet = await asyncio.to_thread(
+            assembled,
             link.file,
-            listings,
+            self._listings,
             self._unlisted,
-            sorted_out(self._read),
+            records,
             journal_id=link.journal_id,
             namespace=link.namespace,
             pauses=control.pauses,
         )
         pages = {one.assignment.lineage.lineage_id: self._page(one) for one in fleet.found}
-        # Of a provider that gives no list now, nothing is known but what was seen before.
-        pages |= {
-            lineage_id: page
-            for lineage_id, page in self._pages.items()
-            if lineage_id not in pages and page.found.provider in silent
-        }
+        if records.waiting:
+            # A record that can't be read just now may name any key that is new: what was seen before is not gone.
+            pages = self._pages | pages
         self._pages, self._wanted = pages, self._wanted & pages.keys()
         self.fleet, self._file, self._changed = fleet, link.file, False
-        self._changes_at = min(_ends(listings.values()), default=None)
+        self._changes_at = min(_ends(self._listings.values()), default=None)
         return fleet
+
+    @property
+    def whole(self) -> bool:
+        """Whether every provider gave a list and every record could be asked for, when they were asked last."""
+        waiting = any(
+            isinstance(one, PortError) and not isinstance(one, Rejected) for one in self._read.values()
+        )
+        return not self._unlisted and not waiting
+
+    @property
+    def heard(self) -> Mapping[str, Listing]:
+        """The last list of each provider that gave one when it was asked last."""
+        silent = self.silent
+        return {name: one for name, one in self._listings.items() if name not in silent}
+
+    def found(self, lineage_id: str) -> Found | None:
+        """Return a lineage as it is known now, None when it is gone."""
+        page = self._pages.get(lineage_id)
+        return page.found if page else None
+
+    def naming_keys_of(self, chosen: Iterable[Found]) -> list[str]:
+        """Return the names of further records that name a key which one of these lineages does: none, as a rule."""
+        ids = {one.assignment.lineage.lineage_id for one in chosen}
+        named = {key_id for lineage_id in ids for key_id in self._known(lineage_id)}
+        return [
+            page.found.assignment.lineage.record_name
+            for lineage_id, page in self._pages.items()
+            if lineage_id not in ids and not named.isdisjoint(self._known(lineage_id))
+        ]
+
+    def planned(self, reason: LeftReason, now: datetime) -> list[datetime]:
+        """Return when those will wake that were left for that reason."""
+        return [
+            page.wakes_at
+            for page in self._pages.values()
+            if page.standing is not None
+            and page.standing.reason == reason
+            and page.wakes_at is not None
+            and page.wakes_at > now
+        ]
+
+    def want_held(self) -> None:
+        """Let what is held be looked at: a person may have mended it."""
+        self._wanted |= {
+            lineage_id
+            for lineage_id, page in self._pages.items()
+            if page.standing is not None and page.standing.phase == Phase.HELD
+        }
 
     @property
     def silent(self) -> frozenset[str]:
         """The providers that gave no list when they were asked last."""
         return frozenset(trouble.what.removeprefix("provider ") for trouble in self._unlisted)
 
-    def awake(self, now: datetime, *, sweep: bool = False) -> list[Found]:
-        """Return the lineages that need a look now, of providers that gave a list.
-
-        In a `sweep`, what is held is among them: a person may have mended it.
-        """
-        return [page.found for page, at in self._waking(held_at=now if sweep else None) if at <= now]
+    def awake(self, now: datetime) -> list[Found]:
+        """Return the lineages that need a look now, of providers that gave a list."""
+        return [page.found for page, at in self._waking() if at <= now]
 
     @property
     def wakes_at(self) -> datetime | None:
         """When the next lineage needs a look, as far as that is known; None: none does before the next sweep."""
-        return min((at for _, at in self._waking(held_at=None)), default=None)
+        return min((at for _, at in self._waking()), default=None)
 
     def note_look(
         self,
@@ -211,6 +266,8 @@ class Book:
             page.version = page.version or 0
         else:
             kept = brief(read, now - HOUR)
+            known = kept.record.known_key_ids() if kept.record else frozenset[str]()
+            self._changed |= known != self._known(lineage.lineage_id)
             page.version = read.version
             page.found = replace(page.found, record=kept if kept.record is not None else None)
             if kept.record is not None:
@@ -220,19 +277,18 @@ class Book:
 
     def put_off(self, found: Found, wakes_at: datetime) -> None:
         """Look at a lineage again at another instant than was noted."""
-        self._pages[found.assignment.lineage.lineage_id].wakes_at = wakes_at
+        page = self._pages.get(found.assignment.lineage.lineage_id)
+        if page is not None:
+            page.version, page.wakes_at = page.version or 0, wakes_at
+            self._wanted.discard(found.assignment.lineage.lineage_id)
 
-    def _waking(self, *, held_at: datetime | None) -> Iterator[tuple[_Page, datetime]]:
-        """Yield the lineages that will need a look, of providers that gave a list, and when. What is held does at `held_at`."""
+    def _waking(self) -> Iterator[tuple[_Page, datetime]]:
+        """Yield the lineages that will need a look, of providers that gave a list, and when."""
         silent = self.silent
         for lineage_id, page in self._pages.items():
             if page.found.provider in silent:
                 continue
-            at = page.wakes_at
-            if page.version is None or lineage_id in self._wanted:
-                at = _AT_ONCE
-            elif page.standing is not None and page.standing.phase == Phase.HELD:
-                at = held_at
+            at = _AT_ONCE if page.version is None or lineage_id in self._wanted else page.wakes_at
             if at is not None:
                 yield page, at
 
@@ -243,7 +299,9 @@ class Book:
         if page is None:
             return _Page(found)
         version = found.record.version if found.record else 0
-        if found.assignment != page.found.assignment or page.version not in (None, version):
+        # Which keys others serve matters for deleting one, and whoever waits for that looks again by itself.
+        before = replace(page.found.assignment, currents_elsewhere=found.assignment.currents_elsewhere)
+        if found.assignment != before or page.version not in (None, version):
             self._wanted.add(lineage_id)
         page.found = found
         return page

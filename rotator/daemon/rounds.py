@@ -6,11 +6,10 @@ that was set changes nothing but when it is looked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
 
 from rotator import log
 from rotator.clock import Clock
@@ -18,21 +17,21 @@ from rotator.daemon.book import Book
 from rotator.daemon.breaker import Breaker
 from rotator.daemon.link import Link
 from rotator.daemon.meter import Meter
-from rotator.daemon.standings import left_by_the_hour, next_starts, standing_of, wakes_at
-from rotator.daemon.starts import starts_begun
+from rotator.daemon.standings import bounded, left_because, next_starts, standing_of, wakes_at
+from rotator.daemon.starts import HOUR, starts_begun
 from rotator.daemon.sweep import RECENT, by_urgency, sweep
 from rotator.errors import LostJournal, Rejected
 from rotator.inventory.fleet import Found
 from rotator.inventory.listings import list_all
 from rotator.inventory.records import Answers, read_some
 from rotator.model.key import Listing
-from rotator.model.reason import RotateReason
+from rotator.model.reason import LeftReason, RotateReason
 from rotator.model.standing import Standing
 from rotator.model.told import Step, Told
 from rotator.plan.actions import Hold, Revoke, Rotate
 from rotator.plan.phase import Phase
 from rotator.ports import Control, Provider, RecordRead
-from rotator.reconcile import Reconciled
+from rotator.reconcile import Reconciled, violation_of
 
 AT_A_TIME = 500
 """So many lineages are worked on in one go: what was seen of each is kept until all of them have ended."""
@@ -45,6 +44,9 @@ TOLD_AGAIN_AFTER = timedelta(days=1)
 
 ROUNDED = timedelta(seconds=2)
 """Two looks at one instant of another clock differ by less: the `Date` of an answer is in whole seconds."""
+
+TROUBLES_TOLD = 20
+"""So many that begin or end at once are logged one by one."""
 
 _TROUBLED = frozenset({Phase.HELD, Phase.FAILING, Phase.UNKNOWN})
 _LEFT_ALONE = frozenset({Phase.WATCHED, Phase.FORGOTTEN})
@@ -73,6 +75,8 @@ class Rounds:
         self.breakers: dict[str, Breaker] = {}
         self.swept_at: datetime | None = None
         """When the last sweep saw the whole fleet: every list, and every record."""
+        self.more = False
+        """Whether more was found to do than went into the last round: the next may come at once."""
         self.skews: dict[str, timedelta] = {}
         self.troubles: tuple[str, ...] = ()
         self._stopping = stopping
@@ -82,6 +86,7 @@ class Rounds:
         self._silent_until: datetime | None = None
         self._courses: dict[str, _Course] = {}
         self._due_at: dict[str, datetime | None] = {}
+        self._started: dict[str, datetime] = {}
         self._said: dict[str, tuple[str, datetime]] = {}
         self._told_late: dict[str, datetime] = {}
 
@@ -106,24 +111,28 @@ class Rounds:
         """Whether the last round failed, and the next is not to come yet."""
         return self._silent_until is not None
 
-    async def round(self, link: Link) -> None:
-        """Do what there is to do now: a sweep if one is due, else what falls due by itself, else nothing.
+    async def round(self, link: Link) -> bool:
+        """Do what there is to do now, as far as one portion goes; return whether Vault was asked for it, and answered.
 
         Raise what `Journal.control` and `Journal.names` raise, LostJournal and Rejected when the journal is not the one that
         it was; the next round comes a while later then, after a bug too.
         """
         now = self._clock.now()
         if self._silent_until is not None and self._silent_until - AGAIN_AFTER <= now < self._silent_until:
-            return
+            return False
+        sweeps = self._sweep_is_due(now, link)
+        if not sweeps and not self.book.awake(now):
+            self._silent_until, self.more = None, False
+            return False
         try:
-            if self._sweep_is_due(now, link):
-                await self._sweep(link)
-            elif awake := self.book.awake(now):
-                await self._due(link, awake)
+            control = await (self._sweep(link) if sweeps else self._look_again(link))
+            self.more = await self._work(link, control) and bool(self.book.awake(self._clock.now()))
         except Exception:
+            self.more = False
             self._silent_until = self._clock.now() + AGAIN_AFTER
             raise
         self._silent_until = None
+        return True
 
     def _sweep_is_due(self, now: datetime, link: Link) -> bool:
         at = self._next_sweep_at
@@ -135,55 +144,73 @@ class Rounds:
         if self._next_sweep_at is not None:
             self._next_sweep_at = min(self._next_sweep_at, self._clock.now() + AGAIN_AFTER)
 
-    async def _sweep(self, link: Link) -> None:
-        """Look for what is new: one list per project, the control record, the names of all records."""
+    async def _sweep(self, link: Link) -> Control:
+        """See the whole fleet: one list per project, the control record, the names of all records and those that changed."""
         began = self._clock.monotonic()
-        self._next_sweep_at = self._clock.now() + AGAIN_AFTER
-        control = await self._control(link)
-        names = await link.journal.names()
-        self.book.note_lists(*await list_all(link.providers))
-        await self._assemble(link, control, names)
+        result = "failed"
+        try:
+            control = await self._control(link)
+            names = await link.journal.names()
+            await self._list(link, link.providers)
+            now = self._clock.now()
+            self.book.note_records(await read_some(link.journal, self.book.to_read(names, control, now)), now)
+            await self._assemble(link, control)
+            self.book.want_held()
+            result = "whole" if self.book.whole else "partial"
+        finally:
+            self._meter.swept(timedelta(seconds=self._clock.monotonic() - began), result)
         seen_at = self._clock.now()
-        if whole := not self.book.silent:
+        if result == "whole":
             self.swept_at = seen_at
-        await self._work(link, self.book.awake(seen_at, sweep=True))
-        self._look_back()
-        if whole:
             self._next_sweep_at = seen_at + link.file.runtime.sweep_every
         else:
-            self._next_sweep_at = self._clock.now() + AGAIN_AFTER
-        self._meter.swept(timedelta(seconds=self._clock.monotonic() - began), whole=whole)
-
-    async def _due(self, link: Link, awake: Sequence[Found]) -> None:
-        """Look at what is due, by fresh lists of its projects."""
-        await self._control(link)
-        concerned = {found.provider for found in awake}
-        providers = {name: one for name, one in link.providers.items() if name in concerned}
-        listings = await self._list(providers)
-        await self._work(link, [found for found in awake if found.provider in listings])
+            self._next_sweep_at = seen_at + AGAIN_AFTER
         self._look_back()
+        return control
 
-    async def _list(self, providers: Mapping[str, Provider]) -> Mapping[str, Listing]:
-        """List some projects between two sweeps. Of one that gives no list nothing is done until a sweep gets one."""
-        listings, unlisted = await list_all(providers)
-        self.book.note_lists(listings, (*unlisted, *self.book.unlisted_besides(providers.keys())))
+    async def _look_again(self, link: Link) -> Control:
+        """See the projects of what is due, whose lists are too old to start a rotation by."""
+        control = await self._control(link)
+        now = self._clock.now()
+        concerned = {found.provider for found in self.book.awake(now)}
+        old = {
+            name: one
+            for name, one in link.providers.items()
+            if name in concerned and not _recent(self.book.listings.get(name), now)
+        }
+        await self._list(link, old)
+        await self._assemble(link, control)
+        return control
+
+    async def _list(self, link: Link, asked: Mapping[str, Provider]) -> None:
+        """List some projects. Of one that gives no list nothing is done until a sweep gets one."""
+        listings, unlisted = await list_all(asked)
+        others = self.book.unlisted_besides({*asked, *(self.book.listings.keys() - link.providers.keys())})
+        self.book.note_lists(listings, (*unlisted, *others))
+        self.skews.update((name, one.at - one.seen_at) for name, one in listings.items())
         if unlisted:
             self._sweep_soon()
-        return listings
 
-    async def _assemble(self, link: Link, control: Control, names: tuple[str, ...]) -> None:
-        now = self._clock.now()
-        answers = await read_some(link.journal, self.book.to_read(names, control, now))
-        self.book.note_records(answers, now)
-        fleet = self.book.assemble(link, control, now)
-        said = tuple(f"{trouble.what}: {trouble.error}" for trouble in fleet.troubles)
-        for one in said:
-            if one not in self.troubles:
-                log.get("rotator").warning("trouble", detail=one)
-        for one in self.troubles:
-            if one not in said:
-                log.get("rotator").info("trouble_over", detail=one)
-        self.troubles = said
+    async def _assemble(self, link: Link, control: Control) -> None:
+        """Put the fleet together, and tell what of it could not be looked at."""
+        fleet = await self.book.assemble(link, control, self._clock.now())
+        self._tell_troubles([f"{trouble.what}: {trouble.error}" for trouble in fleet.troubles])
+        for gone in self.breakers.keys() - link.providers.keys():
+            del self.breakers[gone]
+        self.skews = {name: one for name, one in self.skews.items() if name in {"vault", *link.providers}}
+
+    def _tell_troubles(self, said: Sequence[str]) -> None:
+        before, now = set(self.troubles), set(said)
+        begun, over = (
+            [one for one in said if one not in before],
+            [one for one in self.troubles if one not in now],
+        )
+        for event, some in (("trouble", begun), ("trouble_over", over)):
+            for one in some[:TROUBLES_TOLD]:
+                log.get("rotator").warning(event, detail=one)
+            if len(some) > TROUBLES_TOLD:
+                log.get("rotator").warning(event, detail=f"and {len(some) - TROUBLES_TOLD} more")
+        self.troubles = tuple(said)
 
     async def _control(self, link: Link) -> Control:
         """Return the control record. Raise LostJournal when it is gone, Rejected when it is another journal's."""
@@ -195,49 +222,60 @@ class Rounds:
             raise Rejected("open journal", link.file.instance, what)
         return control
 
-    async def _work(self, link: Link, awake: Sequence[Found]) -> None:
-        """Reconcile lineages, the most urgent first, some at a time."""
-        if self.book.fleet is None:
-            return
-        for some in _some(by_urgency(awake, link.holder, self.book.fleet)):
-            if self._stopping():
-                return
-            await self._work_on(link, some)
+    async def _work(self, link: Link, control: Control) -> bool:
+        """Reconcile the most urgent of the lineages that need a look, and return whether that changed which do.
 
-    async def _work_on(self, link: Link, some: Sequence[Found]) -> None:
+        Some of them: the others wait for the next round.
+        """
         fleet = self.book.fleet
-        if fleet is None:
-            return
-        await self._list_again(link, {found.provider for found in some})
-        answers = await read_some(link.journal, [one.assignment.lineage.record_name for one in some])
-        chosen = tuple(replace(one, record=_fresh(answers, one)) for one in some)
-        listings = {name: one for name, one in self.book.listings.items() if name not in self.book.silent}
-        known = {found.assignment.lineage.lineage_id: found for found in chosen if found.provider in listings}
-        records = self.book.records()
+        awake = self.book.awake(self._clock.now())
+        if fleet is None or self._stopping() or not awake:
+            return False
+        urgent = by_urgency(awake, link.holder, fleet)[:AT_A_TIME]
+        answers = await read_some(link.journal, self._to_read(urgent))
+        self.book.note_records(answers, self._clock.now())
+        fleet = await self.book.assemble(link, control, self._clock.now())
+        known = {
+            found.assignment.lineage.lineage_id: replace(found, record=_fresh(answers, found))
+            for found in map(self.book.found, (one.assignment.lineage.lineage_id for one in urgent))
+            if found is not None
+        }
         self._due_at = {
             found.assignment.lineage.name: _due_at(self.book.standing(found)) for found in known.values()
         }
+        since = self._clock.now() - HOUR
+        self._started = {name: at for name, at in self._started.items() if at > since}
         ended = await sweep(
-            replace(fleet, found=tuple(known.values()), listings=listings, records=records),
+            replace(
+                fleet,
+                found=tuple(known.values()),
+                listings=self.book.heard,
+                records=self.book.records(),
+            ),
             partial(link.ports, stopping=self._stopping, tell=self._told),
             concurrency=link.file.runtime.concurrency,
             starts_per_hour=link.file.limits.starts_per_hour,
             breakers=self.breakers,
+            started=self._started,
         )
         for one in ended:
-            self._ended(known[one.lineage_id], one)
-        self._spread(link, [known[one.lineage_id] for one in ended if left_by_the_hour(one)])
+            try:
+                self._ended(known[one.lineage_id], one)
+            except Exception as bug:  # noqa: BLE001 (the others' looks are to be noted)
+                log.get("rotator").error("bug", lineage=one.lineage, detail=str(violation_of(bug)))
+                self.book.put_off(known[one.lineage_id], self._clock.now() + AGAIN_AFTER)
+        self._spread(
+            link, [known[one.lineage_id] for one in ended if left_because(one, LeftReason.STARTS_PER_HOUR)]
+        )
+        self._wait_for_breakers(
+            [known[one.lineage_id] for one in ended if left_because(one, LeftReason.BREAKER_OPEN)]
+        )
+        return any(one.last is not None or one.error is not None for one in ended)
 
-    async def _list_again(self, link: Link, concerned: set[str]) -> None:
-        """List projects whose list is too old to start a rotation by."""
-        now = self._clock.now()
-        old = {
-            name: link.providers[name]
-            for name in concerned
-            if name in self.book.listings and now - self.book.listings[name].seen_at > RECENT
-        }
-        if old:
-            await self._list(old)
+    def _to_read(self, urgent: Sequence[Found]) -> list[str]:
+        """Return the names of their records, and of others that name one of their keys: one that serves it keeps it alive."""
+        names = dict.fromkeys(one.assignment.lineage.record_name for one in urgent)
+        return list(names | dict.fromkeys(self.book.naming_keys_of(urgent)))
 
     def _ended(self, found: Found, ended: Reconciled) -> None:
         """Note how the work on one lineage ended."""
@@ -256,23 +294,36 @@ class Rounds:
                 self._meter.revoked(found.provider, done.reason)
         if ended.last is not None:
             self.skews["vault"] = ended.last.snapshot.vault_skew
-            self.skews[found.provider] = ended.last.snapshot.provider_skew
         standing = standing_of(found, ended, now)
         self._tell_changed(self.book.standing(found), standing)
         self.book.note_look(found, _read(ended), standing, wakes_at(found, ended, now), now)
 
     def _spread(self, link: Link, left: Sequence[Found]) -> None:
-        """Let those wake one by one that the hour has no start for."""
+        """Let those wake one by one that the hour has no start for, each before its latest safe start."""
         now = self._clock.now()
-        per_hour = link.file.limits.starts_per_hour
-        instants = next_starts(starts_begun(self.book.records(), now), per_hour, now, len(left))
+        begun = starts_begun(self.book.records(), now) | self._started
+        planned = self.book.planned(LeftReason.STARTS_PER_HOUR, now)
+        instants = next_starts([*begun.values(), *planned], link.file.limits.starts_per_hour, now, len(left))
         for found, at in zip(left, instants, strict=True):
-            self.book.put_off(found, max(at, now + AGAIN_AFTER))
+            self._put_off(found, at)
+
+    def _wait_for_breakers(self, left: Sequence[Found]) -> None:
+        """Let those wake when a probe may be tried that an open breaker left."""
+        for found in left:
+            breaker = self.breakers[found.provider]
+            self._put_off(found, self._clock.now() + breaker.opens_in(self._clock.monotonic()))
+
+    def _put_off(self, found: Found, at: datetime) -> None:
+        now = self._clock.now()
+        standing = self.book.standing(found)
+        safe_until = standing.safe_until if standing else None
+        self.book.put_off(found, bounded(max(at, now + AGAIN_AFTER), safe_until, now))
 
     def _told(self, told: Told) -> None:
         """Pass on what happens to a lineage; a hold or a failure that stays the same once a day."""
         now = self._clock.now()
         if told.step is Step.INTENT:
+            self._started[str(told.rotation_id)] = now
             due_at = self._due_at.get(told.lineage) if told.reason in _BY_TIME else None
             late = None if due_at is None else max(timedelta(0), now - due_at)
             self._courses[told.lineage] = _Course(told.reason, self._clock.monotonic(), late)
@@ -310,6 +361,8 @@ class Rounds:
             for one in self.book.standings
             if one.safe_until is not None and one.safe_until <= now and one.phase not in _LEFT_ALONE
         }
+        names = {one.lineage for one in self.book.standings}
+        self._said = {name: said for name, said in self._said.items() if name in names}
         self._told_late = {name: at for name, at in self._told_late.items() if name in late}
         for name, one in late.items():
             told_at = self._told_late.get(name)
@@ -337,11 +390,9 @@ def _due_at(standing: Standing | None) -> datetime | None:
     return None if standing is None else standing.due_at
 
 
-def _some(found: Sequence[Found]) -> Iterator[Sequence[Found]]:
-    """Yield them in their order, some at a time."""
-    rest = iter(found)
-    while some := tuple(islice(rest, AT_A_TIME)):
-        yield some
+def _recent(listing: Listing | None, now: datetime) -> bool:
+    """Return whether a list is good enough to start a rotation by."""
+    return listing is not None and timedelta(0) <= now - listing.seen_at <= RECENT
 
 
 def _fresh(answers: Answers, found: Found) -> RecordRead | None:

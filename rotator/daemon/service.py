@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
@@ -31,6 +31,9 @@ from rotator.reconcile import violation_of
 
 LOOK_EVERY = timedelta(seconds=2)
 """How often it is looked for what is due, and for another policy file."""
+
+SETTLED_AFTER = timedelta(seconds=1)
+"""A policy file that stayed the same for so long is not being written any more."""
 
 STALLED_AFTER = timedelta(minutes=2)
 """Work that makes no call, and takes no step, for so long makes no progress. Twice the longest call counts where that is longer."""
@@ -74,15 +77,17 @@ class Service:
         self._outside = outside
         self._clock = outside.clock
         self._file = file
-        self._digest = draft.digest
-        self._seen = FileSeen(digest=draft.digest, loaded_at=self._clock.now())
-        self._pending = draft.digest
+        self._digest = self._wanted = self._judged = self._pending = draft.digest
+        self._pending_since = self._clock.monotonic()
+        self._loaded_at = self._refused_at = self._clock.now()
+        self._refused = self._unlinked = ""
+        self._rejections = 0
         self._link: Link | None = None
         self._connections = AsyncExitStack()
         self._connect_at = 0.0
         self._look_after_at = 0.0
         self._down = "not connected yet"
-        self._reload = self._was_ready = False
+        self._asked = self._reloading = self._was_ready = False
         self._anew = True
         self._progress_at = self._clock.monotonic()
         self._word = asyncio.Event()
@@ -121,7 +126,8 @@ class Service:
 
     def reload(self) -> None:
         """Take the policy file as it is now, and connect anew: credentials may be others."""
-        self._reload = True
+        self._outside.systemd.reloading()
+        self._asked = self._reloading = True
         self._word.set()
 
     def board(self) -> Board:
@@ -133,17 +139,27 @@ class Service:
         return Board(
             now=self._clock.now(),
             standings=rounds.book.standings,
-            file=self._seen,
+            file=self._file_seen(),
             connected=not self._down,
             swept_at=rounds.swept_at,
             sweep_every=self._file.runtime.sweep_every,
             series=self._file.runtime.metrics_lineages,
-            troubles=(*rounds.troubles, *filter(None, [self._down])),
-            breakers={name: breaker.state for name, breaker in rounds.breakers.items()},
+            troubles=(*rounds.troubles, *filter(None, [self._down, self._unlinked])),
+            breakers={name: breaker.state for name, breaker in dict(rounds.breakers).items()},
             skews=dict(rounds.skews),
             strays=strays,
             stopping=self._stop.is_set(),
             alive=self._alive(),
+        )
+
+    def _file_seen(self) -> FileSeen:
+        rejected = self._refused or self._unlinked
+        return FileSeen(
+            digest=self._digest,
+            loaded_at=self._loaded_at,
+            rejected=rejected,
+            rejected_at=self._refused_at if rejected else None,
+            rejections=self._rejections,
         )
 
     def _begun(self) -> Rounds:
@@ -173,7 +189,7 @@ class Service:
             return
         systemd.alive()
         self._note_ready()
-        if self._stop.is_set() or not self._was_ready:
+        if self._stop.is_set() or self._reloading or not self._was_ready:
             systemd.more_time(MORE_TIME)
         systemd.status(self._status())
 
@@ -181,11 +197,8 @@ class Service:
         """Return a line about where the service stands."""
         if self._stop.is_set():
             return "stopping: finishing what is under way"
-        said = (
-            [f"policy file REFUSED, the one before is in use: {self._seen.rejected}"]
-            if self._seen.rejected
-            else []
-        )
+        rejected = self._file_seen().rejected
+        said = [f"policy file REFUSED, the one before is in use: {rejected}"] if rejected else []
         if self._down:
             return "; ".join([f"waiting: {self._down}", *said])
         said = [f"{self._rounds.lineages} lineages", *_counted(self._rounds.book.standings), *said]
@@ -201,11 +214,11 @@ class Service:
             except PolicyError:
                 raise
             except PortError as error:
-                self._not_reached(error)
+                self._not_reached("not_reached", str(error))
             except Exception as bug:  # noqa: BLE001 (the next step may go well, and nobody else looks after the keys)
-                log.get("rotator").error("bug", detail=str(violation_of(bug)))
-                self._down = f"a bug: {violation_of(bug)}"
-            await self._word.wait()
+                self._not_reached("bug", str(violation_of(bug)))
+            if not self._rounds.more:
+                await self._word.wait()
             self._word.clear()
 
     async def _step(self) -> None:
@@ -217,16 +230,12 @@ class Service:
             return
         if self._clock.monotonic() >= self._look_after_at:
             self._look_after_at = self._clock.monotonic() + AGAIN_AFTER.total_seconds()
-            self._anew = await link.look_after()
-        await self._rounds.round(link)
-        self._reached()
-        self._note_ready()
-
-    def _reached(self) -> None:
-        """Note that all that is needed answers, if it does."""
-        if self._link is not None and not self._rounds.waits and self._down:
+            if await link.look_after():
+                self._anew = True
+        if await self._rounds.round(link) and self._down:
             self._down = ""
             log.get("rotator").info("reached")
+        self._note_ready()
 
     def _note_ready(self) -> None:
         """Tell, once, that the whole fleet was looked at; what was found to do may take longer."""
@@ -236,10 +245,10 @@ class Service:
         log.get("rotator").info("ready", lineages=self._rounds.lineages)
         self._outside.systemd.ready()
 
-    def _not_reached(self, error: PortError) -> None:
-        if self._down != str(error):
-            self._down = str(error)
-            log.get("rotator").error("not_reached", detail=self._down)
+    def _not_reached(self, event: str, what: str) -> None:
+        if self._down != what:
+            self._down = what
+            log.get("rotator").error(event, detail=what)
 
     async def _connect(self) -> None:
         """Connect, or connect anew. While that fails, what there is goes on."""
@@ -252,58 +261,65 @@ class Service:
             except (PolicyError, PortError) as error:
                 if self._link is None:
                     raise
-                if isinstance(error, PolicyError):
-                    self._file, self._anew = self._link.file, False
-                    self._refuse(error)
-                else:
-                    self._not_reached(error)
+                if self._unlinked != str(error):
+                    self._unlinked = str(error)
+                    log.get("rotator").error("not_connected_anew", detail=self._unlinked)
                 return
             connections, self._connections = self._connections, stack.pop_all()
         if self._link is not None and self._link.journal_id != link.journal_id:
             self._rounds = self._begun()
-        self._link, self._anew, self._down = link, False, ""
+        self._anew, self._down = False, ""
+        self._use(link)
         log.get("rotator").info("connected", journal_id=link.journal_id, holder=link.holder)
         await connections.aclose()
 
+    def _use(self, link: Link) -> None:
+        """Work by this link, and so by its policy file, from now on."""
+        if self._link is None or self._link.file is not link.file:
+            self._rounds.want_sweep()
+            self._loaded_at = self._clock.now()
+        self._link, self._unlinked, self._digest = link, "", self._wanted
+
     async def _look_at_file(self) -> None:
         """Take another policy file, if there is one that can be used."""
-        asked, self._reload = self._reload, False
-        if asked:
-            self._outside.systemd.reloading()
+        asked, self._asked = self._asked, False
         try:
             await self._take_file(asked=asked)
         except PolicyError as error:
-            self._refuse(error)
-        if asked and self._was_ready:
-            self._outside.systemd.ready()
+            self._refuse(str(error))
+        if asked:
+            self._reloading = False
+            if self._was_ready:
+                self._outside.systemd.ready()
 
     async def _take_file(self, *, asked: bool) -> None:
         draft = await asyncio.to_thread(self._outside.read)
-        # Who writes a file in place writes it bit by bit: it counts once it stays the same.
-        settled = draft.digest == self._pending
-        self._pending = draft.digest
-        if not asked and (draft.digest == self._digest or not settled):
+        if draft.digest != self._pending:
+            self._pending, self._pending_since = draft.digest, self._clock.monotonic()
+        if not asked and draft.digest == self._judged:
+            if draft.digest == self._wanted:
+                self._refused = ""  # what could not be read for a moment is what it was
             return
-        self._digest = draft.digest
+        # Who writes a file in place writes it bit by bit: it counts once it stays the same.
+        if not asked and self._clock.monotonic() - self._pending_since < SETTLED_AFTER.total_seconds():
+            return
+        self._judged = draft.digest
         file = await asyncio.to_thread(draft.load)
-        now = self._clock.now()
-        self._seen = replace(self._seen, digest=draft.digest, loaded_at=now, rejected="", rejected_at=None)
+        self._refused = ""
         log.get("rotator").info("policy_file_loaded", digest=draft.digest[:12], policies=len(file.policies))
         if file.runtime.listen != self._file.runtime.listen:
             log.get("rotator").warning("needs_restart", option="runtime.listen", value=file.runtime.listen)
+        self._file, self._wanted = file, draft.digest
         if self._link is not None and not asked and _same_links(self._link.file, file):
-            self._link = self._link.with_file(file)
+            self._use(self._link.with_file(file))
         else:
             self._anew, self._connect_at = True, 0.0
-        self._file = file
-        self._rounds.want_sweep()
 
-    def _refuse(self, error: PolicyError) -> None:
-        what = str(error)
-        if what != self._seen.rejected:
+    def _refuse(self, what: str) -> None:
+        if what != self._refused:
             log.get("rotator").error("policy_file_refused", detail=what)
-            count = self._seen.rejections + 1
-            self._seen = replace(self._seen, rejected=what, rejected_at=self._clock.now(), rejections=count)
+            self._refused, self._refused_at = what, self._clock.now()
+            self._rejections += 1
 
 
 def _same_links(one: PolicyFile, other: PolicyFile) -> bool:

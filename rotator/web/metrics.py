@@ -43,7 +43,7 @@ class Metrics:
 
     def __init__(self, *, instance: str) -> None:
         """Begin with nothing counted, and no board."""
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
         self._calls = Counter(

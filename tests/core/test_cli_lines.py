@@ -69,7 +69,15 @@ from tests.support.builders import (
     unrecorded,
     with_record,
 )
-from tests.support.fakes import FakeDestinations, FakeJournal, FakeProvider, World, nothing, settled
+from tests.support.fakes import (
+    FakeDestinations,
+    FakeJournal,
+    FakeProvider,
+    World,
+    nothing,
+    nothing_changes,
+    settled,
+)
 
 WATCHING = replace(POLICY, adopt=Adopt.WATCH)
 BY_OTHER_FIELDS = replace(POLICY, destination=DestinationTemplate(fields=OTHER_FIELDS.fields))
@@ -490,7 +498,7 @@ def connected(world: World, provider: FakeProvider) -> Connected:
         holder="here",
         journal_id=JOURNAL,
         renew=nothing,
-        read_again=lambda: False,
+        read_again=nothing_changes,
     )
 
 

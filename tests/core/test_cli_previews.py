@@ -19,7 +19,15 @@ from rotator.policy.settings import ProviderSettings, SecretReference, SecretSou
 from tests.core.test_fleet import file as files
 from tests.support import builders as a
 from tests.support.builders import DAY, HOUR, MINUTE
-from tests.support.fakes import FakeDestinations, FakeJournal, FakeProvider, World, nothing, settled
+from tests.support.fakes import (
+    FakeDestinations,
+    FakeJournal,
+    FakeProvider,
+    World,
+    nothing,
+    nothing_changes,
+    settled,
+)
 
 SETTINGS = ProviderSettings(
     name="asr",
@@ -48,7 +56,7 @@ def connected(world: World) -> Connected:
         holder="here",
         journal_id=a.JOURNAL,
         renew=nothing,
-        read_again=lambda: False,
+        read_again=nothing_changes,
     )
 
 

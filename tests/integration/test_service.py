@@ -56,7 +56,10 @@ class Running:
             if what():
                 return
             await CLOCK.sleep(SOON)
-        raise AssertionError(f"not so after {PATIENCE_SECONDS} s; said: {self.said} {self.other} {self.told}")
+        said = [f"{line['event']} {line.get('detail', '')}" for line in self.said[-20:]]
+        raise AssertionError(
+            f"not so after {PATIENCE_SECONDS} s; said: {said} {self.other[-5:]} {self.told[-5:]}"
+        )
 
     async def get(self, path: str) -> tuple[int, str]:
         def ask() -> tuple[int, str]:

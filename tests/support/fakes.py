@@ -50,6 +50,10 @@ async def nothing() -> None:
     """There is nothing to look after."""
 
 
+async def nothing_changes() -> bool:
+    return False
+
+
 class Died(BaseException):
     """The process that made the call is no more."""
 

@@ -33,7 +33,7 @@ from rotator.vault.client import VaultClient
 from rotator.vault.destinations import VaultDestinations
 from rotator.vault.journal import VaultJournal
 from tests.support import canary
-from tests.support.fakes import nothing
+from tests.support.fakes import nothing, nothing_changes
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -263,7 +263,7 @@ async def lab(
             holder="first",
             journal_id=JOURNAL_ID,
             renew=nothing,
-            read_again=lambda: False,
+            read_again=nothing_changes,
         )
         made = Lab(
             clock, world, simulator, project_id, management, ours, ann, vault, connected, journal, place

@@ -24,7 +24,7 @@ class Counted:
     """A `daemon.meter.Meter` that keeps what it is told."""
 
     calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    sweeps: Counter[bool] = field(default_factory=Counter)
+    sweeps: Counter[str] = field(default_factory=Counter)
     rotations: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     revocations: Counter[tuple[str, str]] = field(default_factory=Counter)
     late: list[timedelta] = field(default_factory=list)
@@ -32,9 +32,9 @@ class Counted:
     def called(self, made: CallMade) -> None:
         self.calls[made.to, made.operation, made.result] += 1
 
-    def swept(self, took: timedelta, *, whole: bool) -> None:
+    def swept(self, took: timedelta, result: str) -> None:
         del took
-        self.sweeps[whole] += 1
+        self.sweeps[result] += 1
 
     def rotated(
         self, provider: str, reason: str, outcome: str, *, took: timedelta, late: timedelta | None
