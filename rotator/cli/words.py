@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from rotator.cli.times import both
 from rotator.model.order import OrderKind
-from rotator.model.reason import HoldReason, LeftReason, RevokeReason, RotateReason, WaitReason
+from rotator.model.reason import Closed, HoldReason, LeftReason, RevokeReason, RotateReason, WaitReason
 from rotator.plan.actions import Adopt, Copy, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle
 from rotator.plan.rebuild import Missing, NotTaken
@@ -43,6 +43,9 @@ WAIT: Final[Mapping[WaitReason, str]] = {
         "the key from before rotator lives on until `rotator release` or `original` releases it, or it expires"
     ),
     WaitReason.BACKING_OFF: "the last try failed and is repeated",
+    WaitReason.OUTSIDE_WINDOW: "it is time, but no `window` is open",
+    WaitReason.FROZEN: "it is time, but the policy is frozen",
+    WaitReason.OPENS_TOO_LATE: "it is time, but `window` and `freeze` leave nothing open before it is too late",
     WaitReason.PAUSED: "paused: nothing is done until `rotator resume`",
     WaitReason.FORGOTTEN: "forgotten by an order: it is left alone until `rotator adopt` takes it in again",
     WaitReason.CLAIMED: "another process works on it",
@@ -62,12 +65,20 @@ _UNTIL: Final[Mapping[WaitReason, str]] = {
     WaitReason.OVERLAP: "next step",
     WaitReason.AWAITING_RELEASE: "next step",
     WaitReason.BACKING_OFF: "next try",
+    WaitReason.OUTSIDE_WINDOW: "next step",
+    WaitReason.FROZEN: "next step",
+    WaitReason.OPENS_TOO_LATE: "rotate nevertheless",
     WaitReason.COPY_BEHIND: "next try",
     WaitReason.CLAIMED: "at the latest until",
 }
 
 _NEVER: Final[Mapping[WaitReason, str]] = {
     WaitReason.NOT_DUE: "never due: the key has no expiry, and the policy no `max_age`",
+}
+
+OVERRIDES: Final[Mapping[Closed, str]] = {
+    WaitReason.OUTSIDE_WINDOW: "it can't wait for a `window` to open",
+    WaitReason.FROZEN: "it can't wait for the end of the `freeze`",
 }
 
 HOLD: Final[Mapping[HoldReason, str]] = {
@@ -346,7 +357,7 @@ def decision(stands: Decision, now: datetime) -> str:
         case Adopt():
             return "take the key in (Vault serves its secret already)"
         case Rotate():
-            return f"rotate now: {ROTATE[stands.reason]}"
+            return f"rotate now: {_why(stands)}"
         case Finish():
             return f"record key {stands.key_id} as the one in use: an earlier process published it"
         case Copy():
@@ -370,7 +381,7 @@ def done(action: Decision) -> str:
         case Adopt():
             return "taken in"
         case Rotate():
-            return f"rotated: {ROTATE[action.reason]}"
+            return f"rotated: {_why(action)}"
         case Finish():
             return "recorded an earlier publish"
         case Copy():
@@ -388,6 +399,11 @@ def done(action: Decision) -> str:
 def left(why: Left) -> str:
     """Return why something was left for later."""
     return f"{LEFT[why.reason]}, after {why.detail}" if why.detail else LEFT[why.reason]
+
+
+def _why(rotate: Rotate) -> str:
+    why = ROTATE[rotate.reason]
+    return f"{why}; {OVERRIDES[rotate.overrides]}" if rotate.overrides else why
 
 
 def _wait(wait: Wait, now: datetime) -> str:

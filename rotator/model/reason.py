@@ -6,6 +6,7 @@ Sentences are made at the edge (`cli.words`), from these.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal, TypeAlias
 
 
 class RotateReason(StrEnum):
@@ -62,6 +63,12 @@ class WaitReason(StrEnum):
     """An original lives on until it is released."""
     BACKING_OFF = "backing_off"
     """The last try failed; the next is at the instant shown."""
+    OUTSIDE_WINDOW = "outside_window"
+    """It is time for a rotation or a deletion, and the policy's windows are closed."""
+    FROZEN = "frozen"
+    """It is time for a rotation or a deletion, in a freeze of the policy."""
+    OPENS_TOO_LATE = "opens_too_late"
+    """It is time, and windows and freezes leave nothing open until the latest safe start: it is rotated then nevertheless."""
     PAUSED = "paused"
     """A person paused it (`rotator pause`)."""
     FORGOTTEN = "forgotten"
@@ -82,6 +89,10 @@ class WaitReason(StrEnum):
     """No key of the provider matches, and no record names one."""
     KEY_UNREADABLE = "key_unreadable"
     """A listed key that may be this lineage's can't be read just now."""
+
+
+Closed: TypeAlias = Literal[WaitReason.OUTSIDE_WINDOW, WaitReason.FROZEN]
+"""What a policy closes a time by."""
 
 
 class HoldReason(StrEnum):

