@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -56,7 +57,7 @@ def decode(text: bytes) -> Saved:
 
 
 def _as_json(value: object) -> object:
-    """Return what JSON has no word for: sets in order, instants and durations in ISO 8601."""
+    """Return what JSON has no word for: sets in order, instants and durations in ISO 8601, time zones by name."""
     match value:
         case frozenset():
             return sorted(value)
@@ -64,5 +65,7 @@ def _as_json(value: object) -> object:
             return value.isoformat()
         case timedelta():
             return _DURATION.dump_python(value, mode="json")
+        case ZoneInfo():
+            return value.key
         case _:
             raise TypeError(f"a {type(value).__name__} in a snapshot")

@@ -44,6 +44,14 @@ def refusals_of(options: str) -> list[str]:
         "max_age: 61m\noverlap: 0s",
         "max_age: 25h",
         "retry: {initial: 1h}",
+        "window: [{cron: 0 2 * * *, for: 3m}]",
+        "window: [{cron: 0 2 * * 0, for: 2h}]",
+        "window: [{cron: 0 2 * * 0, for: 2h}]\nlifetime: 8d1h3m",
+        "window: [{cron: 0 2 * * 0, for: 2h}, {cron: 0 2 * * 3, for: 1h}]\nlifetime: 6d",
+        "window: [{cron: 0 2 1 * *, for: 2h}]\nmax_age: 31d1s",
+        "window: [{cron: 0 2 1 1 *, for: 2h}]\nmax_age: 367d",
+        "window: [{cron: 0 0 * * *, for: 24h}]\nlifetime: 8d",
+        "freeze: [{from: 2026-01-01, to: 2027-01-01}]\nlifetime: 90d\nmax_age: 30d",
     ],
 )
 def test_combinations_that_work(options: str) -> None:
@@ -112,6 +120,36 @@ def test_combinations_that_work(options: str) -> None:
             ),
         ),
         (
+            "window: [{cron: 0 2 * * *, for: 4h}, {cron: 0 2 * * *, for: 179s}]",
+            (
+                "policies[0].window: for 2m59s is shorter than prove.deadline 2m + retry.initial 1m = 3m "
+                "(a rotation that fails could not be tried again before the window closes)"
+            ),
+        ),
+        (
+            "window: [{cron: 0 2 * * 0, for: 2h}]\nlifetime: 8d1h2m",
+            (
+                "policies[0].lifetime: windows open 7d apart, which is not shorter than "
+                "lifetime 8d1h2m - (overlap 24h + prove.deadline 2m + retry.max 1h) = 7d "
+                "(a key that is made when one opens would have to be replaced while all are closed)"
+            ),
+        ),
+        (
+            "lifetime: 90d\nwindow: [{cron: 0 2 1 */4 *, for: 2h}]",
+            (
+                "policies[0].window: windows open 123d apart, which is not shorter than "
+                "lifetime 90d - (overlap 24h + prove.deadline 2m + retry.max 1h) = 88d22h58m "
+                "(a key that is made when one opens would have to be replaced while all are closed)"
+            ),
+        ),
+        (
+            "window: [{cron: 0 2 1 * *, for: 2h}]\nmax_age: 31d",
+            (
+                "policies[0].max_age: windows open 31d apart, which is not shorter than max_age 31d "
+                "(a key that is made when one opens would get older)"
+            ),
+        ),
+        (
             "retry: {initial: 2m, max: 1m}",
             "policies[0].retry: initial 2m is longer than max 1m (the first wait is the shortest)",
         ),
@@ -124,6 +162,8 @@ def test_combinations_that_can_not_work(options: str, refusal: str) -> None:
 def test_a_combination_with_a_refused_option_is_left_out() -> None:
     assert len(refusals_of("overlap: soon\nlifetime: 1h\nmin_gap: 0s\nretry: {max: 1s, initial: 1s}")) == 1
     assert len(refusals_of("retry: {initial: 2h, max: soon}")) == 1
+    assert len(refusals_of("lifetime: 2d\nrotate_before: 26h\nwindow: [{cron: 0 2 * * 0, for: soon}]")) == 1
+    assert len(refusals_of("lifetime: 2d\nrotate_before: 26h\nwindow: []")) == 1
 
 
 @pytest.mark.parametrize(

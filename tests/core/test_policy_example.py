@@ -22,7 +22,7 @@ TEXT = EXAMPLE.read_text()
 
 Tree: TypeAlias = dict[str, Any]
 
-OF_ONE_POLICY = {"name", "provider", "select", "keys"}
+OF_ONE_POLICY = {"name", "provider", "select", "keys", "window[]", "freeze[]"}
 """What differs from policy to policy, so that the example shows it below `policies` and not below `defaults`."""
 
 

@@ -235,7 +235,10 @@ policies:
             "p.yaml:7:21: defaults.overlap: `24` is a number without a unit "
             "(write `90s`, `15m`, `12h`, `7d`, `2w`, a sum such as `1d12h`, or ISO 8601 such as `PT12H`)"
         ),
-        "p.yaml:7:25: defaults.window: this version does not have this option yet (this version acts at any time)",
+        (
+            "p.yaml:7:33: defaults.window: a list of 0 items where a list of up to 20 mappings is expected "
+            "(write `[{...}]`, or `null` for none)"
+        ),
         "p.yaml:9:25: policies[0].provider: `ars` names no provider (did you mean `asr`? allowed: asr)",
         'p.yaml:9:38: policies[0].select: an empty `select` (to take every key, write `comment: "*"`)',
         "p.yaml:10:12: policies[1].name: policies[0] has this name too",
@@ -286,7 +289,7 @@ def test_a_file_that_is_no_mapping(text: str) -> None:
         ("original: 0s", "zero is not possible here (`keep`, or a duration:"),
         ("prove: 2m", "a text of 2 characters where a mapping (`key: value`) is expected"),
         ("retry: {inital: 1s}", "unknown key (did you mean `initial`? allowed: initial, max)"),
-        ("freeze: []", "this version does not have this option yet"),
+        ("freeze: []", "a list of 0 items where a list of up to 100 mappings is expected (write `[{...}]`"),
         ("<<: {overlap: 1h}", "merge keys (`<<`) are not used here (write shared options under `defaults`)"),
         ("overlap: 1h\noverlap: 2h", "given twice (the first is on line 9)"),
         ('"${X}": 1', "unknown key"),
@@ -534,9 +537,20 @@ def test_the_name_of_a_policy_changes_nothing_else_does() -> None:
         "destination: {path: '{slug}'}",
         "destination: {fields: {secret: s}}",
         "destination: {fields: {key_id: null}}",
+        "window: [{cron: 0 2 * * *, for: 1h}]",
+        "window: [{cron: 0 2 * * *, for: 2h}]",
+        "window: [{cron: 0 3 * * *, for: 1h}]",
+        "window: [{cron: 0 2 * * *, for: 1h, timezone: Etc/GMT}]",
+        "freeze: [{from: 2026-12-20, to: 2026-12-21}]",
+        "freeze: [{from: 2026-12-19, to: 2026-12-21}]",
+        "freeze: [{from: 2026-12-20, to: 2026-12-22}]",
+        "freeze: [{from: 2026-12-20, to: 2026-12-21, why: x}]",
     ]
     assert {policy_of(f"{text}\n").fingerprint for text in same} == {start}
     assert len({start, *(policy_of(f"{text}\n").fingerprint for text in changed)}) == len(changed) + 1
+    one, other = "{cron: 0 2 * * *, for: 1h}", "{cron: 0 3 * * *, for: 1h}"
+    orders = (f"window: [{one}, {other}]\n", f"window: [{other}, {one}]\n")
+    assert len({policy_of(text).fingerprint for text in orders}) == 1
     (renamed,) = loaded(file_of(POLICY.replace("all", "renamed"))).policies
     assert renamed.fingerprint == start
     for select in ("tags: [a]", "except: {tags: [a]}", "except: {comment: [a]}", "except: {scopes: [a]}"):

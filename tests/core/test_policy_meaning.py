@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,11 +18,13 @@ from rotator.policy.policy import (
     Adopt,
     DestinationTemplate,
     Exempt,
+    Freeze,
     Lifetime,
     OriginalTerms,
     Policy,
     Select,
     Share,
+    Window,
 )
 from rotator.policy.settings import (
     AppRoleAuth,
@@ -91,6 +94,23 @@ selections = st.builds(
     scopes=sets,
     but=st.builds(Exempt, comment=globs, tags=sets, scopes=sets),
 )
+zones = st.sampled_from([ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")])
+open_times = st.builds(
+    Window,
+    cron=st.sampled_from(["0 2 * * *", "30 */6 * * 1-5", "5 22 * * SUN"]),
+    length=lengths(DAY + timedelta(hours=1), 7 * DAY),
+    zone=zones,
+)
+closed_times = st.builds(
+    lambda start, length, why: Freeze(
+        starts_at=datetime(2026, 1, 1, tzinfo=UTC) + start,
+        ends_at=datetime(2026, 1, 1, tzinfo=UTC) + start + length,
+        why=why,
+    ),
+    lengths(timedelta(), 400 * DAY),
+    lengths(timedelta(seconds=1), 40 * DAY) | st.integers(1, 9).map(lambda n: n * DAY),
+    st.just("") | words,
+)
 policies = st.builds(
     Policy,
     name=names,
@@ -107,6 +127,8 @@ policies = st.builds(
     retry_initial=lengths(timedelta(seconds=1), timedelta(hours=1)),
     retry_max=lengths(timedelta(hours=1), DAY),
     min_gap=lengths(timedelta(), DAY),
+    windows=st.lists(open_times, max_size=2).map(tuple),
+    freezes=st.lists(closed_times, max_size=2).map(tuple),
     destination=st.builds(
         DestinationTemplate,
         mount=st.just("kv"),
@@ -189,6 +211,26 @@ class Writer:
                 written[name] = self._draw(st.permutations(sorted(getattr(by, name))))
         return written
 
+    def windows(self, some: tuple[Window, ...]) -> list[dict[str, Any]] | None:
+        return [
+            {"cron": one.cron, "for": self.length(one.length)} | self._zone(one.zone) for one in some
+        ] or None
+
+    def freezes(self, some: tuple[Freeze, ...]) -> list[dict[str, Any]] | None:
+        return [self._freeze(one) for one in some] or None
+
+    def _freeze(self, freeze: Freeze) -> dict[str, Any]:
+        zone = self._draw(zones)
+        start, end = freeze.starts_at.astimezone(zone), freeze.ends_at.astimezone(zone)
+        written = {"from": start.isoformat(), "to": end.isoformat()} | self._zone(zone)
+        whole = start.time() == end.time() == time()
+        if whole and self._draw(st.booleans()):
+            written |= {"from": f"{start:%Y-%m-%d}", "to": f"{end - DAY:%Y-%m-%d}"}
+        return written | ({"why": freeze.why} if freeze.why else {})
+
+    def _zone(self, zone: ZoneInfo) -> dict[str, str]:
+        return {} if zone.key == "UTC" and self._draw(st.booleans()) else {"timezone": zone.key}
+
     def policy(self, policy: Policy) -> dict[str, Any]:
         assert policy.select is not None
         select = self.chosen(policy.select)
@@ -210,6 +252,8 @@ class Writer:
             "prove": {"deadline": self.length(policy.prove_deadline)},
             "retry": {"initial": self.length(policy.retry_initial), "max": self.length(policy.retry_max)},
             "min_gap": self.length(policy.min_gap),
+            "window": self.windows(policy.windows),
+            "freeze": self.freezes(policy.freezes),
             "destination": {
                 "mount": policy.destination.mount,
                 "path": policy.destination.path,

@@ -20,7 +20,23 @@ from rotator.policy.load import load
 from tests.support.policy_pages import FOLDER, PAGES, options
 
 SCHEMA = Draft202012Validator(schema())
-EXAMPLE = yaml.safe_load((Path(__file__).parents[2] / "config.example.yaml").read_text())
+
+
+class Loader(yaml.SafeLoader):
+    """Reads YAML as editors do, for which a day is a text (YAML 1.2)."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [one for one in resolvers if one[0] != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def as_editors_read(text: str) -> Any:  # noqa: ANN401 (whatever YAML can hold)
+    return yaml.load(text, Loader)  # noqa: S506 (a safe one)
+
+
+EXAMPLE = as_editors_read((Path(__file__).parents[2] / "config.example.yaml").read_text())
 
 HEAD = """\
 version: 1
@@ -65,6 +81,19 @@ GOOD = [
     policy("provider: asr, select: {except: {tags: [a]}}", defaults="{select: {scopes: [a]}}"),
     policy("provider: asr, select: {comment: x}", defaults="{select: {except: {tags: [a]}}}"),
     policy("provider: asr, select: {comment: x}, prove: null, destination: {fields: null}"),
+    policy("provider: asr, select: {comment: x}, window: [{cron: 0 2 * * 1-5, for: 4h}], freeze: null"),
+    policy(
+        "provider: asr, select: {comment: x}, window: [{cron: 5 */6 L * fri#1, for: PT1H, timezone: UTC}]"
+    ),
+    policy(
+        "provider: asr, select: {comment: x}, freeze: [{from: 2026-12-20, to: 2027-01-05, why: holidays}]"
+    ),
+    policy(
+        "provider: asr, select: {comment: x}, freeze: [{from: 2026-12-20 18:00, to: 2027-01-05T08:00:30Z}]"
+    ),
+    policy(
+        "provider: asr, select: {comment: x}, window: null", defaults="{window: [{cron: 0 2 * * *, for: 1h}]}"
+    ),
 ]
 BAD = [
     "[]\n",
@@ -127,6 +156,13 @@ BAD = [
     policy("provider: asr, keys: {a: 'k k'}"),
     policy("provider: asr, keys: {a: k}, destination: {path: x}"),
     policy("provider: asr, select: {comment: x}, window: []"),
+    policy("provider: asr, select: {comment: x}, window: {cron: 0 2 * * 1-5, for: 4h}"),
+    policy("provider: asr, select: {comment: x}, window: [{cron: 0 2 * * 1-5}]"),
+    policy("provider: asr, select: {comment: x}, window: [{cron: '* 2 * * 1-5', for: 4h}]"),
+    policy("provider: asr, select: {comment: x}, window: [{cron: 0 2 * * 1-5, for: 4h, timezone: europe}]"),
+    policy("provider: asr, select: {comment: x}, window: [{cron: 0 2 * * 1-5, for: 4h, why: x}]"),
+    policy("provider: asr, select: {comment: x}, freeze: [{from: 2026-12-20}]"),
+    policy("provider: asr, select: {comment: x}, freeze: [{from: 20.12.2026, to: 2027-01-05}]"),
     policy("provider: asr, select: {comment: x}, original: drained"),
 ]
 
@@ -142,13 +178,13 @@ def loads(text: str) -> bool:
 @pytest.mark.parametrize("text", GOOD)
 def test_what_loads_fits_the_schema(text: str) -> None:
     assert loads(text)
-    assert [error.message for error in SCHEMA.iter_errors(yaml.safe_load(text))] == []
+    assert [error.message for error in SCHEMA.iter_errors(as_editors_read(text))] == []
 
 
 @pytest.mark.parametrize("text", BAD)
 def test_what_is_refused_does_not_fit_the_schema(text: str) -> None:
     assert not loads(text)
-    assert not SCHEMA.is_valid(yaml.safe_load(text))
+    assert not SCHEMA.is_valid(as_editors_read(text))
 
 
 VALUES: list[object] = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields, replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from rotator.model.reason import HoldReason, RotateReason
 from rotator.model.snapshot import Snapshot
 from rotator.plan.decide import decide
 from rotator.plan.saved import Case, Saved, decode, encode
-from rotator.policy.policy import Lifetime, OriginalTerms, Policy, Select, Share
+from rotator.policy.policy import Freeze, Lifetime, OriginalTerms, Policy, Select, Share, Window
 from tests.support.builders import (
     BEFORE_FIRST,
     DAY,
@@ -52,6 +53,11 @@ POLICIES = (
     replace(POLICY, rotate_before=Share(12.5), lifetime=timedelta(days=1), original=OriginalTerms.KEEP),
     replace(POLICY, select=Select(comment=("b", "a"), tags=frozenset("xyz"), scopes=frozenset("abc"))),
     replace(POLICY, keys=(("z/path", "a-key"), ("a/path", "z-key"))),
+    replace(
+        POLICY,
+        windows=(Window(cron="0 2 * * 1-5", length=timedelta(hours=4), zone=ZoneInfo("Europe/Berlin")),),
+        freezes=(Freeze(starts_at=NOW, ends_at=NOW + DAY, why="holidays"),),
+    ),
 )
 
 
@@ -87,6 +93,13 @@ def test_the_text_is_json_with_sets_in_order_one_value_a_line() -> None:
     assert document["format"] == 1
     assert document["cases"][0]["policy"]["select"]["tags"] == ["x", "y", "z"]
     assert document["cases"][0]["policy"]["select"]["comment"] == ["b", "a"]
+
+
+def test_a_time_zone_that_this_machine_does_not_know_is_named() -> None:
+    text = encode(Saved(now=NOW, cases=(Case(policy=POLICIES[-1], snapshot=SETTLED),)))
+
+    with pytest.raises(ValueError, match=r"at: cases\.0\.policy\.windows\.0\.zone"):
+        decode(text.replace("Europe/Berlin", "Mars/Phobos").encode())
 
 
 @pytest.mark.promise("P7")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from rotator.policy import windows
 from rotator.policy.duration import show_duration
 from rotator.policy.file.policy_reader import ReadPolicy
 from rotator.policy.policy import Policy, Share
+
+_WINDOW = ("window", "window.cron", "window.for", "window.timezone")
 
 
 def check_arithmetic(read: ReadPolicy) -> None:
@@ -30,6 +33,7 @@ def _contradictions(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]
     yield from _against_age(policy)
     yield from _against_lifetime(policy)
     yield from _against_expiry(policy)
+    yield from _against_windows(policy)
 
 
 def _against_age(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]]:
@@ -85,6 +89,46 @@ def _against_expiry(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]
         names = ("rotate_before", "overlap", "prove.deadline", "retry.max", *on_lifetime)
         what = f"{shown} is shorter than {sum_shown} = {show_duration(needed)}"
         yield names, what, "the old key would expire before its overlap ends"
+
+
+def _against_windows(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Check that windows are long enough to try again in, and open in time for each key, where the file alone tells."""
+    tried = policy.prove_deadline + policy.retry_initial
+    shortest = min((window.length for window in policy.windows), default=tried)
+    if shortest < tried:
+        what = (
+            f"for {show_duration(shortest)} is shorter than prove.deadline {show_duration(policy.prove_deadline)} + "
+            f"retry.initial {show_duration(policy.retry_initial)} = {show_duration(tried)}"
+        )
+        hint = "a rotation that fails could not be tried again before the window closes"
+        yield ("window.for", "prove.deadline", "retry.initial"), what, hint
+    lifetime, before, needs = (
+        policy.lifetime,
+        policy.rotate_before,
+        ("overlap", "prove.deadline", "retry.max"),
+    )
+    needed, sum_shown = _time_of_a_rotation(policy)
+    if isinstance(lifetime, timedelta) and lifetime > needed:
+        lead = lifetime * (before.percent / 100) if isinstance(before, Share) else before
+        shown = f"lifetime {show_duration(lifetime)} - ({sum_shown}) = {show_duration(lifetime - needed)}"
+        hint = "a key that is made when one opens would have to be replaced while all are closed"
+        names = ("lifetime", "rotate_before", *needs, *_WINDOW)
+        yield from _too_rare(policy, lifetime - lead, lifetime - needed, names, shown, hint)
+    if policy.max_age is not None:
+        shown, hint = (
+            f"max_age {show_duration(policy.max_age)}",
+            "a key that is made when one opens would get older",
+        )
+        yield from _too_rare(policy, policy.max_age, policy.max_age, ("max_age", *_WINDOW), shown, hint)
+
+
+def _too_rare(
+    policy: Policy, due_within: timedelta, most: timedelta, names: tuple[str, ...], shown: str, hint: str
+) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Yield that a key which is due so soon, and may wait `most` for it, would find no window open."""
+    waits = windows.longest_wait(policy, due_within) if policy.windows else timedelta(0)
+    if waits >= most:
+        yield names, f"windows open {show_duration(waits)} apart, which is not shorter than {shown}", hint
 
 
 def _time_of_a_rotation(policy: Policy) -> tuple[timedelta, str]:

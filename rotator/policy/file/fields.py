@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from rotator.policy.file.document import Mapping, Node
+from rotator.policy.file.document import Mapping, Node, Sequence
 from rotator.policy.file.option import Needed, Option, Section
 from rotator.policy.file.problems import (
     Complaints,
@@ -74,6 +74,13 @@ class Fields:
             self.complaints.tell(refusal.at or node, refusal.what, refusal.hint)
             return instead
 
+    def refuse(self, option: Option[T] | Needed[T], what: str, hint: str) -> None:
+        """Tell that what is written for an option can't be used, although it is a value of its kind."""
+        node = self.node(option.name) or self._place
+        self._refused.add(self._prefix + option.name)
+        if node is not None:
+            self.complaints.tell(node, what, hint)
+
     def _tell_missing(self, option: Needed[T]) -> None:
         self._refused.add(self._prefix + option.name)
         if self._place is not None and not self._wrong_kind:
@@ -82,6 +89,19 @@ class Fields:
     def below(self, section: Section) -> Fields:
         """Return a section of this one, to be read and closed in the same way."""
         return Fields(self.node(section.name), section, self.complaints, within=self, guarded=self._guarded)
+
+    def each(self, section: Section) -> tuple[Fields, ...]:
+        """Return the items of a list, each to be read and closed in the same way. `null` is a list of none."""
+        node = self.node(section.name)
+        if node is None or is_null(node):
+            return ()
+        most = section.most or 0
+        if isinstance(node, Sequence) and 0 < len(node.items) <= most:
+            return tuple(Fields(item, section, self.complaints, within=self) for item in node.items)
+        self._refused.add(self._prefix + section.name)
+        what = f"{describe(node)} where a list of up to {most} mappings is expected"
+        self.complaints.tell(node, what, "write `[{...}]`, or `null` for none")
+        return ()
 
     def usable(self, *names: str) -> bool:
         """Return whether none of these options, such as `prove.deadline`, was refused."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from rotator.policy import address, duration
+from rotator.policy import address, duration, windows
 from rotator.policy.file.document import EXPANSION_HINT, Node, Scalar, Sequence
 from rotator.policy.file.option import Json, Kind
 from rotator.policy.file.problems import Refused, allowed, describe, is_null, shown
@@ -250,6 +251,65 @@ ADDRESS = Kind(
     words="an address; plain http only to this machine",
 )
 ABSOLUTE_PATH = matching(FILE)
+
+
+_CRON_HINT = (
+    "minute, hour, day of the month, month, day of the week: `0 2 * * 1-5` is 02:00 from Monday to Friday; how long it stays "
+    "open is said in `for`"
+)
+
+
+def _read_cron(node: Node) -> str:
+    text = read_text(node)
+    try:
+        windows.check_cron(text)
+    except ValueError as error:
+        raise Refused(str(error), _CRON_HINT) from None
+    return text
+
+
+CRON = Kind(
+    read=_read_cron,
+    schema={"type": "string", "pattern": r"^\s*[0-5]?[0-9](?:\s+[0-9A-Za-z*/,#-]+){4}\s*$"},
+    words="a time as cron writes it, at one minute of the hour",
+)
+
+_ZONE = r"UTC|[A-Z][A-Za-z]*(?:/[A-Za-z0-9_+-]+){1,2}"
+
+
+def _read_zone(node: Node) -> ZoneInfo:
+    """Return the zone. This reads its table, so that nothing has to be read later, when it is asked."""
+    text = read_text(node)
+    try:
+        if re.fullmatch(_ZONE, text):
+            return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, OSError):
+        pass
+    known = tuple(name for name in available_timezones() if re.fullmatch(_ZONE, name))
+    raise Refused(
+        f"{shown(text)} is no time zone", f"{allowed(text, known)}: `UTC`, or a place such as `Europe/Berlin`"
+    )
+
+
+ZONE = Kind(read=_read_zone, schema=whole(_ZONE), words="a time zone, such as `Europe/Berlin`")
+
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_DAY_OR_TIME = rf"{_DAY}(?:[T ][0-9]{{2}}:[0-9]{{2}}(?::[0-9]{{2}})?(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})?)?"
+
+
+def _read_day_or_time(node: Node) -> date | datetime:
+    text = read_text(node)
+    try:
+        if re.fullmatch(_DAY, text):
+            return date.fromisoformat(text)
+        if re.fullmatch(_DAY_OR_TIME, text):
+            return datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(f"{shown(text)} is no day of the calendar") from None
+    raise Refused(f"{shown(text)} is no day", "write `2026-12-20`, or `2026-12-20T18:00` for a time of it")
+
+
+DAY_OR_TIME = Kind(read=_read_day_or_time, schema=whole(_DAY_OR_TIME), words="a day, or a time of it")
 
 
 def _listed(words: Collection[str]) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Any, Generic, TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
 
 from rotator.policy.duration import show_duration
 from rotator.policy.file.document import Node
@@ -83,7 +84,8 @@ class Section:
 
     `needed` ones can't be left out. With `filled`, an empty one is refused. `refused` are names of keys that are no option here and that somebody may
     well write, each with what is wrong about it and what to do. With `guarded`, no key that is found here is
-    shown, because a secret may have been pasted in its place.
+    shown, because a secret may have been pasted in its place. `most` is how many items a list may have that
+    can be `null`, too.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Section:
     filled: bool = False
     refused: ReadOnlyDict[str, tuple[str, str]] = field(default_factory=dict)
     guarded: bool = False
+    most: int | None = None
 
 
 Part: TypeAlias = Option[Any] | Needed[Any] | Section
@@ -115,6 +118,8 @@ def written(value: object) -> Json:
             return {source.value: name}
         case Enum():
             return str(value.value)
+        case ZoneInfo():
+            return value.key
         case str() | int() | None:
             return value
         case tuple() | frozenset() if not value:

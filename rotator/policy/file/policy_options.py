@@ -5,14 +5,20 @@ Their defaults are those of the values in `rotator.policy.policy`.
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
 from rotator.policy.file.document import Mapping, Node
 from rotator.policy.file.kinds import (
+    CRON,
+    DAY_OR_TIME,
     DURATION,
     GLOBS,
     POSITIVE_DURATION,
     SHARE_OR_DURATION,
     TEXT,
     TEXTS,
+    ZONE,
     choice,
     matching,
     not_yet,
@@ -21,11 +27,13 @@ from rotator.policy.file.kinds import (
     whole,
     word_or_duration,
 )
-from rotator.policy.file.option import Kind, Needed, Option, Section, Shape, later
+from rotator.policy.file.option import Kind, Needed, Option, Section, Shape
 from rotator.policy.file.problems import Refused, describe
 from rotator.policy.file.template import TEMPLATE
 from rotator.policy.names import FIELD_WE_WRITE, NAME, PATH, VENDOR_ID
 from rotator.policy.policy import Adopt, Exempt, Lifetime, OriginalTerms, Policy, Select
+
+UTC = ZoneInfo("UTC")
 
 _POLICY = Policy(name="", providers=())
 _SELECT = Select()
@@ -211,10 +219,61 @@ DESTINATION = Section(
     name="destination", why="Where secrets go.", parts=(MOUNT, PATH_OF_SECRET, ENTRY_FIELDS)
 )
 
-_LATER = later(
-    window="this version acts at any time",
-    freeze="this version acts at any time; remove the policy to stop it",
+CRON_OF_WINDOW = Needed(
+    name="cron",
+    kind=CRON,
+    stand_in="0 0 * * *",
+    why="When it opens: minute, hour, day of the month, month, day of the week.",
+    hint='write `cron: "0 2 * * 1-5"`: 02:00 from Monday to Friday',
 )
+LENGTH_OF_WINDOW = Needed(
+    name="for",
+    kind=POSITIVE_DURATION,
+    stand_in=timedelta(days=1),
+    why="How long it stays open, a week at most, whatever clocks do meanwhile.",
+    hint="write how long it stays open: `for: 4h`",
+)
+ZONE_OF_WINDOW = Option(name="timezone", kind=ZONE, default=UTC, why="Whose clock `cron` is read by.")
+WINDOW = Section(
+    name="window",
+    why="When rotations that are due by time, and deletions, may begin: while one of these is open. At any time without. "
+    "An expiry that can't wait, and an order, do not wait for it.",
+    parts=(CRON_OF_WINDOW, LENGTH_OF_WINDOW, ZONE_OF_WINDOW),
+    shape=Shape.LISTED,
+    most=20,
+)
+START_OF_FREEZE = Needed(
+    name="from",
+    kind=DAY_OR_TIME,
+    stand_in=date(2026, 1, 1),
+    why="The first day, or the time of a day at which it begins.",
+    hint="write the first day: `from: 2026-12-20`",
+)
+END_OF_FREEZE = Needed(
+    name="to",
+    kind=DAY_OR_TIME,
+    stand_in=date(2026, 1, 1),
+    why="The last day, which belongs to it, or the time of a day at which it ends.",
+    hint="write the last day: `to: 2027-01-05`",
+)
+WHY_OF_FREEZE = Option(
+    name="why", kind=optional(TEXT), default=None, why="Shown beside what waits for its end."
+)
+ZONE_OF_FREEZE = Option(
+    name="timezone",
+    kind=ZONE,
+    default=UTC,
+    why="Where days and times are those meant. A time with an offset of its own (`Z`, `+01:00`) is as it says.",
+)
+FREEZE = Section(
+    name="freeze",
+    why="Days on which neither is begun, whatever `window` says. An expiry that can't wait, and an order, do not wait for "
+    "the end of it.",
+    parts=(START_OF_FREEZE, END_OF_FREEZE, WHY_OF_FREEZE, ZONE_OF_FREEZE),
+    shape=Shape.LISTED,
+    most=100,
+)
+
 _SHARED = (
     SELECT,
     ADOPT,
@@ -227,6 +286,8 @@ _SHARED = (
     PROVE,
     RETRY,
     MIN_GAP,
+    WINDOW,
+    FREEZE,
     DESTINATION,
 )
 DEFAULTS = Section(
@@ -234,12 +295,10 @@ DEFAULTS = Section(
     why="What all policies share: any option of a policy but `name` and `keys`. Mappings are merged key by key; lists "
     "and single values are replaced.",
     parts=(PROVIDER, *_SHARED),
-    refused=_LATER,
 )
 POLICIES = Section(
     name="policies",
     why="What is wanted, for one key or many. A key that two policies take is held until one of them lets go.",
     parts=(NAME_OF_POLICY, PROVIDER, KEYS, *_SHARED),
     shape=Shape.LISTED,
-    refused=_LATER,
 )

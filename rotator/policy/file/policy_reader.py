@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence as ReadOnlyList
 from dataclasses import dataclass, replace
 
+from rotator.policy.file.bounds_reader import read_freezes, read_windows
 from rotator.policy.file.destination_reader import read_destination
 from rotator.policy.file.document import Mapping, Node, Sequence
 from rotator.policy.file.fields import Fields
@@ -146,6 +147,8 @@ def _read_options(fields: Fields, start: Policy) -> Policy:
         retry_initial=retry.take(RETRY_INITIAL),
         retry_max=retry.take(RETRY_MAX),
         min_gap=fields.take(MIN_GAP),
+        windows=read_windows(fields),
+        freezes=read_freezes(fields),
         destination=read_destination(fields),
     )
     prove.close()

@@ -90,7 +90,9 @@ def _section(section: Section) -> dict[str, Json]:
             names: Json = {"pattern": f"^{NAME.pattern}$"}
             return {"type": "object", "propertyNames": names, "additionalProperties": each}
         case Shape.LISTED:
-            return {"type": "array", "items": each | _ONE_WAY}
+            if section.most is None:
+                return {"type": "array", "items": each | _ONE_WAY}
+            return {"type": ["array", "null"], "items": each, "minItems": 1, "maxItems": section.most}
 
 
 def _mapping(section: Section) -> dict[str, Json]:
