@@ -90,13 +90,18 @@ def _decision(decision: Decision) -> dict[str, object]:
         "reason": None,
         "key_id": None,
         "until": None,
+        "overrides": None,
         "detail": None,
     }
     match decision:
         case Adopt() | Inherit() | Finish():
             document["key_id"] = decision.key_id
         case Rotate():
-            document |= {"reason": decision.reason.value, "key_id": decision.replaces.key_id}
+            document |= {
+                "reason": decision.reason.value,
+                "key_id": decision.replaces.key_id,
+                "overrides": decision.overrides.value if decision.overrides else None,
+            }
         case Revoke():
             document |= {"reason": decision.reason.value, "key_id": decision.key_id}
         case Wait():

@@ -26,7 +26,7 @@ from rotator.model.told import Step, Told
 from rotator.policy.settings import PolicyFile
 from rotator.reconcile import Reconciled
 
-_LEVELS = {Step.HELD: logging.WARNING, Step.FAILED: logging.ERROR}
+_LEVELS = {Step.HELD: logging.WARNING, Step.OVERRIDDEN: logging.WARNING, Step.FAILED: logging.ERROR}
 
 _ASKING = (signal.SIGTERM, signal.SIGINT)
 

@@ -10,14 +10,16 @@ from rotator.cli.lines import Line, Report
 from rotator.cli.text import paragraph, short, table
 from rotator.cli.times import absolute, both, relative
 from rotator.model.key import Key
-from rotator.model.reason import RotateReason
+from rotator.model.reason import RotateReason, WaitReason
 from rotator.model.record import KnownKey
-from rotator.plan.actions import Adopt, Copy, Hold, Revoke, Rotate
+from rotator.plan.actions import Adopt, Copy, Hold, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle
 from rotator.plan.phase import Phase
 from rotator.policy import policy as policies
-from rotator.policy.schedule import due
+from rotator.policy import windows
+from rotator.policy.schedule import due, latest_safe_start, start
 
+_BY_FREEZE = frozenset({WaitReason.FROZEN, WaitReason.OPENS_TOO_LATE})
 _TROUBLED = frozenset({Phase.UNKNOWN, Phase.HELD, Phase.FAILING, Phase.PAUSED})
 
 
@@ -74,7 +76,13 @@ def _next(line: Line) -> str:
     if line.decision is None:
         return f"unknown: {line.error}" if line.error else "unknown"
     said = words.decision(line.decision, line.now)
-    return f"{said}, {_after_adoption(line)}" if isinstance(line.decision, Adopt) else said
+    if isinstance(line.decision, Adopt):
+        return f"{said}, {_after_adoption(line)}"
+    frozen = isinstance(line.decision, Wait) and line.decision.reason in _BY_FREEZE
+    whys = (
+        [freeze.why for freeze in windows.freezes_on(line.policy, line.now) if freeze.why] if frozen else []
+    )
+    return f"{said}: {', '.join(whys)}" if whys else said
 
 
 def _after_adoption(line: Line) -> str:
@@ -82,15 +90,15 @@ def _after_adoption(line: Line) -> str:
     matched = line.snapshot.matched if line.snapshot else None
     if line.snapshot is None or matched is None:
         return "then as the policy says"
-    if line.policy.adopt is policies.Adopt.NOW:
-        return "then rotate it at once"
-    now = line.snapshot.on_provider_clock(line.now)
+    now, at_once = line.snapshot.on_provider_clock(line.now), line.policy.adopt is policies.Adopt.NOW
     first = due(line.policy, line.snapshot.lineage.lineage_id, KnownKey.seen(matched), taken_in_at=now)
-    if first is None:
+    if first is None and not at_once:
         return "which is never due: it has no expiry, and the policy no `max_age`"
-    if first.at <= line.now:
-        return f"then rotate it at once: {words.ROTATE[first.reason]}"
-    return f"then rotate {both(first.at, line.now)}"
+    due_at = now if first is None or at_once else max(first.at, now)
+    begins = start(line.policy, due_at, latest_safe_start(line.policy, matched.expires_at))
+    if begins.at > now:
+        return f"then rotate {both(begins.at, line.now)}"
+    return "then rotate it at once" + (f": {words.ROTATE[first.reason]}" if first and not at_once else "")
 
 
 def _stands(line: Line) -> str:

@@ -12,7 +12,7 @@ from rotator.model.standing import Standing
 from rotator.plan import facts
 from rotator.plan.actions import Adopt, Copy, Decision, Finish, Hold, Inherit, Wait
 from rotator.plan.phase import phase_of
-from rotator.plan.rules import LOOK_AGAIN, next_due
+from rotator.plan.rules import LOOK_AGAIN, next_start
 from rotator.policy.schedule import latest_safe_start
 from rotator.reconcile import Reconciled
 
@@ -36,7 +36,7 @@ def standing_of(found: Found, ended: Reconciled, now: datetime) -> Standing:
         key_id=key.key_id if key else None,
         version=snapshot.entry.version if snapshot else 0,
         expires_at=expires_at,
-        due_at=next_due(policy, snapshot) if snapshot and record else None,
+        due_at=next_start(policy, snapshot) if snapshot and record else None,
         safe_until=latest_safe_start(policy, expires_at),
         previous_since=tuple(one.superseded_at for one in record.previous) if record else (),
         originals_since=(record.adopted_at,) * len(record.originals) if record and record.current else (),

@@ -12,7 +12,8 @@ class Standing:
 
     `policy` is the name of its entry, and `fingerprint` another one when that is changed. `phase` and `reason` are the names of
     `plan.phase` and `model.reason`; `reason` is that of the decision, "" without one.
-    `due_at` is when the key in use is due by its policy, `safe_until` its latest safe start, `version` that of the entry.
+    `due_at` is when the key in use is replaced by its policy, which may have to be open for that, `safe_until` its latest safe
+    start, `version` that of the entry.
     `previous_since` and `originals_since` say since when each key has awaited its end. `unserved` counts keys of ours that nobody
     serves, `claimed` says whether another process works on it. `error` is what stopped the last look or try.
     """

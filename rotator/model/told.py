@@ -20,6 +20,8 @@ class Step(StrEnum):
     ADOPTED = "adopted"
     INTENT = "intent"
     """The intent is in the journal; nothing was created yet."""
+    OVERRIDDEN = "overridden"
+    """That rotation is begun although a window is closed, or in a freeze: its expiry can't wait."""
     CREATED = "created"
     PROVEN = "proven"
     """The new key has the same rights, and the provider accepts its secret."""

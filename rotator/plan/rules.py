@@ -15,6 +15,9 @@ decides wins. Four groups, from the most to the least urgent question:
    Previous keys and originals are revoked when nothing stands in the way.
 4. Is the key in use due? Only then is something new made, and not while too much is left lying about. What a person
    ordered is due at once, and is made before any old key is deleted, so that a deletion that fails can't hold it up.
+
+Windows and freezes bound what may begin by itself: a rotation that is due by time or by `adopt: now`, until its expiry
+beats them, and a deletion. They bound nothing that was begun, no order, and no replacement of a refused secret.
 """
 
 from __future__ import annotations
@@ -30,10 +33,11 @@ from rotator.model.snapshot import Snapshot
 from rotator.plan import copies, facts
 from rotator.plan.actions import Adopt, Copy, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle, may_revoke, overlap_ends, release_ends
+from rotator.policy import windows
 from rotator.policy.duration import LONGEST
 from rotator.policy.policy import Adopt as AdoptMode
 from rotator.policy.policy import Policy
-from rotator.policy.schedule import MADE_WITHIN, Due, due
+from rotator.policy.schedule import MADE_WITHIN, Due, Start, due, latest_safe_start, start
 
 Rule = Callable[[Policy, Snapshot, datetime], Decision | None]
 
@@ -293,7 +297,7 @@ def rotate_when_ordered(policy: Policy, snapshot: Snapshot, now: datetime) -> De
 
 
 def revoke(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
-    """Delete a previous key or original that nothing stands in the way of.
+    """Delete a previous key or original that nothing stands in the way of, when its policy is open for that.
 
     After a failure it is the next one's turn, so that one that can't be deleted never keeps the others alive; and a key
     that is due comes first, so that it lets none expire.
@@ -307,7 +311,8 @@ def revoke(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
     found = [
         Revoke(key_id, _revoke_reason(terms, snapshot, now))
         for key_id, terms in ends
-        if may_revoke(snapshot, key_id, now) is None and (terms.at_once or not snapshot.paused)
+        if may_revoke(snapshot, key_id, now) is None
+        and (terms.at_once or not (snapshot.paused or windows.closed_by(policy, now)))
     ]
     failures = 0 if failure is None else failure.count
     return found[failures % len(found)] if found else None
@@ -342,7 +347,7 @@ def nothing_to_copy(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisi
 
 
 def rotate_when_due(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
-    """Replace the key in use when it is due, unless the last try failed a moment ago."""
+    """Replace the key in use when it is due, unless the last try failed a moment ago, or the policy closes this time."""
     record = _record(snapshot)
     key = facts.head(record)
     ordered = facts.ordered(record)
@@ -357,7 +362,10 @@ def rotate_when_due(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisi
     failure = _standing(policy, record.rotate_failure)
     if failure is not None and failure.next_try_at > now:
         return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
-    return Rotate(reason, key)
+    if reason is ordered:
+        return Rotate(reason, key)
+    begins = _start(policy, snapshot, now)
+    return None if begins.waits_for else Rotate(reason, key, begins.overrides)
 
 
 def minting_held(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
@@ -376,33 +384,47 @@ def copy_stopped(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision 
     return None
 
 
-def wait(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision:
-    """Wait for the next instant at which something can change, and say for what. Always decides."""
+def impeded(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Wait for what keeps everything else from being done, whatever its time."""
     record = _record(snapshot)
     if snapshot.served.verdict is Verdict.UNKNOWN:
         return Wait(WaitReason.SERVED_UNPROVEN, now + LOOK_AGAIN)
     if copies.behind(snapshot):
         failure = _standing(policy, record.copy_failure)
         next_try = failure.next_try_at if failure is not None else now
-        return _until(WaitReason.COPY_BEHIND, [next_try, next_due(policy, snapshot)], now)
+        return _until(WaitReason.COPY_BEHIND, [next_try, next_start(policy, snapshot)], now)
     stopped = _stopped(snapshot, now)
     if stopped is not None:
         return Wait(stopped, now + LOOK_AGAIN)
     failure = _standing(policy, record.revoke_failure)
     if failure is not None and facts.emergency(record):
         return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
-    if snapshot.paused:
-        return Wait(WaitReason.PAUSED, None)
-    due_at = next_due(policy, snapshot)
+    return Wait(WaitReason.PAUSED, None) if snapshot.paused else None
+
+
+def closed(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
+    """Wait for a window to open, or a freeze to end, where a rotation or a deletion would be begun but for that."""
+    if _due_reason(policy, snapshot, now) is not None:
+        begins = _start(policy, snapshot, now)
+        return None if begins.waits_for is None else Wait(begins.waits_for, begins.at)
+    reason = windows.closed_by(policy, now)
+    if reason is None or all(may_revoke(snapshot, key_id, now) for key_id in _old(_record(snapshot))):
+        return None
+    return _until(reason, [windows.opens_at(policy, now), next_start(policy, snapshot)], now)
+
+
+def wait(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision:
+    """Wait for the next instant at which something can change, and say for what. Always decides."""
+    record, starts_at = _record(snapshot), next_start(policy, snapshot)
     if record.previous:
         ends = [end for p in record.previous if (end := overlap_ends(p)) is not None]
-        return _until(WaitReason.OVERLAP, [*_ours(ends, snapshot), due_at], now)
+        return _until(WaitReason.OVERLAP, [*_opened(ends, policy, snapshot), starts_at], now)
     if record.current is not None and record.originals:
         ends = [end for o in record.originals for end in _original_ends(o)]
-        return _until(WaitReason.AWAITING_RELEASE, [*_ours(ends, snapshot), due_at], now)
+        return _until(WaitReason.AWAITING_RELEASE, [*_opened(ends, policy, snapshot), starts_at], now)
     if facts.watched(policy, record):
         return Wait(WaitReason.WATCHED, None)
-    return _until(WaitReason.NOT_DUE, [due_at], now)
+    return _until(WaitReason.NOT_DUE, [starts_at], now)
 
 
 RULES: tuple[Rule, ...] = (
@@ -426,6 +448,8 @@ RULES: tuple[Rule, ...] = (
     rotate_when_due,
     minting_held,
     copy_stopped,
+    impeded,
+    closed,
     wait,
 )
 
@@ -512,16 +536,27 @@ def _still_open(attempt: Attempt, record: Record, listed: frozenset[str], provid
 
 
 def _due_reason(policy: Policy, snapshot: Snapshot, now: datetime) -> RotateReason | None:
-    if policy.adopt is AdoptMode.NOW and not facts.replaced_before(_record(snapshot)):
+    record = _record(snapshot)
+    if policy.adopt is AdoptMode.NOW and facts.head(record) and not facts.replaced_before(record):
         return RotateReason.ADOPT_NOW
     coming = _due(policy, snapshot)
     return None if coming is None or coming.at > now else coming.reason
 
 
-def next_due(policy: Policy, snapshot: Snapshot) -> datetime | None:
-    """Return when the key in use of a lineage with a record is due, on our clock; None: never, or by no rule of its policy."""
+def next_start(policy: Policy, snapshot: Snapshot) -> datetime | None:
+    """Return when the key in use of a lineage with a record is replaced by time, on our clock.
+
+    That is when it is due, or when its policy is open next after that. None: never, or by no rule of its policy.
+    """
     coming = _due(policy, snapshot)
-    return None if coming is None else coming.at
+    return None if coming is None else _start(policy, snapshot, coming.at).at
+
+
+def _start(policy: Policy, snapshot: Snapshot, at: datetime) -> Start:
+    """Return when a rotation that is due by time at `at` may start, on our clock."""
+    key = facts.head(_record(snapshot))
+    safe_until = latest_safe_start(policy, key.expires_at) if key else None
+    return start(policy, at, safe_until - snapshot.provider_skew if safe_until else None)
 
 
 def _due(policy: Policy, snapshot: Snapshot) -> Due | None:
@@ -539,11 +574,14 @@ def _due(policy: Policy, snapshot: Snapshot) -> Due | None:
     return Due(at, first.reason)
 
 
+def _old(record: Record) -> tuple[str, ...]:
+    """Return the ids of the keys that await their end."""
+    return (*(p.key_id for p in record.previous), *(o.key.key_id for o in record.originals))
+
+
 def _stopped(snapshot: Snapshot, now: datetime) -> WaitReason | None:
     """Return what keeps an old key alive although its own time has come: that must be told."""
-    record = _record(snapshot)
-    old = (*(p.key_id for p in record.previous), *(o.key.key_id for o in record.originals))
-    obstacles = {may_revoke(snapshot, key_id, now) for key_id in old}
+    obstacles = {may_revoke(snapshot, key_id, now) for key_id in _old(_record(snapshot))}
     stops = obstacles - {None, Obstacle.OVERLAP, Obstacle.NOT_RELEASED, Obstacle.NOT_OURS}
     if not stops:
         return None
@@ -558,10 +596,13 @@ def _original_ends(original: Original) -> list[datetime]:
     return [max(end, overlap) for end in ends if end is not None and overlap is not None]
 
 
-def _ours(instants: list[datetime], snapshot: Snapshot) -> list[datetime]:
-    """Return instants of Vault's clock on ours. Some write the end of the calendar for "never": that is far enough."""
+def _opened(instants: list[datetime], policy: Policy, snapshot: Snapshot) -> list[datetime]:
+    """Return when, on our clock, the policy is open for what may be done from these instants of Vault's clock on.
+
+    Some write the end of the calendar for "never": that is far enough.
+    """
     never = snapshot.seen_at + LONGEST
-    return [min(instant, never) - snapshot.vault_skew for instant in instants]
+    return [windows.opens_at(policy, min(instant, never) - snapshot.vault_skew) for instant in instants]
 
 
 def _until(reason: WaitReason, instants: list[datetime | None], now: datetime) -> Wait:

@@ -10,8 +10,9 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator.model.reason import RotateReason
+from rotator.model.reason import Closed, RotateReason, WaitReason
 from rotator.model.record import KnownKey
+from rotator.policy import windows
 from rotator.policy.duration import LONGEST
 from rotator.policy.policy import Lifetime, Policy, Share
 
@@ -39,6 +40,19 @@ class Due:
     reason: RotateReason
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When a rotation that is due by time may start.
+
+    `waits_for` is what it waits for until then, None when it need not wait; `overrides` what would close that instant,
+    and does not because later would be too late.
+    """
+
+    at: datetime
+    waits_for: WaitReason | None = None
+    overrides: Closed | None = None
+
+
 def rotate_lead(policy: Policy, lifetime: timedelta) -> timedelta:
     """Return how long before its expiry a key with that whole lifetime is due, before spreading."""
     if isinstance(policy.rotate_before, Share):
@@ -51,20 +65,44 @@ def due(policy: Policy, lineage_id: str, key: KnownKey, *, taken_in_at: datetime
 
     `taken_in_at` (the provider's clock) is when its lineage was taken in, or its record made again: a key that was over age
     by then already is spread over the days that follow, as a first look at an old fleet would find all of it due at once.
+    Where windows and freezes leave nothing open from then until it would be too late, it is due ahead of that, in the last
+    time that is open before.
     """
+    safe_until = latest_safe_start(policy, key.expires_at)
+    too_late = [] if safe_until is None else [safe_until]
     instants = []
     if key.expires_at is not None:
         lead = rotate_lead(policy, key.expires_at - key.created_at)
         early = _spread(lead, lineage_id, key.key_id)
-        instants.append(Due(key.expires_at - lead - early, RotateReason.DUE_BY_EXPIRY))
+        at = _in_the_open(policy, key, key.expires_at - lead - early, too_late)
+        instants.append(Due(at, RotateReason.DUE_BY_EXPIRY))
     if policy.max_age is not None:
         early = _spread(policy.max_age, lineage_id, key.key_id)
-        at = key.created_at + policy.max_age - early
+        too_old_at = key.created_at + policy.max_age
+        at = too_old_at - early
         if taken_in_at is not None and at < taken_in_at:
             span = min(policy.max_age / SPREAD, FIRST_PASS)
             at = taken_in_at + span * _hashed(lineage_id, key.key_id)
-        instants.append(Due(at, RotateReason.DUE_BY_AGE))
+        else:
+            too_late = [*too_late, too_old_at]
+        instants.append(Due(_in_the_open(policy, key, at, too_late), RotateReason.DUE_BY_AGE))
     return min(instants, key=lambda one: one.at, default=None)
+
+
+def start(policy: Policy, at: datetime, safe_until: datetime | None) -> Start:
+    """Return when a rotation that is due by time at `at` may start: then, or when it is next open.
+
+    From `safe_until` (the latest safe start) on nothing closes it, for an expiry does not wait for a window.
+    """
+    closed = windows.closed_by(policy, at)
+    if closed is None:
+        return Start(at)
+    if safe_until is not None and safe_until <= at:
+        return Start(at, overrides=closed)
+    opens_at = windows.opens_at(policy, at)
+    if safe_until is None or opens_at <= safe_until:
+        return Start(opens_at, waits_for=closed)
+    return Start(safe_until, WaitReason.OPENS_TOO_LATE, windows.closed_by(policy, safe_until))
 
 
 def latest_safe_start(policy: Policy, expires_at: datetime | None) -> datetime | None:
@@ -107,6 +145,17 @@ def next_try(
     if safe_until is not None:
         delay = max(min(delay, (safe_until - now) / 10), min(policy.retry_initial, HURRIED))
     return now + delay - _hashed(lineage_id, str(failures)) * delay / 2
+
+
+def _in_the_open(policy: Policy, key: KnownKey, at: datetime, too_late: list[datetime]) -> datetime:
+    """Return `at`; or, where all is closed from then until the first of `too_late`, an earlier instant that is open.
+
+    Not one in the very time in which the key was made: it would be replaced as soon as it is there.
+    """
+    limit = min(too_late, default=None)
+    if limit is None or windows.closed_by(policy, at) is None or windows.opens_at(policy, at) < limit:
+        return at
+    return windows.ahead_of(policy, min(at, limit), since=key.created_at) or at
 
 
 def _spread(span: timedelta, *parts: str) -> timedelta:

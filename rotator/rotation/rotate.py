@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from rotator.errors import (
     Ambiguous,
@@ -55,6 +56,8 @@ async def rotate(
         rotation_id=attempt.rotation_id,
     )
     ports.tell(told)
+    if action.overrides is not None:
+        ports.tell(replace(told, step=Step.OVERRIDDEN, reason=action.overrides.value))
     minted = await _create(attempt, action, policy, claimed, ports)
     try:
         found = await mint.prove(minted, attempt, policy, claimed, ports)

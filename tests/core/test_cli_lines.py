@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -33,7 +34,7 @@ from rotator.plan.actions import Copy, Hold, Rotate
 from rotator.plan.decide import decide
 from rotator.plan.phase import Phase
 from rotator.policy.match import Exclusion
-from rotator.policy.policy import Adopt, DestinationTemplate, Policy
+from rotator.policy.policy import Adopt, DestinationTemplate, Freeze, Policy, Window
 from rotator.policy.settings import ProviderSettings, SecretReference, SecretSource
 from rotator.ports import Proof
 from rotator.reconcile import Left
@@ -52,6 +53,7 @@ from tests.support.builders import (
     POLICY,
     SETTLED,
     THERE,
+    TICK,
     attempt,
     current,
     failure,
@@ -79,6 +81,7 @@ from tests.support.fakes import (
     settled,
 )
 
+NIGHTLY = Window(cron="0 2 * * *", length=HOUR, zone=ZoneInfo("UTC"))
 WATCHING = replace(POLICY, adopt=Adopt.WATCH)
 BY_OTHER_FIELDS = replace(POLICY, destination=DestinationTemplate(fields=OTHER_FIELDS.fields))
 PINNED = replace(POLICY, keys=(("voice", "key-none"),))
@@ -408,10 +411,57 @@ def test_a_sweep_shows_only_what_it_did_or_could_not_do() -> None:
         (unrecorded(key(lifetime=None)), POLICY, "take the key in, which is never due"),
         (unrecorded(key()), replace(POLICY, adopt=Adopt.NOW), "take the key in, then rotate it at once"),
         (unrecorded(key()), POLICY, "take the key in, then rotate in "),
+        (
+            unrecorded(key()),
+            replace(POLICY, adopt=Adopt.NOW, windows=(NIGHTLY,)),
+            "take the key in, then rotate in 14h (2026-01-06 02:00Z)",
+        ),
+        (
+            unrecorded(key(age=80 * DAY)),
+            replace(POLICY, windows=(NIGHTLY,)),
+            "take the key in, then rotate in 14h (2026-01-06 02:00Z)",
+        ),
+        (
+            unrecorded(key(age=89 * DAY)),
+            replace(POLICY, windows=(NIGHTLY,)),
+            "take the key in, then rotate it at once: its expiry comes near",
+        ),
+        (
+            unrecorded(key(age=60 * DAY)),
+            replace(POLICY, windows=(NIGHTLY,)),
+            "take the key in, then rotate in 14h (2026-01-06 02:00Z)",
+        ),
     ],
 )
 def test_a_plan_looks_past_the_adoption(seen: Snapshot, policy: Policy, said: str) -> None:
     assert said in " ".join(show.plan(report(line(seen, policy))).split())
+
+
+@pytest.mark.promise("P8")
+def test_a_plan_shows_when_it_opens_what_is_frozen_and_what_can_not_wait() -> None:
+    due = snapshot(record(serves=current(key(CURRENT.key_id, age=70 * DAY))))
+    late = snapshot(record(serves=current(key(CURRENT.key_id, age=89 * DAY))))
+    nightly = replace(POLICY, windows=(NIGHTLY,))
+    frozen = replace(
+        POLICY,
+        freezes=(
+            Freeze(starts_at=NOW - DAY, ends_at=NOW + DAY, why="a fair"),
+            Freeze(starts_at=NOW, ends_at=NOW + 2 * DAY),
+            Freeze(starts_at=NOW + TICK, ends_at=NOW + 9 * DAY, why="holidays"),
+        ),
+    )
+    for seen, policy, said in (
+        (due, nightly, "it is time, but no `window` is open; next step in 14h (2026-01-06 02:00Z)"),
+        (due, frozen, "it is time, but the policy is frozen; next step in 9d (2026-01-14 12:00Z): a fair"),
+        (late, nightly, "rotate now: its expiry comes near; it can't wait for a `window` to open"),
+        (late, frozen, "rotate now: its expiry comes near; it can't wait for the end of the `freeze`"),
+    ):
+        shown = line(seen, policy)
+        for text in (show.plan(report(shown)), show.status(report(shown))):
+            assert said in " ".join(text.split())
+    document = documents.of_report(report(line(late, nightly), line(late, frozen), line(late)))
+    overridden = [one["decision"]["overrides"] for one in document["lineages"]]  # type: ignore[attr-defined]
+    assert overridden == ["outside_window", "frozen", None]
 
 
 def test_what_a_sweep_left_is_told_with_its_reason() -> None:
@@ -453,6 +503,7 @@ def test_the_document_is_json_whatever_is_in_it() -> None:
         "reason": "matched_twice",
         "key_id": None,
         "until": None,
+        "overrides": None,
         "detail": None,
     }
     assert held["key_id"] == CURRENT.key_id

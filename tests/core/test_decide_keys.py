@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from rotator.model.entry import Served, Verdict
 from rotator.model.key import Mark
 from rotator.model.order import OrderKind
-from rotator.model.reason import HoldReason, RevokeReason, RotateReason, WaitReason
+from rotator.model.reason import Closed, HoldReason, RevokeReason, RotateReason, WaitReason
 from rotator.model.record import KnownKey, Record
 from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.decide import decide
 from rotator.policy.policy import Adopt as AdoptMode
+from rotator.policy.policy import Freeze, Policy, Window
 from rotator.policy.schedule import due
 from tests.support import builders as a
 from tests.support.builders import (
@@ -475,6 +477,204 @@ SPREAD = due(BY_AGE, LINEAGE.lineage_id, KnownKey.seen(OVER_AGE), taken_in_at=NO
 assert SPREAD is not None
 assert NOW < SPREAD.at < NOW + 30 * DAY
 
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def opening(cron: str, of: Policy = POLICY) -> Policy:
+    """Return a policy with a window of four hours. Now it is 12:00 UTC on a Monday, 13:00 in Berlin."""
+    return replace(of, windows=(Window(cron=cron, length=4 * HOUR, zone=BERLIN),))
+
+
+def frozen(until: timedelta, of: Policy = POLICY) -> Policy:
+    return replace(of, freezes=(Freeze(starts_at=NOW - DAY, ends_at=NOW + until),))
+
+
+TUESDAY_2 = NOW + 13 * HOUR
+"""02:00 in Berlin, the next day."""
+NIGHTLY, ONCE_IN_MAY = opening("0 2 * * 1-5"), opening("0 2 1 5 *")
+EXPIRES_IN = {
+    left: a.key(CURRENT.key_id, age=90 * DAY - left) for left in (60 * HOUR, 26 * HOUR, 25 * HOUR, -HOUR)
+}
+SAFE_UNTIL = NOW + 26 * HOUR - (DAY + HOUR + 2 * MINUTE)
+
+
+def expiring(left: timedelta) -> Snapshot:
+    """Return a lineage whose key expires so soon. Its latest safe start is 25h2m before."""
+    return a.snapshot(a.record(serves=a.current(EXPIRES_IN[left], age=70 * DAY)))
+
+
+def rotate_late(left: timedelta, overrides: Closed) -> Rotate:
+    return Rotate(RotateReason.DUE_BY_EXPIRY, KnownKey.seen(EXPIRES_IN[left]), overrides)
+
+
+CLOSED = [
+    Case("it is due within a window", DUE_NOW, DUE, opening("0 10 * * 1")),
+    Case("it is due outside of a window", Wait(WaitReason.OUTSIDE_WINDOW, TUESDAY_2), DUE, NIGHTLY),
+    Case("it is due in a freeze", Wait(WaitReason.FROZEN, NOW + 5 * DAY), DUE, frozen(5 * DAY)),
+    Case(
+        "it is due in a freeze that ends outside of a window",
+        Wait(WaitReason.FROZEN, TUESDAY_2),
+        DUE,
+        frozen(6 * HOUR, NIGHTLY),
+    ),
+    Case(
+        "no window opens before it is too late",
+        Wait(WaitReason.OPENS_TOO_LATE, SAFE_UNTIL),
+        expiring(26 * HOUR),
+        ONCE_IN_MAY,
+    ),
+    Case(
+        "no window opens before it is too late, by the provider's clock",
+        Wait(WaitReason.OPENS_TOO_LATE, SAFE_UNTIL - MINUTE),
+        replace(expiring(26 * HOUR), provider_skew=MINUTE),
+        ONCE_IN_MAY,
+    ),
+    Case(
+        "it is too late to wait for a window",
+        rotate_late(25 * HOUR, WaitReason.OUTSIDE_WINDOW),
+        expiring(25 * HOUR),
+        NIGHTLY,
+    ),
+    Case(
+        "it is too late to wait for the end of a freeze",
+        rotate_late(25 * HOUR, WaitReason.FROZEN),
+        expiring(25 * HOUR),
+        frozen(DAY),
+    ),
+    Case(
+        "it has expired outside of a window",
+        rotate_late(-HOUR, WaitReason.OUTSIDE_WINDOW),
+        expiring(-HOUR),
+        NIGHTLY,
+    ),
+    Case(
+        "an original that was just adopted is not rotated at once outside of a window",
+        Wait(WaitReason.OUTSIDE_WINDOW, TUESDAY_2),
+        a.BEFORE_FIRST,
+        opening("0 2 * * 1-5", AT_ONCE),
+    ),
+    Case(
+        "a key whose age is reached waits for a window, however late",
+        Wait(WaitReason.OUTSIDE_WINDOW, NOW + 115 * DAY + 12 * HOUR),
+        a.snapshot(a.record(serves=a.current(a.key(CURRENT.key_id, lifetime=None)))),
+        opening("0 2 1 5 *", replace(POLICY, max_age=5 * DAY)),
+    ),
+    Case(
+        "what is due later is shown to start when a window opens",
+        Wait(WaitReason.NOT_DUE, NOW + 56 * DAY + 13 * HOUR),
+        SETTLED,
+        opening("0 2 3 * *"),
+    ),
+    Case(
+        "a person ordered a rotation outside of a window, in a freeze",
+        Rotate(RotateReason.ORDERED, CURRENT_KEY),
+        a.with_record(SETTLED, standing=a.order()),
+        frozen(DAY, NIGHTLY),
+    ),
+    Case(
+        "a person ordered a rotation that is due outside of a window",
+        Rotate(RotateReason.ORDERED, KnownKey.seen(OLD)),
+        a.with_record(DUE, standing=a.order()),
+        NIGHTLY,
+    ),
+    Case(
+        "an emergency outside of a window, in a freeze",
+        Rotate(RotateReason.EMERGENCY, CURRENT_KEY),
+        a.with_record(SETTLED, standing=EMERGENCY),
+        frozen(DAY, NIGHTLY),
+    ),
+    Case(
+        "the served secret is refused outside of a window, in a freeze",
+        Rotate(RotateReason.SERVED_KEY_REFUSED, CURRENT_KEY),
+        replace(SETTLED, served=Served(Verdict.REFUSED)),
+        frozen(DAY, NIGHTLY),
+    ),
+    Case(
+        "it is due outside of a window, and the last try failed a moment ago",
+        Wait(WaitReason.BACKING_OFF, NOW + MINUTE),
+        a.with_record(DUE, rotate_failure=a.failure(RotateReason.DUE_BY_EXPIRY)),
+        NIGHTLY,
+    ),
+    Case(
+        "it is due outside of a window, and may mint nothing",
+        Hold(HoldReason.PARITY, "why"),
+        a.with_record(DUE, hold=a.hold(HoldReason.PARITY)),
+        NIGHTLY,
+    ),
+    Case(
+        "it is due outside of a window, and whether the served secret works is unknown",
+        Wait(WaitReason.SERVED_UNPROVEN, LOOK_AGAIN),
+        replace(DUE, served=Served(Verdict.UNKNOWN)),
+        NIGHTLY,
+    ),
+    Case(
+        "the overlap has ended outside of a window",
+        Wait(WaitReason.OUTSIDE_WINDOW, TUESDAY_2),
+        a.snapshot(awaiting(2 * DAY)),
+        NIGHTLY,
+    ),
+    Case(
+        "the overlap has ended in a freeze, under watch",
+        Wait(WaitReason.FROZEN, NOW + DAY),
+        a.snapshot(awaiting(2 * DAY)),
+        frozen(DAY, WATCH),
+    ),
+    Case(
+        "the overlap has ended within a window",
+        Revoke("key-old-0", RevokeReason.OVERLAP_ENDED),
+        a.snapshot(awaiting(2 * DAY)),
+        opening("0 10 * * 1"),
+    ),
+    Case(
+        "the overlap ends outside of a window",
+        Wait(WaitReason.OVERLAP, NOW + 37 * HOUR),
+        a.snapshot(awaiting(HOUR)),
+        opening("0 2 * * 3"),
+    ),
+    Case(
+        "an original was released outside of a window",
+        Wait(WaitReason.OUTSIDE_WINDOW, TUESDAY_2),
+        a.snapshot(a.record(originals=[a.original(released=True)])),
+        NIGHTLY,
+    ),
+    Case(
+        "the duration that releases an original ends outside of a window",
+        Wait(WaitReason.AWAITING_RELEASE, NOW + 20 * DAY + 13 * HOUR),
+        a.snapshot(a.record(originals=[a.original(release_after=30 * DAY)])),
+        NIGHTLY,
+    ),
+    Case(
+        "an old key may go and a new one is due, both outside of a window that opens too late",
+        Wait(WaitReason.OPENS_TOO_LATE, SAFE_UNTIL),
+        a.with_record(expiring(26 * HOUR), previous=(a.previous(superseded=2 * DAY),)),
+        ONCE_IN_MAY,
+    ),
+    Case(
+        "an old key may go outside of a window, and before it opens a new one can't wait",
+        Wait(WaitReason.OUTSIDE_WINDOW, SAFE_UNTIL + 34 * HOUR),
+        a.with_record(expiring(60 * HOUR), previous=(a.previous(superseded=2 * DAY),)),
+        opening("0 2 1 5 *", replace(POLICY, rotate_before=36 * HOUR)),
+    ),
+    Case(
+        "after an emergency no window keeps an earlier key",
+        Revoke("key-old", RevokeReason.EMERGENCY),
+        LEAKED,
+        frozen(DAY, NIGHTLY),
+    ),
+    Case(
+        "an orphan's publish can't succeed any more, outside of a window",
+        Inherit("key-orphan"),
+        INHERIT[0].snapshot,
+        frozen(DAY, NIGHTLY),
+    ),
+    Case(
+        "no lineage without a key waits for a window",
+        Wait(WaitReason.NOT_DUE, None),
+        replace(a.snapshot(replace(a.fresh_record(), originals=())), absence_proven=False),
+        opening("0 2 * * 1-5", AT_ONCE),
+    ),
+]
+
 WAIT = [
     Case(
         "whether the served secret works is unknown",
@@ -546,7 +746,7 @@ WAIT = [
     ),
 ]
 
-TABLE = [*INHERIT, *REVOKE, *NOTHING_TO_COPY, *ROTATE, *ORDERED, *TOO_MANY, *WAIT]
+TABLE = [*INHERIT, *REVOKE, *NOTHING_TO_COPY, *ROTATE, *CLOSED, *ORDERED, *TOO_MANY, *WAIT]
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in TABLE])

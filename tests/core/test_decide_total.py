@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -30,7 +31,7 @@ from rotator.plan import facts
 from rotator.plan.actions import Action, Copy, Finish, Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.decide import decide
 from rotator.policy.policy import Adopt as AdoptMode
-from rotator.policy.policy import Policy
+from rotator.policy.policy import Freeze, Policy, Window
 from tests.support import builders as a
 from tests.support.builders import DAY, HOUR, JOURNAL, LINEAGE, MEMBER, MINUTE, NOW, POLICY, SCOPES
 
@@ -191,12 +192,33 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     )
 
 
+OPEN_NOW = Window(cron="0 11 * * *", length=2 * HOUR, zone=ZoneInfo("UTC"))
+OPENS_TONIGHT = replace(OPEN_NOW, cron="0 22 * * *")
+FREEZE = Freeze(starts_at=NOW - HOUR, ends_at=NOW + 3 * DAY)
 policies = st.builds(
-    lambda mode, max_age, overlap: replace(POLICY, adopt=mode, max_age=max_age, overlap=overlap),
+    lambda mode, max_age, overlap, windows, freezes: replace(
+        POLICY, adopt=mode, max_age=max_age, overlap=overlap, windows=windows, freezes=freezes
+    ),
     st.sampled_from(AdoptMode),
     st.none() | st.sampled_from([2 * DAY, 60 * DAY]),
     st.sampled_from([HOUR, DAY]),
+    st.sampled_from([(), (OPEN_NOW,), (OPENS_TONIGHT,), (OPEN_NOW, OPENS_TONIGHT)]),
+    st.sampled_from([(), (), (FREEZE,)]),
 )
+
+
+def why_closed(policy: Policy) -> WaitReason | None:
+    """Say what closes this very time."""
+    if policy.freezes:
+        return WaitReason.FROZEN
+    return WaitReason.OUTSIDE_WINDOW if policy.windows == (OPENS_TONIGHT,) else None
+
+
+def too_late(policy: Policy, rotate: Rotate, seen: Snapshot) -> bool:
+    """Say whether less than a whole overlap is left, and the time for proof and retries, by the provider's clock."""
+    expires_at = rotate.replaces.expires_at
+    needed = policy.overlap + policy.prove_deadline + policy.retry_max
+    return expires_at is not None and expires_at - needed <= NOW + seen.provider_skew
 
 
 def why_not_revoke(seen: Snapshot, key_id: str, now: datetime) -> str | None:
@@ -319,6 +341,33 @@ def test_there_is_always_a_decision_and_a_revocation_only_when_the_promises_allo
         assert facts.emergency(seen.record) or not isinstance(decision, Action)
     if seen.paused and isinstance(decision, Rotate | Revoke):
         assert decision.reason in (RotateReason.EMERGENCY, RevokeReason.EMERGENCY)
+
+
+BY_TIME = (RotateReason.DUE_BY_EXPIRY, RotateReason.DUE_BY_AGE, RotateReason.ADOPT_NOW)
+
+
+@given(policies, snapshots())
+def test_what_begins_by_itself_begins_when_it_is_open_or_can_not_wait(policy: Policy, seen: Snapshot) -> None:
+    decision, closed = decide(policy, seen, NOW), why_closed(policy)
+
+    if isinstance(decision, Revoke):
+        assert closed is None or decision.reason is RevokeReason.EMERGENCY
+    if isinstance(decision, Rotate):
+        assert decision.overrides == (closed if decision.reason in BY_TIME else None)
+        assert decision.overrides is None or too_late(policy, decision, seen)
+
+
+@given(policies, snapshots())
+def test_windows_and_freezes_put_off_rotations_and_deletions_and_nothing_else(
+    policy: Policy, seen: Snapshot
+) -> None:
+    decision = decide(policy, seen, NOW)
+    at_any_time = decide(replace(policy, windows=(), freezes=()), seen, NOW)
+
+    if not isinstance(at_any_time, Rotate | Revoke | Wait):
+        assert decision == at_any_time
+    if isinstance(decision, Wait) and decision.reason in (WaitReason.OUTSIDE_WINDOW, WaitReason.FROZEN):
+        assert isinstance(at_any_time, Rotate | Revoke)
 
 
 @given(policies, snapshots())

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.model.reason import RotateReason
+from rotator.model.reason import RotateReason, WaitReason
 from rotator.model.record import KnownKey
 from rotator.policy.duration import LONGEST
-from rotator.policy.policy import Lifetime, Policy, Share
+from rotator.policy.policy import Freeze, Lifetime, Policy, Share, Window
 from rotator.policy.schedule import (
     KEPT_WITHOUT_EXPIRY,
     Due,
+    Start,
     due,
     latest_safe_start,
     lifetime_of_next,
     next_try,
     remembered_until,
     rotate_lead,
+    start,
 )
 from tests.support import builders as a
-from tests.support.builders import DAY, HOUR, LINEAGE, MINUTE, NOW, POLICY
+from tests.support.builders import DAY, HOUR, LINEAGE, MINUTE, NOW, POLICY, TICK
 
 lineage_ids = st.text("0123456789abcdef", min_size=12, max_size=12)
 key_ids = st.text(min_size=1, max_size=36)
@@ -110,6 +113,124 @@ def test_the_spread_differs_between_lineages_and_between_successive_keys() -> No
 
     assert len(instants) == 200
     assert max(instants) - min(instants) > 2 * DAY
+
+
+# Windows and freezes: when it is due, and when it may start
+
+
+def z(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def in_windows(*crons: str, of: Policy = POLICY) -> Policy:
+    return replace(
+        of, windows=tuple(Window(cron=cron, length=2 * HOUR, zone=ZoneInfo("UTC")) for cron in crons)
+    )
+
+
+def in_freeze(start: str, end: str, of: Policy = POLICY) -> Policy:
+    return replace(of, freezes=(Freeze(starts_at=z(start), ends_at=z(end)),))
+
+
+DUE_AT = datetime(2026, 3, 6, 19, 5, 16, 438166, tzinfo=UTC)
+"""When a key that lives 90 days from now is due: a Friday."""
+SAFE_UNTIL = z("2026-04-04T10:58")
+"""Its latest safe start."""
+LATE = Start(SAFE_UNTIL, WaitReason.OPENS_TOO_LATE, WaitReason.OUTSIDE_WINDOW)
+
+
+@pytest.mark.parametrize(
+    ("policy", "due_at", "begins"),
+    [
+        (POLICY, DUE_AT, Start(DUE_AT)),
+        (in_windows("0 18 * * *"), DUE_AT, Start(DUE_AT)),
+        (in_windows("0 2 * * 0"), DUE_AT, Start(z("2026-03-08T02:00"), WaitReason.OUTSIDE_WINDOW)),
+        (in_windows("0 2 1 * *"), DUE_AT, Start(z("2026-04-01T02:00"), WaitReason.OUTSIDE_WINDOW)),
+        # Open next only when it is too late: it is due ahead, when one opened last.
+        (in_windows("0 2 1 2,5 *"), z("2026-02-01T02:00"), Start(z("2026-02-01T02:00"))),
+        (in_windows("58 10 4 4 *", "0 2 1 2 *"), z("2026-02-01T02:00"), Start(z("2026-02-01T02:00"))),
+        (
+            in_windows("57 10 4 4 *", "0 2 1 2 *"),
+            DUE_AT,
+            Start(z("2026-04-04T10:57"), WaitReason.OUTSIDE_WINDOW),
+        ),
+        # But not in the window in which it was made, nor in one before that.
+        (in_windows("0 11 5 1 *"), DUE_AT, LATE),
+        (in_windows("0 2 5 1 *"), DUE_AT, LATE),
+        (in_windows("1 12 5 1 *"), z("2026-01-05T12:01"), Start(z("2026-01-05T12:01"))),
+        # A freeze: after it, where that is early enough, else a day before it.
+        (in_freeze("2026-03-01", "2026-04-04"), DUE_AT, Start(z("2026-04-04T00:00"), WaitReason.FROZEN)),
+        (in_freeze("2026-03-01", "2026-04-05"), z("2026-02-28T00:00"), Start(z("2026-02-28T00:00"))),
+        (
+            in_freeze("2026-03-01", "2026-04-05", of=in_windows("0 2 * * 0")),
+            z("2026-02-22T02:00"),
+            Start(z("2026-02-22T02:00")),
+        ),
+        (
+            in_freeze("2026-01-06", "2026-05-01"),
+            DUE_AT,
+            Start(SAFE_UNTIL, WaitReason.OPENS_TOO_LATE, WaitReason.FROZEN),
+        ),
+        (in_freeze("2026-03-06", "2026-03-06T19:00"), DUE_AT, Start(DUE_AT)),
+    ],
+)
+def test_a_key_that_expires_is_due_and_starts_when_it_is_open(
+    policy: Policy, due_at: datetime, begins: Start
+) -> None:
+    found = due_of(policy, lasting(90 * DAY))
+
+    assert found == Due(due_at, RotateReason.DUE_BY_EXPIRY)
+    assert start(policy, found.at, SAFE_UNTIL) == begins
+
+
+@pytest.mark.promise("P8")
+def test_from_its_latest_safe_start_on_an_expiry_beats_windows_and_freezes() -> None:
+    policy = in_windows("0 2 1 7 *")
+
+    assert start(policy, SAFE_UNTIL - TICK, SAFE_UNTIL) == LATE
+    assert start(policy, SAFE_UNTIL, SAFE_UNTIL) == Start(SAFE_UNTIL, overrides=WaitReason.OUTSIDE_WINDOW)
+    assert start(policy, SAFE_UNTIL + DAY, SAFE_UNTIL).at == SAFE_UNTIL + DAY
+    assert start(policy, z("2026-07-01T03:00"), SAFE_UNTIL) == Start(z("2026-07-01T03:00"))
+
+
+def test_a_key_that_never_expires_waits_as_long_as_it_is_closed() -> None:
+    policy = in_windows("0 2 1 7 *")
+
+    assert start(policy, NOW, None) == Start(z("2026-07-01T02:00"), WaitReason.OUTSIDE_WINDOW)
+
+
+def test_a_key_is_due_ahead_rather_than_older_than_its_age() -> None:
+    monthly = in_windows("0 2 1 * *", of=replace(POLICY, max_age=40 * DAY))
+    endless = lasting(None)
+
+    assert NOW + 36 * DAY < due_of(replace(monthly, windows=()), endless).at < NOW + 40 * DAY
+    assert due_of(monthly, endless) == Due(z("2026-02-01T02:00"), RotateReason.DUE_BY_AGE)
+    daily = in_windows("0 2 * * *", of=monthly)
+    another = lasting(None, "key-3")
+    assert due_of(daily, another) == due_of(replace(daily, windows=()), another)
+
+
+def test_what_was_over_age_when_it_was_taken_in_is_spread_as_without_windows() -> None:
+    policy = replace(POLICY, max_age=40 * DAY)
+    old = KnownKey.seen(a.key(age=400 * DAY, lifetime=None))
+    found = due(in_windows("0 2 1 * *", of=policy), LINEAGE.lineage_id, old, taken_in_at=NOW)
+
+    assert found == due(policy, LINEAGE.lineage_id, old, taken_in_at=NOW)
+
+
+def test_a_lead_that_is_too_short_is_due_ahead_of_the_latest_safe_start() -> None:
+    daily = in_windows("0 2 * * *", of=replace(POLICY, rotate_before=HOUR))
+
+    assert due_of(daily, lasting(90 * DAY)).at == z("2026-04-04T02:00")
+
+
+def test_an_expiry_at_the_end_of_the_calendar_waits_for_no_window() -> None:
+    key = replace(lasting(DAY), expires_at=datetime.max.replace(tzinfo=UTC))
+
+    found = due_of(in_windows("0 2 1 1 *", of=replace(POLICY, rotate_before=30 * DAY)), key)
+
+    assert found.at.year == 9999
+    assert start(in_windows("0 2 1 1 *"), found.at, None) == Start(found.at)
 
 
 # Latest safe start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -12,7 +13,7 @@ from rotator.model.order import OrderKind
 from rotator.model.reason import RotateReason
 from rotator.model.told import Step, Told
 from rotator.policy.policy import Adopt as AdoptMode
-from rotator.policy.policy import Policy
+from rotator.policy.policy import Policy, Window
 from rotator.reconcile import reconcile
 from rotator.rotation.orders import Ordered, give
 from rotator.rotation.rotate import evidence_of
@@ -119,6 +120,17 @@ async def test_a_rotation_is_told_from_its_intent_to_the_end_of_its_overlap() ->
         replace(told(Step.PUBLISHED, key_id=MADE, rotation_id=FIRST), version=4),
         evidence,
         replace(told(Step.OVERLAP, key_id="key-1"), until=NOW + DAY),
+    ]
+
+
+async def test_a_rotation_that_could_not_wait_for_a_window_tells_so() -> None:
+    world = settled(a.record(serves=a.current(a.key("key-1", age=89 * DAY), age=70 * DAY)))
+    shut = Window(cron="0 2 1 7 *", length=DAY, zone=ZoneInfo("UTC"))
+    await reconcile(world.assignment(replace(POLICY, windows=(shut,))), world.ports())
+
+    assert world.told[:2] == [
+        told(Step.INTENT, rotation_id=FIRST, reason="due_by_expiry"),
+        told(Step.OVERRIDDEN, rotation_id=FIRST, reason="outside_window"),
     ]
 
 
