@@ -56,6 +56,9 @@ QUICK: tuple[Bounds, ...] = (
     Bounds(ticks=1, switches=1, moves=1, processes=2, world="imported"),
     Bounds(ticks=2, moves=2, world="fields"),
     Bounds(ticks=1, faults=1, moves=1, world="fields"),
+    Bounds(ticks=3, faults=1, world="frozen"),
+    Bounds(ticks=2, deaths=1, world="frozen"),
+    Bounds(ticks=3, switches=1, processes=2, world="frozen"),
 )
 """What every run of the tests searches: each kind of trouble, and each two kinds together, a short way."""
 
@@ -87,5 +90,8 @@ DEEP: tuple[Bounds, ...] = (
     Bounds(ticks=2, moves=3),
     Bounds(ticks=2, faults=1, moves=2, world="fields"),
     Bounds(ticks=2, switches=1, moves=2, processes=2, world="fields"),
+    Bounds(ticks=3, faults=2, world="frozen"),
+    Bounds(ticks=3, faults=1, acts=1, world="frozen"),
+    Bounds(ticks=3, deaths=1, switches=2, processes=2, world="frozen"),
 )
 """What `--deep` searches: the same, further."""

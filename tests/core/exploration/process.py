@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from rotator import errors
 from rotator.inventory.assignment import Assignment
 from rotator.model.entry import Place
-from rotator.policy.policy import Adopt, DestinationTemplate, Policy
+from rotator.policy.policy import Adopt, DestinationTemplate, Freeze, Policy
 from rotator.reconcile import Turn, turn
 from tests.core.exploration import orders
 from tests.core.exploration.seat import LINEAGE, Answer, Effect, Seat, refusal
 from tests.core.exploration.texts import Texts
-from tests.core.exploration.world import ADOPTED, HERE, NOBODY, THERE, TICK
+from tests.core.exploration.world import ADOPTED, HERE, NOBODY, THERE, TICK, at
 
 OVERLAP_TICKS = 2
 
@@ -37,6 +37,8 @@ POLICY = Policy(
     fingerprint="explored",
 )
 DUE_TICKS = 20
+FROZEN = (Freeze(starts_at=at(2), ends_at=at(29)),)
+"""It begins amid what is searched, and ends after keys of then have expired."""
 CALM = replace(POLICY, max_age=DUE_TICKS * TICK)
 """The same policy with keys that are due so late that everything comes to rest before."""
 
@@ -45,7 +47,7 @@ class Start(NamedTuple):
     """How a turn begins: whose it is, when, how many rotation ids it has used, and under which policy.
 
     `places` are where the policy file puts it by then, and the other place. `order`: it is no turn but carries this
-    order out. `paused`: that is what stands in the control record.
+    order out. `paused`: that is what stands in the control record. `frozen`: the policy has a freeze, and keys expire.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Start(NamedTuple):
     calm: bool = False
     order: str = ""
     paused: bool = False
+    frozen: bool = False
 
 
 class Ended(NamedTuple):
@@ -147,9 +150,18 @@ class Processes:
 
     def _run(self, start: Start, history: tuple[tuple[int, Answer], ...]) -> tuple[_Running, Effect | Ended]:
         """Run the real code from its beginning with these answers."""
-        seat = Seat(start.name, start.tick, start.issued, self.texts, paused=start.paused)
+        seat = Seat(
+            start.name,
+            start.tick,
+            start.issued,
+            self.texts,
+            paused=start.paused,
+            expiring=start.frozen,
+        )
         destination = DestinationTemplate(fields=start.places[0].fields)
         policy = replace(CALM if start.calm else POLICY, destination=destination)
+        if start.frozen:
+            policy = replace(policy, freezes=FROZEN, retry_max=TICK)
         assignment = Assignment(lineage=LINEAGE, policy=policy, matched_key_id=f"k{ADOPTED}")
         if start.order:
             # Its clock stands still, so it must not wait for another process.

@@ -7,12 +7,12 @@ from tests.core.exploration import effects, promises
 from tests.core.exploration.moving import destination, policy_places, served_places
 from tests.core.exploration.process import DUE_TICKS, OVERLAP_TICKS, Ended, Processes, Start
 from tests.core.exploration.promises import Broken
-from tests.core.exploration.world import ADOPTED, US, World
+from tests.core.exploration.world import ADOPTED, LIFE, US, World
 
 TURNS = 12
 """How many turns at one instant must be enough."""
 
-WAITS = (0, 1, DUE_TICKS, *(OVERLAP_TICKS + 1,) * 5)
+WAITS = (0, 1, DUE_TICKS, *(OVERLAP_TICKS + 1,) * 8)
 """How time passes: not at all, until a claim has run out, until the key in use is due once more, and then a few
 times by more than an overlap."""
 
@@ -44,6 +44,8 @@ class Rest:
         ended, broken = Ended(""), None
         for waited, ticks in enumerate(WAITS):
             world = world._replace(tick=world.tick + ticks)
+            if (broken := self._expired(world, ended)) is not None:
+                return broken
             for _ in range(TURNS):
                 if world in self._rested:
                     self._rested.update(passed)
@@ -81,7 +83,9 @@ class Rest:
         """Let one turn run to its end, and judge each of its calls."""
         processes = self._processes
         places = policy_places(world, processes.texts)
-        node = processes.start(Start("c", world.tick, world.issued[2], places, calm=True))
+        node = processes.start(
+            Start("c", world.tick, world.issued[2], places, calm=True, frozen=world.frozen)
+        )
         while not isinstance(asked := processes.nexts[node], Ended):
             outcome = next(effects.outcomes(world, asked, processes.texts))
             learnt = processes.learnt[node]
@@ -93,6 +97,18 @@ class Rest:
             world = outcome.world
             node = processes.answered(node, world.tick, outcome.answer)
         return (Broken("P8", asked.fault) if asked.fault else None), world, asked
+
+    def _expired(self, world: World, ended: Ended) -> Broken | None:
+        """Judge that what Vault serves was replaced before it expired, or a person was told."""
+        if not world.frozen or not world.record or world.forgotten or ended.text.startswith("Hold"):
+            return None
+        served = world.newest(destination(world, self._processes.texts))
+        key = world.key(served.n) if served is not None else None
+        if key is None:
+            return None
+        expired = world.tick - key.made >= LIFE
+        how = f"time passes ({ended.text}), and k{key.n} expired while Vault served it"
+        return Broken("P1", how) if expired else None
 
     def _works(self, world: World, ended: Ended) -> Broken | None:
         """Judge that what Vault serves works, wherever it should, or a person is told."""

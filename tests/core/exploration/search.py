@@ -164,7 +164,15 @@ class Search:
 
     def _begin(self, world: World, which: int, order: str = "") -> Seen:
         places = policy_places(world, self.processes.texts, order)
-        start = Start(NAMES[which], world.tick, world.issued[which], places, order=order, paused=world.paused)
+        start = Start(
+            NAMES[which],
+            world.tick,
+            world.issued[which],
+            places,
+            order=order,
+            paused=world.paused,
+            frozen=world.frozen,
+        )
         return Seen(self.processes.start(start), world.touched)
 
     def _call(self, state: State, which: int, seen: Seen) -> Iterator[Step]:

@@ -27,7 +27,7 @@ from rotator.ports import (
     RecordRead,
 )
 from tests.core.exploration.texts import Texts
-from tests.core.exploration.world import NOBODY, NOTHING, OUR_MEMBER, Version, at
+from tests.core.exploration.world import LIFE, NOBODY, NOTHING, OUR_MEMBER, Version, at
 
 LINEAGE = Lineage(provider="asr", project_id="p", namespace="", mount="secret", path="voice")
 PLACE_HERE = Place(mount="secret", path="voice", fields=FieldNames())
@@ -51,7 +51,17 @@ def ask(*effect: Any) -> Generator[Effect, Any, Any]:  # noqa: ANN401 (an effect
 class Seat:
     """Where one process sits: provider, destination, clock and rotation ids. Its clock stands still between answers."""
 
-    def __init__(self, name: str, tick: int, issued: int, texts: Texts, *, paused: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        tick: int,
+        issued: int,
+        texts: Texts,
+        *,
+        paused: bool = False,
+        expiring: bool = False,
+    ) -> None:
+        self.expiring = expiring
         self.name, self.tick, self.issued, self.texts = name, tick, issued, texts
         self.pauses = (Pause(glob="*", who="ann", why="", at=at(0)),) if paused else ()
         self.told: list[Told] = []
@@ -88,7 +98,7 @@ class Seat:
     async def list_keys(self) -> keys.Listing:
         _, shown, unread, management = await ask("list")
         return keys.Listing(
-            keys=tuple(_key(*k) for k in shown),
+            keys=tuple(self._key(*k) for k in shown),
             unreadable=tuple(keys.Unreadable(key_id=f"k{n}", comment=c, why="500") for n, c in unread),
             at=self.now(),
             seen_at=self.now(),
@@ -98,7 +108,7 @@ class Seat:
 
     async def get_key(self, key_id: str) -> keys.Key:
         _, shown = await ask("get", _n(key_id))
-        return _key(*shown)
+        return self._key(*shown)
 
     async def create_key(self, request: keys.KeyRequest) -> Minted:
         rights = " ".join(sorted((*request.scopes, *(f"#{tag}" for tag in request.tags))))
@@ -118,6 +128,18 @@ class Seat:
 
     async def management_key(self) -> ManagementKey:
         raise NotImplementedError
+
+    def _key(self, n: int, comment: str, rights: str, made: int, member: str) -> keys.Key:
+        words = rights.split()
+        return keys.Key(
+            key_id=f"k{n}",
+            comment=comment,
+            scopes=frozenset(word for word in words if not word.startswith("#")),
+            tags=frozenset(word[1:] for word in words if word.startswith("#")),
+            created_at=at(made),
+            expires_at=at(made + LIFE) if self.expiring else None,
+            member_id=member,
+        )
 
     # the destination
 
@@ -191,16 +213,3 @@ def _n(key_id: str) -> int:
 
 def secret_of(n: int) -> Secret:
     return Secret(f"CANARY {n}")
-
-
-def _key(n: int, comment: str, rights: str, made: int, member: str) -> keys.Key:
-    words = rights.split()
-    return keys.Key(
-        key_id=f"k{n}",
-        comment=comment,
-        scopes=frozenset(word for word in words if not word.startswith("#")),
-        tags=frozenset(word[1:] for word in words if word.startswith("#")),
-        created_at=at(made),
-        expires_at=None,
-        member_id=member,
-    )

@@ -48,7 +48,7 @@ RETIRE, BOOKKEEPING = "rotator/rotation/retire.py", "rotator/rotation/bookkeepin
 COPY, COPIES = "rotator/rotation/copy.py", "rotator/plan/copies.py"
 CLAIM, RECONCILE = "rotator/rotation/claim.py", "rotator/reconcile.py"
 RULES, FACTS, INVARIANTS = "rotator/plan/rules.py", "rotator/plan/facts.py", "rotator/plan/invariants.py"
-OBSERVE = "rotator/inventory/observe.py"
+OBSERVE, SCHEDULE = "rotator/inventory/observe.py", "rotator/policy/schedule.py"
 GIVEN, HANDED_OVER = "rotator/rotation/orders.py", "rotator/rotation/handed_over.py"
 KEY, SECRET, RECORD = "rotator/model/key.py", "rotator/model/secret.py", "rotator/model/record.py"
 
@@ -93,6 +93,13 @@ WORKING_SECRET = (
         what="A served secret that the provider refuses is replaced only when its key is due.",
         edits=(Edit(RULES, "    served_refused,\n", ""),),
         bounds=Bounds(ticks=0, acts=1),
+    ),
+    Seed(
+        name="freeze_outlasts_the_expiry",
+        promise="P1",
+        what="A key whose expiry comes near waits for the end of a freeze however long that lasts.",
+        edits=(Edit(SCHEDULE, "if safe_until is not None and safe_until <= at:", "if False:"),),
+        bounds=Bounds(ticks=2, world="frozen"),
     ),
 )
 

@@ -19,6 +19,9 @@ RIGHTS = "#prod usage:write"
 KEPT = 2
 """How many versions a world remembers: the newest, and one that a lagging standby may still show."""
 
+LIFE = 27
+"""How many ticks a key lives in a world where keys expire. It outlives what is searched, not what `rest` waits."""
+
 ADOPTED = 1
 """The number of the key that the lineage begins with."""
 NOBODY, NOTHING = -1, -2
@@ -107,7 +110,7 @@ class World(NamedTuple):
     maker deleted, or tried to, without ever having sent their publish: nobody can come to serve them. `emergencies` is
     how many a person has ordered, `forgotten` the version of the record in which the lineage was forgotten (0: it is
     not), `paused` whether it is. `entry` is what Vault has at the first place, `entry_there` at the other one, unless the
-    places are `shared`: other fields of one entry. The counts say what may still go wrong, be done by a person, die, be
+    places are `shared`: other fields of one entry. `frozen`: the policy has a freeze, and keys expire. The counts say what may still go wrong, be done by a person, die, be
     ordered, and be ordered about places.
     """
 
@@ -134,6 +137,7 @@ class World(NamedTuple):
     moves: int = 0
     entry_there: tuple[Version, ...] = ()
     shared: bool = False
+    frozen: bool = False
 
     def key(self, n: int) -> Key | None:
         return next((key for key in self.keys if key.n == n), None)
@@ -205,12 +209,13 @@ def first_world(kind: str, *, faults: int, acts: int, deaths: int, orders: int =
     """Return the world before anything: a management key, a key to adopt, and in Vault what `kind` says.
 
     empty: nothing. imported: the secret of the key to adopt; fields: likewise, and a move leads to other fields of that
-    entry. occupied: a secret that is nobody's. own: nothing, and the key to adopt is the management key itself.
+    entry. frozen: likewise, keys expire, and the policy has a freeze. occupied: a secret that is nobody's. own: nothing,
+    and the key to adopt is the management key itself.
     """
     adopted = Key(ADOPTED, ORIGINAL, "voice", RIGHTS, -2, THEIR_MEMBER)
     own = Key(0, PERSON, "rotator", "owner", -99, OUR_MEMBER)
     entry: tuple[Version, ...] = ()
-    if kind in ("imported", "fields", "occupied"):
+    if kind in ("imported", "fields", "frozen", "occupied"):
         secret_of = NOBODY if kind == "occupied" else ADOPTED
         entry = (Version(1, secret_of, None, NOBODY, -1, PERSON),)
     return World(
@@ -222,7 +227,7 @@ def first_world(kind: str, *, faults: int, acts: int, deaths: int, orders: int =
         late=(),
         issued=(0, 0, 0),
         demoted=False,
-        released=kind in ("imported", "fields"),
+        released=kind in ("imported", "fields", "frozen"),
         touched=(0, 0),
         given_up=(),
         publishes=(),
@@ -233,4 +238,5 @@ def first_world(kind: str, *, faults: int, acts: int, deaths: int, orders: int =
         orders=orders,
         moves=moves,
         shared=kind == "fields",
+        frozen=kind == "frozen",
     )
