@@ -136,6 +136,17 @@ SAID: Final[Mapping[Check, Said]] = {
         "the key in use expires in less than overlap + prove.deadline + retry.max = {needed}",
         "`rotator rotate LINEAGE` now, and see that its consumers read Vault soon after",
     ),
+    Check.WINDOW_MISSED: Said(
+        "the key in use will be rotated while all is closed, for {subjects}",
+        "no `window` opens, or a `freeze` ends, only after its latest safe start",
+        "`rotator rotate LINEAGE` at a time that suits, open a `window` before, or make `rotate_before` longer",
+    ),
+    Check.FREEZE_TOO_LONG: Said(
+        "a freeze of {frozen}, begin {starts_at}, for {subjects}",
+        "that is longer than `rotate_before` leaves: what would fall due in it is rotated before it begins if that can still "
+        "be, else in it, when its expiry can't wait any more",
+        "make `rotate_before` longer, or the freeze shorter",
+    ),
     Check.POLICIES_UNKNOWN: Said(
         "they were not compared with the keys that there are",
         "which keys are in lineages already is in the journal, and that can't be read",

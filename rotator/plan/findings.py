@@ -14,8 +14,8 @@ from typing import Final
 from rotator.errors import RotatorError
 from rotator.model.key import Key, Listing
 from rotator.model.record import KnownKey
-from rotator.policy.policy import Adopt, Lifetime, Policy
-from rotator.policy.schedule import due, latest_safe_start, lifetime_of_next, rotate_lead
+from rotator.policy.policy import Adopt, Freeze, Lifetime, Policy
+from rotator.policy.schedule import due, latest_safe_start, lifetime_of_next, rotate_lead, start
 from rotator.policy.scopes import lacking, manages_keys
 
 TOKEN_ENDS_SOON: Final = timedelta(days=7)
@@ -68,6 +68,8 @@ class Check(StrEnum):
     NEVER_DUE = "never_due"
     LEAD_TOO_SHORT = "lead_too_short"
     SAFE_START_PAST = "safe_start_past"
+    WINDOW_MISSED = "window_missed"
+    FREEZE_TOO_LONG = "freeze_too_long"
     POLICIES_UNKNOWN = "policies_unknown"
     KEY_MISSING = "key_missing"
     HELD = "held"
@@ -234,6 +236,19 @@ def of_policy(policy: Policy, in_use: Iterable[InUse], now: datetime) -> Iterato
             [one for one in mine if _safe_start_past(one, now)],
             needed=_needed(policy),
         ),
+        *_group(Check.WINDOW_MISSED, policy, [one for one in mine if _window_missed(one, now)]),
+        *(
+            finding
+            for freeze in policy.freezes
+            if freeze.ends_at > now
+            for finding in _group(
+                Check.FREEZE_TOO_LONG,
+                policy,
+                [one for one in mine if _freeze_too_long(one, freeze)],
+                starts_at=freeze.starts_at,
+                frozen=freeze.ends_at - freeze.starts_at,
+            )
+        ),
     ]
     yield from found
     if mine and not found:
@@ -275,6 +290,27 @@ def _lead_too_short(one: InUse) -> bool:
 def _safe_start_past(one: InUse, now: datetime) -> bool:
     start, expires_at = latest_safe_start(one.policy, one.key.expires_at), one.key.expires_at
     return start is not None and expires_at is not None and start <= now < expires_at
+
+
+def _window_missed(one: InUse, now: datetime) -> bool:
+    """Return whether the key in use will be replaced while all is closed, because its expiry can't wait longer."""
+    if one.watched:
+        return False
+    first = due(one.policy, one.lineage_id, one.key)
+    at_once = one.policy.adopt is Adopt.NOW and not one.rotated
+    if first is None and not at_once:
+        return False
+    due_at = now if first is None or at_once else max(first.at, now)
+    begins = start(one.policy, due_at, latest_safe_start(one.policy, one.key.expires_at))
+    return begins.overrides is not None and begins.at > now
+
+
+def _freeze_too_long(one: InUse, freeze: Freeze) -> bool:
+    """Return whether a key of this lifetime that falls due as a freeze begins can't wait for its end."""
+    lifetime = None if one.key.expires_at is None else one.key.expires_at - one.key.created_at
+    if one.watched or lifetime is None:
+        return False
+    return freeze.ends_at - freeze.starts_at > rotate_lead(one.policy, lifetime) - _needed(one.policy)
 
 
 def _needed(policy: Policy) -> timedelta:

@@ -30,6 +30,8 @@ TERMS = {
     "expires_at": NOW + DAY,
     "missing": frozenset({"owner", "keys:write"}),
     "needed": timedelta(hours=25),
+    "starts_at": NOW + DAY,
+    "frozen": timedelta(days=17),
     "records": 1,
     "entries": 2,
     "keys": 300,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -22,7 +23,7 @@ from rotator.plan.findings import (
     of_policy,
     of_token,
 )
-from rotator.policy.policy import Adopt, Lifetime, Policy, Share
+from rotator.policy.policy import Adopt, Freeze, Lifetime, Policy, Share, Window
 from tests.support.builders import (
     CURRENT,
     DAY,
@@ -222,6 +223,47 @@ def test_what_times_mean_for_a_real_key(one: InUse, told: list[Check]) -> None:
     assert checks(of_policy(one.policy, [one], NOW)) == told
 
 
+def opened(cron: str, of: Policy = POLICY) -> Policy:
+    return replace(of, windows=(Window(cron=cron, length=HOUR, zone=ZoneInfo("UTC")),))
+
+
+def frozen(length: timedelta, *, ended: timedelta = -DAY, of: Policy = POLICY) -> Policy:
+    """Return a policy with a freeze that ended so long ago (a negative time: it will)."""
+    return replace(of, freezes=(Freeze(starts_at=NOW - ended - length, ends_at=NOW - ended),))
+
+
+IN_MAY = opened("0 2 1 5 *")
+ROOM = 90 * DAY * 0.33 - (DAY + HOUR + 2 * MINUTE)
+"""What a third of 90 days leaves for a freeze."""
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize(
+    ("one", "told"),
+    [
+        (used(policy=opened("0 2 * * 0")), [Check.POLICY_FIT]),
+        (used(policy=IN_MAY), [Check.WINDOW_MISSED]),
+        (used(policy=IN_MAY, watched=True), [Check.POLICY_FIT]),
+        (used(key(age=70 * DAY), policy=IN_MAY), [Check.WINDOW_MISSED]),
+        (used(key(age=89 * DAY), policy=IN_MAY), [Check.SAFE_START_PAST]),
+        (used(ENDLESS, IN_MAY), [Check.NEVER_DUE]),
+        (used(ENDLESS, replace(IN_MAY, max_age=DAY)), [Check.POLICY_FIT]),
+        (used(policy=replace(IN_MAY, adopt=Adopt.NOW)), [Check.WINDOW_MISSED]),
+        (used(policy=replace(opened("0 13 5 1 *"), adopt=Adopt.NOW)), [Check.POLICY_FIT]),
+        (used(policy=replace(opened("0 13 5 1 *"), adopt=Adopt.NOW), rotated=True), [Check.POLICY_FIT]),
+        (used(policy=frozen(ROOM)), [Check.POLICY_FIT]),
+        (used(policy=frozen(ROOM + MINUTE)), [Check.FREEZE_TOO_LONG]),
+        (used(policy=frozen(ROOM + MINUTE), watched=True), [Check.POLICY_FIT]),
+        (used(policy=frozen(ROOM + MINUTE, ended=TICK)), [Check.POLICY_FIT]),
+        (used(policy=frozen(ROOM + MINUTE, ended=-TICK)), [Check.FREEZE_TOO_LONG]),
+        (used(ENDLESS, replace(frozen(90 * DAY), max_age=DAY)), [Check.POLICY_FIT]),
+        (used(policy=frozen(85 * DAY, ended=-85 * DAY)), [Check.WINDOW_MISSED, Check.FREEZE_TOO_LONG]),
+    ],
+)
+def test_what_windows_and_freezes_mean_for_a_real_key(one: InUse, told: list[Check]) -> None:
+    assert checks(of_policy(one.policy, [one], NOW)) == told
+
+
 def test_keys_of_one_policy_are_told_of_together_and_those_of_others_not() -> None:
     other = replace(POLICY, name="other")
     keys = [used(ENDLESS, lineage="secret/a"), used(ENDLESS, lineage="secret/b"), used(lineage="secret/c")]
@@ -237,6 +279,7 @@ BOUND = replace(BEST, owner_scopes=frozenset({"usage:write"}))
 ENDING = replace(BOUND, key=replace(OWNER, expires_at=NOW + DAY))
 NAMELESS = replace(BOUND, key=None, owner=None)
 OURS = listing(OTHERS, key("key-2"))
+SHUT = frozen(85 * DAY, ended=-85 * DAY)
 LATE = [used(key(age=HOUR, lifetime=2 * HOUR), SHORT)]
 BILLING = [used(replace(key(), scopes=frozenset({"billing:read"})))]
 
@@ -299,8 +342,16 @@ BILLING = [used(replace(key(), scopes=frozenset({"billing:read"})))]
                 "it is too late for a whole overlap, for secret/voice",
             ],
         ),
+        (
+            "policy all",
+            lambda: of_policy(SHUT, [used(policy=SHUT)], NOW),
+            [
+                "the key in use will be rotated while all is closed, for secret/voice",
+                "a freeze of 85d, begin in 0s (2026-01-05 12:00Z), for secret/voice",
+            ],
+        ),
     ],
-    ids=["token", "management key", "management key that is not known", "copies", "policy", "late"],
+    ids=["token", "management key", "management key that is not known", "copies", "policy", "late", "shut"],
 )
 def test_what_is_found_is_said_with_its_names_and_figures(
     about: str, found: Callable[[], Iterable[Finding]], sentences: list[str]
