@@ -206,14 +206,20 @@ class Book:
         return page.found if page else None
 
     def naming_keys_of(self, chosen: Iterable[Found]) -> list[str]:
-        """Return the names of further records that name a key which one of these lineages does: none, as a rule."""
+        """Return the names of further records that name a key which one of these lineages does: none, as a rule.
+
+        Where there are any, the fleet is to be put together anew: one that serves such a key keeps it alive.
+        """
         ids = {one.assignment.lineage.lineage_id for one in chosen}
-        named = {key_id for lineage_id in ids for key_id in self._known(lineage_id)}
-        return [
+        each = [key_id for lineage_id in ids for key_id in self._known(lineage_id)]
+        named = frozenset(each)
+        names = [
             page.found.assignment.lineage.record_name
             for lineage_id, page in self._pages.items()
             if lineage_id not in ids and not named.isdisjoint(self._known(lineage_id))
         ]
+        self._changed |= bool(names) or len(named) < len(each)
+        return names
 
     def planned(self, reason: LeftReason, now: datetime) -> list[datetime]:
         """Return when those will wake that were left for that reason."""
@@ -266,8 +272,6 @@ class Book:
             page.version = page.version or 0
         else:
             kept = brief(read, now - HOUR)
-            known = kept.record.known_key_ids() if kept.record else frozenset[str]()
-            self._changed |= known != self._known(lineage.lineage_id)
             page.version = read.version
             page.found = replace(page.found, record=kept if kept.record is not None else None)
             if kept.record is not None:
