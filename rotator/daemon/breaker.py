@@ -98,6 +98,12 @@ class Breaker:
             case State.HALF_OPEN | State.OPEN:
                 return Answer.WAIT if self._probing else Answer.GO
 
+    def opens_in(self, now: float) -> timedelta:
+        """Return how long nothing but what is late can be started, by what is known now."""
+        if self.state is not State.OPEN:
+            return timedelta(0)
+        return max(timedelta(0), self._wait - timedelta(seconds=now - self._opened_at))
+
     def start(self) -> bool:
         """Note the start of a rotation, and return whether it is the probe."""
         if self.state is State.CLOSED or self._probing:

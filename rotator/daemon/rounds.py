@@ -17,8 +17,8 @@ from rotator.daemon.book import Book
 from rotator.daemon.breaker import Breaker
 from rotator.daemon.link import Link
 from rotator.daemon.meter import Meter
-from rotator.daemon.standings import bounded, left_because, next_starts, standing_of, wakes_at
-from rotator.daemon.starts import HOUR, starts_begun
+from rotator.daemon.standings import left_by_breaker, left_by_the_hour, next_starts, standing_of, wakes_at
+from rotator.daemon.starts import starts_begun
 from rotator.daemon.sweep import RECENT, by_urgency, sweep
 from rotator.errors import LostJournal, Rejected
 from rotator.inventory.fleet import Found
@@ -259,18 +259,9 @@ class Rounds:
             started=self._started,
         )
         for one in ended:
-            try:
-                self._ended(known[one.lineage_id], one)
-            except Exception as bug:  # noqa: BLE001 (the others' looks are to be noted)
-                log.get("rotator").error("bug", lineage=one.lineage, detail=str(violation_of(bug)))
-                self.book.put_off(known[one.lineage_id], self._clock.now() + AGAIN_AFTER)
-        self._spread(
-            link, [known[one.lineage_id] for one in ended if left_because(one, LeftReason.STARTS_PER_HOUR)]
-        )
-        self._wait_for_breakers(
-            [known[one.lineage_id] for one in ended if left_because(one, LeftReason.BREAKER_OPEN)]
-        )
-        return any(one.last is not None or one.error is not None for one in ended)
+            self._ended(known[one.lineage_id], one)
+        self._spread(link, [known[one.lineage_id] for one in ended if left_by_the_hour(one)])
+        self._await_breakers([known[one.lineage_id] for one in ended if left_by_breaker(one)])
 
     def _to_read(self, urgent: Sequence[Found]) -> list[str]:
         """Return the names of their records, and of others that name one of their keys: one that serves it keeps it alive."""
@@ -318,6 +309,15 @@ class Rounds:
         standing = self.book.standing(found)
         safe_until = standing.safe_until if standing else None
         self.book.put_off(found, bounded(max(at, now + AGAIN_AFTER), safe_until, now))
+
+    def _await_breakers(self, left: Sequence[Found]) -> None:
+        """Let those that a breaker left wake when it lets something through again, or when they are late: then they may be tried."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        for found in left:
+            opens_at = now + self.breakers[found.provider].opens_in(monotonic)
+            standing = self.book.standing(found)
+            late_at = standing.safe_until if standing and standing.safe_until else opens_at
+            self.book.put_off(found, max(min(opens_at, late_at), now + AGAIN_AFTER))
 
     def _told(self, told: Told) -> None:
         """Pass on what happens to a lineage; a hold or a failure that stays the same once a day."""

@@ -90,11 +90,11 @@ def next_starts(begun: Iterable[datetime], per_hour: int, now: datetime, count: 
     return starts
 
 
-def left_because(ended: Reconciled, reason: LeftReason) -> bool:
-    """Return whether a lineage was left with something to do, for that reason."""
-    return ended.left is not None and ended.left.reason is reason
+def left_by_the_hour(ended: Reconciled) -> bool:
+    """Return whether a lineage was left because so many rotations were started within the hour."""
+    return ended.left is not None and ended.left.reason is LeftReason.STARTS_PER_HOUR
 
 
-def bounded(at: datetime, safe_until: datetime | None, now: datetime) -> datetime:
-    """Return an instant, or the latest safe start where that comes before: from then on no limit counts."""
-    return at if safe_until is None or safe_until <= now else min(at, safe_until)
+def left_by_breaker(ended: Reconciled) -> bool:
+    """Return whether a lineage was left because rotations fail under its provider."""
+    return ended.left is not None and ended.left.reason is LeftReason.BREAKER_OPEN

@@ -124,6 +124,8 @@ def test_it_does_what_is_promised_in_every_state_that_it_can_reach() -> None:
     while waiting:
         at = waiting.pop()
         assert sum(at.running) <= 1, f"two probes: {at}"
+        left = max(0.0, at.opened_at + at.wait - at.now) if at.state is State.OPEN else 0.0
+        assert abs(at.breaker.opens_in(at.now).total_seconds() - left) < 0.0001, f"{left} left: {at}"
         for one in next_of(at):
             if one.name not in met:
                 met.add(one.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotator.model.told import Step
-from tests.support.builders import HOUR, MINUTE, SECOND
+from tests.support.builders import DAY, HOUR, MINUTE, SECOND
 from tests.support.estate import VAULT, Estate
 from tests.support.estate_ports import policy_text
 from tests.support.replica import Replica
@@ -73,3 +73,40 @@ async def test_after_a_bug_the_next_round_comes_a_minute_later() -> None:
 
     await replica.run(10 * SECOND)
     assert replica.times(Step.RECORDED)
+
+
+@virtually
+async def test_while_rotations_fail_those_that_wait_are_looked_at_ever_more_rarely() -> None:
+    estate = Estate("asr", "tts")
+    for number in range(30):
+        estate.add_key(f"voice-{number}", due_in=HOUR)
+    replica = await settled(estate)
+    estate.refused.add(("asr", "create key"))
+    before = estate.calls.copy()
+    await replica.leap(7 * HOUR)
+    calls = estate.calls - before
+    # One tries, after a minute, two, four, eight and so on, up to an hour.
+    tries = len(replica.times(Step.INTENT))
+    assert 10 <= tries <= 13
+    assert calls["asr", "prove secret"] == 0
+    assert calls[VAULT, "read entry"] <= 31 * (tries + 1)
+
+    estate.refused.clear()
+    took = await replica.leap_until(lambda: len(replica.times(Step.RECORDED)) == 30, within=2 * HOUR)
+    assert took <= HOUR + MINUTE
+
+
+@virtually
+async def test_a_key_whose_overlap_would_be_cut_short_is_tried_though_the_breaker_is_open() -> None:
+    estate = Estate()
+    for number in range(8):
+        estate.add_key(f"voice-{number}", due_in=HOUR, lifetime=4 * DAY)
+    replica = await settled(estate)
+    estate.refused.add(("asr", "create key"))
+    await replica.leap(4 * HOUR)
+    late_at = {one.lineage: one.safe_until for one in replica.rounds.book.standings if one.safe_until}
+    await replica.leap_until(lambda: estate.now() > max(late_at.values()) + HOUR, within=DAY)
+
+    assert len(late_at) == 8
+    for name, at in late_at.items():
+        assert any(at <= begun <= at + 5 * MINUTE for begun in replica.times(Step.INTENT, name)), name

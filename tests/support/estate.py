@@ -122,7 +122,8 @@ class Started:
 
 
 class Estate:
-    """Everything outside. `down` are the places that answer nobody, `ahead` what their clocks are ahead of the true one.
+    """Everything outside. `down` are the places that answer nobody, `refused` operations at places that do, `ahead` what their
+    clocks are ahead of the true one.
 
     A share of `loses` of all writes is not answered: they happened, or did not, or do later. A share of `stumbles` of all
     calls is refused. `calls` counts by place and operation.
@@ -133,6 +134,7 @@ class Estate:
         self.projects = {name: Project(name, f"project-{name}") for name in providers or ("asr",)}
         self.calls: Counter[tuple[str, str]] = Counter()
         self.down: set[str] = set()
+        self.refused: set[tuple[str, str]] = set()
         self.ahead: dict[str, timedelta] = {}
         self.latency = timedelta(milliseconds=20)
         self.loses = self.stumbles = 0.0
@@ -369,7 +371,7 @@ class Estate:
 
     def carry_out(self, place: str, operation: str, target: str, act: Callable[[], T], *, writes: bool) -> T:
         """Do what a call asks for, as far as it goes well today."""
-        if place in self.down:
+        if place in self.down or (place, operation) in self.refused:
             raise Unavailable(operation, target, "503")
         waiting = self._faults.get(operation)
         fault = waiting.popleft() if waiting else self._chanced(operation, target, act, writes=writes)
