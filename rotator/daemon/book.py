@@ -20,8 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from rotator.daemon.link import Link
-from rotator.daemon.starts import HOUR
-from rotator.errors import PortError, Rejected
+from rotator.errors import PortError
 from rotator.inventory.fleet import Fleet, Found, assembled
 from rotator.inventory.records import Trouble, brief, lineage_id_of, sorted_out
 from rotator.model.key import Listing
@@ -36,6 +35,9 @@ from rotator.ports import Control, RecordRead
 
 READ_AGAIN_AFTER = timedelta(days=1)
 """All records are read once more after so long, whatever was seen."""
+
+STARTS_KEPT = timedelta(days=1)
+"""For so long it is kept when rotations were started: an hour counts, whatever clock it was told by."""
 
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
 
@@ -108,7 +110,7 @@ class Book:
                 self._wanted |= moved
                 self._stale |= moved
             self._listings[provider] = after
-            self._compare_clocks(provider, after.at - after.seen_at)
+            self._compare_clocks(provider, after.skew)
         said = {trouble.what: str(trouble.error) for trouble in self._unlisted}
         self._changed |= said != {trouble.what: str(trouble.error) for trouble in unlisted}
         self._unlisted = unlisted
@@ -140,8 +142,9 @@ class Book:
         """Note what reading some records gave."""
         for name, answer in answers.items():
             before = self._read.get(name)
-            kept = brief(answer, now - HOUR) if isinstance(answer, RecordRead) else answer
-            if not isinstance(kept, RecordRead) or _version(before) != kept.version:
+            kept = brief(answer, now - STARTS_KEPT) if isinstance(answer, RecordRead) else answer
+            same = isinstance(before, RecordRead) and isinstance(kept, RecordRead)
+            if not (same and _version(before) == _version(kept)):
                 self._changed = True
             self._read[name] = kept
             if isinstance(kept, RecordRead):
@@ -271,13 +274,21 @@ class Book:
             self._read.pop(lineage.record_name, None)
             page.version = page.version or 0
         else:
-            kept = brief(read, now - HOUR)
+            kept = brief(read, now - STARTS_KEPT)
             page.version = read.version
             page.found = replace(page.found, record=kept if kept.record is not None else None)
             if kept.record is not None:
                 self._read[lineage.record_name] = kept
         page.standing, page.wakes_at = standing, wakes_at
         self._wanted.discard(lineage.lineage_id)
+
+    def left(self, reason: LeftReason) -> list[Found]:
+        """Return the lineages that were left for that reason when they were looked at last."""
+        return [
+            page.found
+            for page in self._pages.values()
+            if page.standing is not None and page.standing.reason == reason
+        ]
 
     def put_off(self, found: Found, wakes_at: datetime) -> None:
         """Look at a lineage again at another instant than was noted."""
@@ -303,8 +314,9 @@ class Book:
         if page is None:
             return _Page(found)
         version = found.record.version if found.record else 0
-        # Which keys others serve matters for deleting one, and whoever waits for that looks again by itself.
-        before = replace(page.found.assignment, currents_elsewhere=found.assignment.currents_elsewhere)
+        before = page.found.assignment
+        if found.record is not None:  # it was taken in, and has no use for the key that its policy gave it
+            before = replace(before, matched_key_id=None)
         if found.assignment != before or page.version not in (None, version):
             self._wanted.add(lineage_id)
         page.found = found
@@ -353,4 +365,4 @@ def _ends(listings: Iterable[Listing]) -> Iterable[datetime]:
     for listing in listings:
         for key in listing.keys:
             if key.expires_at is not None and key.expires_at > listing.at:
-                yield key.expires_at - (listing.at - listing.seen_at)
+                yield key.expires_at - listing.skew

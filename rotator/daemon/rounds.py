@@ -17,7 +17,7 @@ from rotator.daemon.book import Book
 from rotator.daemon.breaker import Breaker
 from rotator.daemon.link import Link
 from rotator.daemon.meter import Meter
-from rotator.daemon.standings import left_by_breaker, left_by_the_hour, next_starts, standing_of, wakes_at
+from rotator.daemon.standings import next_starts, standing_of, wakes_at
 from rotator.daemon.starts import starts_begun
 from rotator.daemon.sweep import RECENT, by_urgency, sweep
 from rotator.errors import LostJournal, Rejected
@@ -260,8 +260,7 @@ class Rounds:
         )
         for one in ended:
             self._ended(known[one.lineage_id], one)
-        self._spread(link, [known[one.lineage_id] for one in ended if left_by_the_hour(one)])
-        self._await_breakers([known[one.lineage_id] for one in ended if left_by_breaker(one)])
+        self._put_off(link)
 
     def _to_read(self, urgent: Sequence[Found]) -> list[str]:
         """Return the names of their records, and of others that name one of their keys: one that serves it keeps it alive."""
@@ -289,35 +288,29 @@ class Rounds:
         self._tell_changed(self.book.standing(found), standing)
         self.book.note_look(found, _read(ended), standing, wakes_at(found, ended, now), now)
 
-    def _spread(self, link: Link, left: Sequence[Found]) -> None:
-        """Let those wake one by one that the hour has no start for, each before its latest safe start."""
-        now = self._clock.now()
-        begun = starts_begun(self.book.records(), now) | self._started
-        planned = self.book.planned(LeftReason.STARTS_PER_HOUR, now)
-        instants = next_starts([*begun.values(), *planned], link.file.limits.starts_per_hour, now, len(left))
-        for found, at in zip(left, instants, strict=True):
-            self._put_off(found, at)
+    def _put_off(self, link: Link) -> None:
+        """Let those wake that were left for later when there may be a start for them.
 
-    def _wait_for_breakers(self, left: Sequence[Found]) -> None:
-        """Let those wake when a probe may be tried that an open breaker left."""
-        for found in left:
-            breaker = self.breakers[found.provider]
-            self._put_off(found, self._clock.now() + breaker.opens_in(self._clock.monotonic()))
-
-    def _put_off(self, found: Found, at: datetime) -> None:
-        now = self._clock.now()
-        standing = self.book.standing(found)
-        safe_until = standing.safe_until if standing else None
-        self.book.put_off(found, bounded(max(at, now + AGAIN_AFTER), safe_until, now))
-
-    def _await_breakers(self, left: Sequence[Found]) -> None:
-        """Let those that a breaker left wake when it lets something through again, or when they are late: then they may be tried."""
+        For a breaker that is when it lets something through again. Who waits for an hour with a start to spare gives way to
+        those who are more urgent, and to those who have just started: so all of them take their turns anew.
+        """
         now, monotonic = self._clock.now(), self._clock.monotonic()
-        for found in left:
-            opens_at = now + self.breakers[found.provider].opens_in(monotonic)
-            standing = self.book.standing(found)
-            late_at = standing.safe_until if standing and standing.safe_until else opens_at
-            self.book.put_off(found, max(min(opens_at, late_at), now + AGAIN_AFTER))
+        for found in self.book.left(LeftReason.BREAKER_OPEN):
+            breaker = self.breakers.setdefault(found.provider, Breaker())
+            self._wake(found, now + breaker.opens_in(monotonic))
+        waiting = self.book.left(LeftReason.STARTS_PER_HOUR)
+        if waiting and self.book.fleet is not None:
+            begun = starts_begun(self.book.records(), self.book.listings, now)
+            instants = next_starts(begun, link.file.limits.starts_per_hour, now, len(waiting))
+            for found, at in zip(by_urgency(waiting, link.holder, self.book.fleet), instants, strict=True):
+                self._wake(found, at + ROUNDED)
+
+    def _wake(self, found: Found, at: datetime) -> None:
+        """Let a lineage wake at `at`, or as soon as it is late: then it waits neither for an hour nor for a breaker."""
+        standing, listing = self.book.standing(found), self.book.listings.get(found.provider)
+        if standing is not None and standing.safe_until is not None and listing is not None:
+            at = min(at, standing.safe_until - listing.skew)
+        self.book.put_off(found, at)
 
     def _told(self, told: Told) -> None:
         """Pass on what happens to a lineage; a hold or a failure that stays the same once a day."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rotator.daemon.starts import HOUR
 from rotator.inventory.fleet import Found
-from rotator.model.reason import LeftReason, WaitReason
+from rotator.model.reason import WaitReason
 from rotator.model.standing import Standing
 from rotator.plan import facts
 from rotator.plan.actions import Adopt, Copy, Decision, Finish, Hold, Inherit, Wait
@@ -88,13 +88,3 @@ def next_starts(begun: Iterable[datetime], per_hour: int, now: datetime, count: 
         taken.append(at)
         starts.append(at)
     return starts
-
-
-def left_by_the_hour(ended: Reconciled) -> bool:
-    """Return whether a lineage was left because so many rotations were started within the hour."""
-    return ended.left is not None and ended.left.reason is LeftReason.STARTS_PER_HOUR
-
-
-def left_by_breaker(ended: Reconciled) -> bool:
-    """Return whether a lineage was left because rotations fail under its provider."""
-    return ended.left is not None and ended.left.reason is LeftReason.BREAKER_OPEN

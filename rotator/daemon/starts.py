@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -21,6 +21,7 @@ from operator import attrgetter
 
 from rotator.daemon.breaker import Answer, Breaker, Outcome, Shown, State
 from rotator.errors import Conflict, PortError
+from rotator.model.key import Listing
 from rotator.model.reason import LeftReason, RotateReason
 from rotator.model.record import Attempt, Record, Rotated
 from rotator.plan.actions import Rotate
@@ -61,17 +62,23 @@ def haste(rotate: Rotate, policy: Policy, at: datetime, *, refused: bool) -> Has
     return Haste.ORDERED if rotate.reason is RotateReason.ORDERED else Haste.NONE
 
 
-def starts_begun(records: Iterable[Record], now: datetime) -> dict[str, datetime]:
-    """Return when rotations were started within the last hour, by whichever process, as far as records tell, by their ids.
+def starts_begun(records: Iterable[Record], listings: Mapping[str, Listing], now: datetime) -> list[datetime]:
+    """Return when rotations were started within the last hour, by whichever process, as far as records tell. On our clock.
 
-    An attempt of which it is certain that it made no key is in no record.
+    Records tell it on the provider's, which `listings` show by its name. An attempt of which it is certain that it made no
+    key is in no record.
     """
     since = now - HOUR
-    all_of_them: list[Attempt | Rotated] = []
+    begun: dict[str, datetime] = {}
     for record in records:
-        all_of_them += [*record.attempts, *record.history]
-    made = (one for one in all_of_them if one.reason is not RotateReason.IMPORTED)
-    return {one.rotation_id: one.intent_at for one in made if one.intent_at > since}
+        listing = listings.get(record.lineage.provider)
+        skew = timedelta(0) if listing is None else listing.skew
+        all_of_them: list[Attempt | Rotated] = [*record.attempts, *record.history]
+        for one in all_of_them:
+            at = one.intent_at - skew
+            if one.reason is not RotateReason.IMPORTED and at > since:
+                begun[one.rotation_id] = at
+    return list(begun.values())
 
 
 def outcome_of(ended: Reconciled) -> Outcome:

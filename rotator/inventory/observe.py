@@ -54,7 +54,7 @@ async def observe(
         paused = _paused(lineage, record.record, control)
     if listing is None:
         listing = await ports.provider.list_keys()
-    provider_skew = listing.at - listing.seen_at
+    provider_skew = listing.skew
     current = record.record.current if record.record else None
     if record.record is not None:
         lineage, place = record.record.lineage, record.record.destination

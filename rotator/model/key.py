@@ -172,6 +172,11 @@ class Listing:
         object.__setattr__(self, "_index", _index_of(self.listed))
 
     @property
+    def skew(self) -> timedelta:
+        """What the provider's clock was ahead of ours."""
+        return self.at - self.seen_at
+
+    @property
     def listed(self) -> tuple[ListedKey, ...]:
         """All keys of the list, readable or not."""
         return (*self.keys, *self.unreadable)

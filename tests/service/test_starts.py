@@ -294,8 +294,8 @@ def test_an_hour_counts_each_rotation_once_however_it_is_remembered() -> None:
     )
     for attempts, history, count in cases:
         remembered = replace(record, attempts=attempts, history=history)
-        assert len(starts_begun([remembered], NOW)) == count
-        assert len(starts_begun([remembered, record], NOW)) == count
+        assert len(starts_begun([remembered], {}, NOW)) == count
+        assert len(starts_begun([remembered, record], {}, NOW)) == count
 
 
 ROTATED = Rotate(RotateReason.DUE_BY_EXPIRY, a.current().key)
