@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from rotator.daemon.link import Link
-from rotator.errors import PortError
+from rotator.errors import PortError, Rejected
 from rotator.inventory.fleet import Fleet, Found, assembled
 from rotator.inventory.records import Trouble, brief, lineage_id_of, sorted_out
 from rotator.model.key import Listing
@@ -224,17 +224,6 @@ class Book:
         self._changed |= bool(names) or len(named) < len(each)
         return names
 
-    def planned(self, reason: LeftReason, now: datetime) -> list[datetime]:
-        """Return when those will wake that were left for that reason."""
-        return [
-            page.wakes_at
-            for page in self._pages.values()
-            if page.standing is not None
-            and page.standing.reason == reason
-            and page.wakes_at is not None
-            and page.wakes_at > now
-        ]
-
     def want_held(self) -> None:
         """Let what is held be looked at: a person may have mended it."""
         self._wanted |= {
@@ -314,7 +303,8 @@ class Book:
         if page is None:
             return _Page(found)
         version = found.record.version if found.record else 0
-        before = page.found.assignment
+        # Which keys others serve matters for deleting one, and whoever waits for that looks again by itself.
+        before = replace(page.found.assignment, currents_elsewhere=found.assignment.currents_elsewhere)
         if found.record is not None:  # it was taken in, and has no use for the key that its policy gave it
             before = replace(before, matched_key_id=None)
         if found.assignment != before or page.version not in (None, version):

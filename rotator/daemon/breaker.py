@@ -76,12 +76,6 @@ class Breaker:
         self._wait = FIRST_WAIT
         self._opened_at = 0.0
 
-    def opens_in(self, now: float) -> timedelta:
-        """Return how long it is until another rotation may be tried, as a probe."""
-        if self.state is not State.OPEN:
-            return timedelta(0)
-        return max(timedelta(0), timedelta(seconds=self._opened_at - now) + self._wait)
-
     def begin(self, due: int, now: float) -> None:
         """Begin a sweep with so many rotations due."""
         waited = self.state is State.OPEN and now - self._opened_at >= self._wait.total_seconds()

@@ -18,7 +18,7 @@ from rotator.daemon.breaker import Breaker
 from rotator.daemon.link import Link
 from rotator.daemon.meter import Meter
 from rotator.daemon.standings import next_starts, standing_of, wakes_at
-from rotator.daemon.starts import starts_begun
+from rotator.daemon.starts import HOUR, starts_begun
 from rotator.daemon.sweep import RECENT, by_urgency, sweep
 from rotator.errors import LostJournal, Rejected
 from rotator.inventory.fleet import Found
@@ -259,8 +259,13 @@ class Rounds:
             started=self._started,
         )
         for one in ended:
-            self._ended(known[one.lineage_id], one)
+            try:
+                self._ended(known[one.lineage_id], one)
+            except Exception as bug:  # noqa: BLE001 (the others' looks are to be noted)
+                log.get("rotator").error("bug", lineage=one.lineage, detail=str(violation_of(bug)))
+                self.book.put_off(known[one.lineage_id], self._clock.now() + AGAIN_AFTER)
         self._put_off(link)
+        return any(one.last is not None or one.error is not None for one in ended)
 
     def _to_read(self, urgent: Sequence[Found]) -> list[str]:
         """Return the names of their records, and of others that name one of their keys: one that serves it keeps it alive."""
@@ -300,8 +305,8 @@ class Rounds:
             self._wake(found, now + breaker.opens_in(monotonic))
         waiting = self.book.left(LeftReason.STARTS_PER_HOUR)
         if waiting and self.book.fleet is not None:
-            begun = starts_begun(self.book.records(), self.book.listings, now)
-            instants = next_starts(begun, link.file.limits.starts_per_hour, now, len(waiting))
+            begun = starts_begun(self.book.records(), self.book.listings, now) | self._started
+            instants = next_starts(begun.values(), link.file.limits.starts_per_hour, now, len(waiting))
             for found, at in zip(by_urgency(waiting, link.holder, self.book.fleet), instants, strict=True):
                 self._wake(found, at + ROUNDED)
 
@@ -310,7 +315,7 @@ class Rounds:
         standing, listing = self.book.standing(found), self.book.listings.get(found.provider)
         if standing is not None and standing.safe_until is not None and listing is not None:
             at = min(at, standing.safe_until - listing.skew)
-        self.book.put_off(found, at)
+        self.book.put_off(found, max(at, self._clock.now() + ROUNDED))
 
     def _told(self, told: Told) -> None:
         """Pass on what happens to a lineage; a hold or a failure that stays the same once a day."""

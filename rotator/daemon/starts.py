@@ -62,10 +62,12 @@ def haste(rotate: Rotate, policy: Policy, at: datetime, *, refused: bool) -> Has
     return Haste.ORDERED if rotate.reason is RotateReason.ORDERED else Haste.NONE
 
 
-def starts_begun(records: Iterable[Record], listings: Mapping[str, Listing], now: datetime) -> list[datetime]:
-    """Return when rotations were started within the last hour, by whichever process, as far as records tell. On our clock.
+def starts_begun(
+    records: Iterable[Record], listings: Mapping[str, Listing], now: datetime
+) -> dict[str, datetime]:
+    """Return when rotations were started within the last hour, by whichever process, as far as records tell, by their ids.
 
-    Records tell it on the provider's, which `listings` show by its name. An attempt of which it is certain that it made no
+    On our clock: records tell it on the provider's, which `listings` show by its name. An attempt of which it is certain that it made no
     key is in no record.
     """
     since = now - HOUR
@@ -78,7 +80,7 @@ def starts_begun(records: Iterable[Record], listings: Mapping[str, Listing], now
             at = one.intent_at - skew
             if one.reason is not RotateReason.IMPORTED and at > since:
                 begun[one.rotation_id] = at
-    return list(begun.values())
+    return begun
 
 
 def outcome_of(ended: Reconciled) -> Outcome:

@@ -64,7 +64,7 @@ async def sweep(
     ordered = by_urgency(chosen, some.holder, fleet)
     providers = [found.provider for found in ordered]
     breakers = {} if breakers is None else breakers
-    recent = len(starts_begun(fleet.records, fleet.listings, some.clock.now()))
+    recent = len(starts_begun(fleet.records, fleet.listings, some.clock.now()) | dict(started or {}))
     starts = Starts(
         providers,
         slots=Slots(limit, starts_per_hour - recent),

@@ -411,10 +411,14 @@ def _many_absent(
     listings: Mapping[str, Listing],
     records: Records,
 ) -> dict[str, str]:
-    """Return the providers whose list lacks most of the keys in use, each with how many."""
+    """Return the providers whose list lacks most of the keys in use, each with how many.
+
+    A key that was made since the list is in none, and says nothing of it.
+    """
     found = {}
     for name, listing in listings.items():
-        served = records.currents(projects[name].settings.project_id).values()
+        in_use = records.currents(projects[name].settings.project_id).values()
+        served = [key.key_id for key in in_use if key.created_at < listing.at]
         absent = sum(not listing.shows(key_id) for key_id in served)
         if absent >= ABSENT_AT_LEAST and absent * 2 > len(served):
             found[name] = f"{absent} of {len(served)}"

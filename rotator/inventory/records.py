@@ -46,10 +46,10 @@ class Records:
             key_id for one in self.read.values() if one.record for key_id in one.record.known_key_ids()
         )
 
-    def currents(self, project_id: str) -> dict[str, str]:
+    def currents(self, project_id: str) -> dict[str, KnownKey]:
         """Return the key that each lineage of a project serves."""
         return {
-            lineage_id: one.record.current.key.key_id
+            lineage_id: one.record.current.key
             for lineage_id, one in self.read.items()
             if one.record is not None
             and one.record.current is not None
