@@ -7,13 +7,14 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.errors import Unavailable
 from rotator.model.reason import HoldReason
 from rotator.model.told import Step
 from tests.service.conftest import Said
 from tests.support.builders import DAY, HOUR, MINUTE, SECOND, paused
 from tests.support.estate import VAULT, Estate
-from tests.support.estate_ports import policy_text
-from tests.support.replica import Calls, Replica
+from tests.support.estate_ports import ALL, policy_text
+from tests.support.replica import Calls, Replica, order
 from tests.support.virtual_loop import virtually
 
 SWEEP = 5 * MINUTE
@@ -177,3 +178,129 @@ async def test_a_clock_that_was_wrong_and_is_set_right_neither_delays_a_rotation
 
     (began_at,) = replica.times(Step.INTENT)
     assert timedelta(0) <= began_at - due_at <= 4 * SECOND
+
+
+@virtually
+async def test_a_new_key_is_taken_in_by_the_next_sweep() -> None:
+    estate = Estate("asr", "tts")
+    estate.add_key("gateway")
+    replica = await settled(estate)
+    estate.add_key("newcomer", provider="tts")
+
+    took = await replica.leap_until(lambda: replica.times(Step.ADOPTED, "secret/tts/newcomer"), within=HOUR)
+    assert took <= SWEEP
+
+
+@virtually
+async def test_a_served_key_that_a_person_deletes_is_replaced_by_the_next_sweep() -> None:
+    estate = Estate()
+    key_id = estate.add_key("gateway", served=True)
+    estate.add_key("another", served=True)
+    replica = await settled(estate, (await settled(estate)).text)
+    estate.person_deletes(key_id)
+
+    took = await replica.leap_until(lambda: replica.times(Step.RECORDED, "secret/asr/gateway"), within=HOUR)
+    assert took <= SWEEP + 5 * SECOND
+    assert len(replica.times(Step.RECORDED)) == 1
+
+
+@virtually
+async def test_a_rotation_by_another_process_is_seen_by_its_key_and_read_once() -> None:
+    estate = Estate()
+    for number in range(5):
+        estate.add_key(f"voice-{number}")
+    estate.add_key("gateway")
+    watching = await settled(estate)
+    early = ALL.replace("comment: '*'", "comment: gateway").replace(
+        "name: all", "name: all, rotate_before: 98%"
+    )
+    rotating = Replica(estate, policy_text(estate, f"- {early}"), name="replica-b")
+    await rotating.leap_until(lambda: rotating.times(Step.RECORDED), within=2 * HOUR)
+    before = estate.calls.copy()
+    await watching.leap(SWEEP + MINUTE)
+    calls = estate.calls - before
+
+    assert watching.times(Step.INTENT) == []
+    standing = watching.standing("secret/asr/gateway")
+    assert standing.key_id == estate.served("secret/asr/gateway")
+    assert calls[VAULT, "read entry"] == 1
+
+
+@virtually
+async def test_an_order_is_seen_by_the_control_record_and_carried_out_by_the_next_sweep() -> None:
+    estate = Estate()
+    for number in range(5):
+        estate.add_key(f"voice-{number}")
+    replica = await settled(estate)
+    await order(estate, replica.text, "secret/asr/voice-3")
+    before = estate.calls.copy()
+
+    took = await replica.leap_until(lambda: replica.times(Step.RECORDED, "secret/asr/voice-3"), within=HOUR)
+    assert took <= SWEEP + 5 * SECOND
+    # All records are read, and one lineage is looked at: before and after, and what was published.
+    calls = estate.calls - before
+    assert calls[VAULT, "read record"] <= 5 + 4
+    assert calls[VAULT, "read entry"] == 2
+    assert len(replica.times(Step.RECORDED)) == 1
+
+
+@virtually
+async def test_another_policy_wakes_the_lineages_that_it_is_about_and_says_when_they_are_due(
+    said: Said,
+) -> None:
+    estate = Estate("asr", "tts")
+    estate.add_key("gateway")
+    estate.add_key("agent", provider="tts")
+    two = (
+        "- " + ALL.replace("'*'", "asr", 1) + "\n- " + ALL.replace("'*'", "tts", 1).replace("all", "other", 1)
+    )
+    replica = await settled(estate, policy_text(estate, two))
+    before, due_at = estate.calls.copy(), replica.standing("secret/asr/gateway").due_at
+    assert due_at is not None
+    replica.take(replica.text.replace("name: all,", "name: all, rotate_before: 90%,"))
+    await replica.leap(SWEEP)
+
+    (changed,) = said("next_run_changed")
+    assert (changed["lineage"], changed["before"]) == ("secret/asr/gateway", due_at)
+    assert changed["after"] == replica.standing("secret/asr/gateway").due_at
+    assert changed["after"] < due_at
+    assert (estate.calls - before)[VAULT, "read entry"] == 1
+
+
+@virtually
+async def test_a_key_is_rotated_within_a_tick_of_when_it_is_due() -> None:
+    estate = Estate()
+    for number in range(20):
+        estate.add_key(f"voice-{number}", due_in=HOUR + number * 7 * MINUTE)
+    replica = Replica(estate, policy_text(estate, runtime="sweep_every: 1d"))
+    began_at = estate.now()
+    await replica.run(4 * HOUR)
+
+    for number in range(20):
+        (at,) = replica.times(Step.INTENT, f"secret/asr/voice-{number}")
+        late = at - (began_at + HOUR + number * 7 * MINUTE)
+        assert -SECOND <= late <= 4 * SECOND, number
+    assert replica.meter.late
+    assert max(replica.meter.late) <= 4 * SECOND
+
+
+@virtually
+async def test_all_records_are_read_again_once_a_day() -> None:
+    estate = Estate()
+    for number in range(7):
+        estate.add_key(f"voice-{number}")
+    replica = await settled(estate)
+    calls = await during(replica, 10 * DAY)
+
+    assert calls[VAULT, "read record"] == 10 * 7
+    assert calls[VAULT, "read entry"] == 0
+
+
+@virtually
+async def test_a_record_that_another_process_wrote_unseen_is_acted_by_within_a_day() -> None:
+    estate = Estate()
+    estate.add_key("gateway")
+    replica = await settled(estate)
+    estate.fails("write control record", Unavailable("write control record", "test", "503"))
+    await order(estate, replica.text, "secret/asr/gateway")
+    await replica.leap_until(lambda: replica.times(Step.RECORDED), within=DAY + SWEEP)

@@ -11,8 +11,12 @@ from datetime import datetime, timedelta
 from rotator.daemon.rounds import Rounds
 from rotator.daemon.service import LOOK_EVERY
 from rotator.errors import PortError
+from rotator.inventory.assignment import Assignment
+from rotator.model.order import OrderKind
+from rotator.model.record import Record
 from rotator.model.standing import Standing
 from rotator.model.told import CallMade, Step, Told
+from rotator.rotation.orders import Ordered, give
 from tests.support.estate import Estate
 from tests.support.estate_ports import EstateLink, Line, WallClock, connect, policy_file
 
@@ -122,3 +126,16 @@ class Replica:
 
     def _tell(self, told: Told) -> None:
         self.told.append((self.estate.now(), told))
+
+
+async def order(estate: Estate, text: str, name: str) -> None:
+    """Let a person order a rotation, by a process of their own."""
+    file = policy_file(text)
+    async with connect(file, Line(estate, WallClock(), "ann")) as link:
+        lineage = estate.begun[name].lineage
+        assignment = Assignment(lineage=lineage, policy=file.policies[0], matched_key_id=None)
+        ordered = Ordered(kind=OrderKind.ROTATE, who="ann@desk", why="a leak")
+        given = await give(
+            ordered, assignment, link.ports(lineage, stopping=lambda: False, tell=lambda _: None)
+        )
+    assert isinstance(given, Record), given
