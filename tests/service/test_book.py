@@ -1,0 +1,133 @@
+"""What the service remembers of lineages that depend on one another: what others serve, share, or lack."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rotator.model.reason import HoldReason
+from rotator.model.record import Current, KnownKey, Original, Record
+from rotator.model.told import Step
+from tests.support import builders as a
+from tests.support.builders import DAY, HOUR, MINUTE
+from tests.support.estate import Estate
+from tests.support.estate_ports import policy_text
+from tests.support.replica import Replica
+from tests.support.virtual_loop import virtually
+
+ONCE_SERVED = "secret/asr/before"
+SERVES_NOW = "secret/asr/after"
+
+
+def two_that_name_one_key(estate: Estate) -> str:
+    """Let a lineage name an original that is to be revoked in three hours, and another lineage begin with it. Return its id."""
+    shared = estate.add_key("after", age=5 * DAY)
+    mine = estate.add_key("before", age=5 * DAY)
+    known = {key_id: KnownKey.seen(estate.made[key_id].key) for key_id in (shared, mine)}
+    began_at = estate.now() - DAY
+    estate.write_entry(
+        ONCE_SERVED,
+        {
+            "api_key": estate.made[mine].secret.reveal(),
+            "api_key_id": mine,
+            "rotation_id": a.ISSUED,
+        },
+    )
+    taken_over = Record(
+        lineage=estate.begun[ONCE_SERVED].lineage,
+        first_key_id=shared,
+        adopted_at=began_at,
+        fields=a.PLACE.fields,
+        current=Current(key=known[mine], rotation_id=a.ISSUED, version=1, published_at=began_at),
+        originals=(
+            Original(key=known[shared], superseded_at=began_at, overlap=HOUR, release_after=DAY + 3 * HOUR),
+        ),
+    )
+    begun = Record(
+        lineage=estate.begun[SERVES_NOW].lineage,
+        first_key_id=shared,
+        adopted_at=began_at,
+        fields=a.PLACE.fields,
+        current=None,
+        originals=(Original(key=known[shared]),),
+    )
+    for record in (taken_over, begun):
+        estate.write_record(record, base=0)
+    return shared
+
+
+@pytest.mark.promise("P1")
+@virtually
+async def test_a_key_is_not_deleted_that_another_lineage_serves_since_another_process_wrote_it() -> None:
+    estate = Estate()
+    shared = two_that_name_one_key(estate)
+    replica = Replica(estate, policy_text(estate))
+    await replica.leap(30 * MINUTE)
+    name = estate.begun[SERVES_NOW].lineage.record_name
+    there = estate.records[name]
+    secret = estate.made[shared].secret.reveal()
+    version = estate.write_entry(SERVES_NOW, {"api_key": secret, "api_key_id": shared})
+    serves = Current(
+        key=KnownKey.seen(estate.made[shared].key),
+        rotation_id=None,
+        version=version,
+        published_at=estate.now(),
+    )
+    estate.write_record(replace(there.record(), current=serves, originals=()), base=there.version)
+    await replica.leap(DAY)
+
+    assert estate.works(shared)
+    assert estate.served(SERVES_NOW) == shared
+
+
+@pytest.mark.promise("P1")
+@virtually
+async def test_a_key_is_not_deleted_that_another_lineage_serves_since_this_process_saw_it() -> None:
+    estate = Estate()
+    shared = two_that_name_one_key(estate)
+    text = policy_text(estate)
+    replica = Replica(estate, text)
+    await replica.leap(30 * MINUTE)
+    estate.write_entry(SERVES_NOW, {"api_key": estate.made[shared].secret.reveal(), "api_key_id": shared})
+    # Another policy file makes it look at all lineages.
+    replica.take(text.replace("when_due", "when_due, overlap: 2h"))
+    await replica.leap(MINUTE)
+    record = estate.records[estate.begun[SERVES_NOW].lineage.record_name].record()
+    assert record.current is not None
+    assert record.current.key.key_id == shared
+    await replica.leap(DAY)
+
+    assert estate.works(shared)
+
+
+@virtually
+async def test_lineages_of_one_destination_are_held_while_one_of_their_projects_gives_no_list() -> None:
+    estate = Estate("asr", "tts")
+    for provider in estate.projects:
+        estate.add_key("gateway", provider=provider, due_in=HOUR)
+    replica = Replica(estate, policy_text(estate).replace("{provider}/", ""))
+    await replica.leap(11 * MINUTE)
+    estate.down.add("tts")
+    await replica.leap(2 * HOUR)
+
+    assert replica.times(Step.INTENT) == []
+    assert {one.reason for one in replica.rounds.book.standings} == {HoldReason.DESTINATION_CLASH}
+
+
+@virtually
+async def test_nothing_is_begun_by_a_list_between_two_sweeps_that_lacks_most_keys_in_use() -> None:
+    estate = Estate()
+    for number in range(9):
+        estate.add_key(f"voice-{number}", served=True)
+    estate.add_key("due", due_in=62 * MINUTE, served=True)
+    replica = Replica(estate, policy_text(estate, runtime="sweep_every: 1h"))
+    await replica.leap(61 * MINUTE)
+    swept_at = replica.rounds.swept_at
+    served = [estate.served(name) for name in estate.begun if name != "secret/asr/due"]
+    estate.hide(*map(str, served))
+    await replica.leap(5 * MINUTE)
+
+    assert replica.rounds.swept_at == swept_at
+    assert replica.standing("secret/asr/due").reason == HoldReason.MANY_ABSENT
+    assert replica.times(Step.INTENT) == []
