@@ -18,10 +18,10 @@ SBOM ?= dist/rotator.cdx.json
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test static check prove bench mutants licences sbom tools
+.PHONY: help demo playground test static check prove bench mutants licences sbom requirements tools
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
 demo: tools ## see one rotation, against a simulated Deepgram and a real Vault-API server
 	@exec "$(UV)" run --frozen --no-dev --extra demo rotator demo
@@ -66,6 +66,11 @@ sbom: tools ## write what the program consists of to dist/, as CycloneDX
 	@exec "$(UV)" export --quiet --frozen --no-default-groups --format cyclonedx1.5 \
 	  --preview-features sbom-export --output-file "$(SBOM)" >/dev/null
 	@echo "$(SBOM)"
+
+requirements: tools ## write what deploy/install.sh fetches, by hash, from the lock file
+	@export="$(UV) export --quiet --frozen --no-emit-project --no-annotate --no-header"; \
+	  $$export --no-default-groups --output-file deploy/requirements.txt && \
+	  $$export --only-group build --output-file deploy/build-requirements.txt
 
 tools:
 	@command -v "$(PYTHON)" >/dev/null || { echo "make: there is no $(PYTHON) on PATH; rotator needs Python 3.11 or newer (PYTHON=... names one)" >&2; exit 1; }

@@ -9,6 +9,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text())
@@ -89,3 +91,26 @@ def test_the_bill_of_materials_lists_all_that_is_needed_and_nothing_else(tmp_pat
     assert bill["metadata"]["component"]["name"] == OURS
     assert {component["name"] for component in bill["components"]} == needed()
     assert all(component["purl"].startswith("pkg:pypi/") for component in bill["components"])
+
+
+@pytest.mark.parametrize(
+    ("file", "chosen"),
+    [("requirements", "--no-default-groups"), ("build-requirements", "--only-group=build")],
+)
+def test_what_is_installed_is_what_is_locked(file: str, chosen: str) -> None:
+    exported = subprocess.run(
+        (
+            (ROOT / ".tools" / "uv-path").read_text().strip(),
+            *("export", "--quiet", "--frozen", "--no-emit-project", "--no-annotate", "--no-header", chosen),
+        ),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert (ROOT / "deploy" / f"{file}.txt").read_text() == exported, "run `make requirements`"
+
+
+def test_the_wheel_is_built_by_what_is_locked() -> None:
+    assert PROJECT["build-system"]["requires"] == PROJECT["dependency-groups"]["build"]
