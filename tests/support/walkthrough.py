@@ -49,14 +49,14 @@ _BLOCK = re.compile(
     r"(?:^<!-- file: (?P<file>\S+) -->\n```\w*\n(?P<text>.*?)^```$)|(?:^```console\n(?P<console>.*?)^```$)",
     re.MULTILINE | re.DOTALL,
 )
-_COMMAND = re.compile(r"^\$ (.*(?:\\\n.*)*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+_COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 _MASKS: Final = (
     (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22,}"), "ID"),
     (re.compile(r"\b[0-9a-f]{8}\.\.\."), "ID"),
     (re.compile(r"\brotator-[0-9a-f]{8}\b"), "HOLDER"),
-    (re.compile(r"\b[0-9a-f]{12,16}\b"), "ID"),
+    (re.compile(r"\b(?:[0-9a-f]{12,16}|[0-9a-f]{64})\b"), "ID"),
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)"), "INSTANT"),
     (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "DAY"),
     (re.compile(r"\b\d\d:\d\d(?::\d\d)?Z"), "CLOCK"),
