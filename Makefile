@@ -18,7 +18,7 @@ SBOM ?= dist/rotator.cdx.json
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test static check prove bench mutants licences sbom requirements tools
+.PHONY: help demo playground test test-deploy static check prove bench mutants licences sbom requirements tools
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -31,6 +31,9 @@ playground: tools ## play the tutorial in docs/tutorial/first-hour.md: both serv
 
 test: tools ## run every test
 	@$(RUN) $(PYTEST) $(ARGS)
+
+test-deploy: tools ## test deploy/ on real systemd and real containers, and end with a table; five minutes (needs root)
+	@$(RUN) --group deploy python -m tests.deploy $(ARGS)
 
 static: tools ## format, lint, types, layers, generated pages
 	@uv=$(UV); run="$$uv run --frozen --all-extras"; \

@@ -1,0 +1,210 @@
+"""The service on real systemd, as deploy/README.md sets it up: its start, its reloads, its ends, and what it survives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+
+from rotator.cli import exits
+from rotator.clock import SystemClock
+from rotator.simulator.faults import Operation
+from tests.deploy import needs
+from tests.deploy.hardening import forbids
+from tests.deploy.installation import CREDENTIALS, Installation, installed
+from tests.deploy.internet import VAULT, Internet
+from tests.deploy.lab import ROOT, Lab
+from tests.deploy.machine import CHECKOUT, ran, until
+from tests.deploy.page import README
+
+UNIT = "rotator"
+STARTS = 5
+"""How many starts the unit allows."""
+
+CONFIG = "/etc/rotator/config.yaml"
+READY = "curl --silent 127.0.0.1:9464/readyz"
+
+pytestmark = [
+    pytest.mark.artefact("deploy/systemd/rotator.service", "real"),
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(300),
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def here(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
+    needs.programs("mmdebstrap", "systemd-nspawn")
+    async with installed(lab, tmp_path_factory.mktemp("internet")) as installation:
+        await installation.follow(README, "Start the service")
+        yield installation
+
+
+async def test_the_page_is_followed_word_by_word(here: Installation) -> None:
+    await until(lambda: here.internet.serves("gateway"), "the new secret is in Vault")
+    assert here.internet.alive("gateway") == 2, "the key from before rotator lives on"
+    assert await here.machine.shows(UNIT, "NRestarts") == "0"
+
+
+async def test_it_may_do_what_it_needs_and_nothing_else(here: Installation) -> None:
+    await forbids(here.machine, UNIT)
+    await here.machine.done("systemctl", "start", UNIT)
+
+
+async def test_a_mistake_in_the_policy_file_is_refused_and_the_one_before_stays(here: Installation) -> None:
+    await here.follow(README, "Change the policy file")
+
+    assert await here.machine.shows(UNIT, "NRestarts") == "0"
+
+
+async def test_it_is_upgraded_by_the_page(here: Installation) -> None:
+    await here.follow(README, "Upgrade")
+
+    assert await here.machine.shows(UNIT, "ActiveState") == "active"
+
+
+async def test_credentials_are_encrypted_by_the_page(here: Installation) -> None:
+    await here.follow(README, "Encrypt the credentials")
+
+    assert await here.machine.done("ls", CREDENTIALS) == "\n".join(
+        f"{name}.cred" for name in ("deepgram-api-key", "vault-role-id", "vault-secret-id")
+    )
+    assert (await here.machine.shell(READY)).shown == "ok\n"
+
+
+ASKING = """\
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/curl --silent --max-time 1 http://%i:9
+"""
+NOBODY_LISTENS, NO_ANSWER = "7", "28"
+"""Statuses of curl: where it may go, there is an answer even if nobody listens."""
+
+
+@pytest.mark.artefact("deploy/systemd/drop-ins", "real")
+async def test_of_its_own_network_it_reaches_vault_and_no_other(here: Installation) -> None:
+    vault, neighbour, metadata = "10.0.8.20", "10.0.8.21", "169.254.169.254"
+    drop_in = "deploy/systemd/drop-ins/addresses.conf"
+    assert f"IPAddressAllow={vault}\n" in (ROOT / drop_in).read_text()
+    units = "/run/systemd/system"
+    await here.machine.write(f"{units}/asking@.service", ASKING)
+    await here.machine.done("install", "-D", "-t", f"{units}/asking@.service.d", f"{CHECKOUT}/{drop_in}")
+    await here.machine.done("systemctl", "daemon-reload")
+
+    answers = {}
+    for address in (vault, neighbour, metadata):
+        await ran("ip", "address", "add", f"{address}/32", "dev", "lo")
+        await here.machine.run("systemctl", "start", f"asking@{address}")
+        answers[address] = await here.machine.shows(f"asking@{address}", "ExecMainStatus")
+    assert answers == {vault: NOBODY_LISTENS, neighbour: NO_ANSWER, metadata: NO_ANSWER}
+
+
+async def test_on_stop_what_is_under_way_ends_safely(here: Installation) -> None:
+    there = here.internet
+    there.add_key("batch")
+    creates = there.simulator.count(Operation.CREATE)
+    there.simulator.latency = timedelta(seconds=0.5)
+    await here.machine.done("systemctl", "restart", "--no-block", UNIT)
+    await until(lambda: _more(there, creates), "a key is created")
+    await here.machine.done("systemctl", "stop", UNIT)
+    there.simulator.latency = timedelta(0)
+
+    assert await here.machine.shows(UNIT, "Result") == "success"
+    assert await there.serves("batch") or there.alive("batch") == 1
+    await here.machine.done("systemctl", "start", UNIT)
+    await until(lambda: there.serves("batch"), "the new secret is in Vault")
+
+
+async def test_one_that_is_killed_is_started_and_looks_at_all_again(here: Installation) -> None:
+    restarts = await _restarts(here)
+    await here.machine.done("systemctl", "kill", "--signal=KILL", UNIT)
+    await until(lambda: _restarted(here, restarts), "it was started again")
+
+    assert (await here.machine.shell(READY)).shown == "ok\n"
+
+
+async def test_one_that_hangs_is_started_again(here: Installation) -> None:
+    await _with(here, "WatchdogSec=3s\nRestartSec=100ms")
+    restarts = await _restarts(here)
+    await here.machine.done("systemctl", "kill", "--signal=STOP", UNIT)
+    await until(lambda: _restarted(here, restarts), "it was started again")
+    await _with(here, "")
+
+    assert "Watchdog timeout" in await here.machine.log(UNIT)
+
+
+async def test_a_start_waits_for_vault_longer_than_systemd_would(here: Installation) -> None:
+    await here.machine.done("systemctl", "stop", UNIT)
+    await _with(here, "TimeoutStartSec=3s", start=False)
+    here.internet.away.add(VAULT)
+    await here.machine.done("systemctl", "start", "--no-block", UNIT)
+    await SystemClock().sleep(timedelta(seconds=6))
+    waiting = await here.machine.shows(UNIT, "ActiveState"), await here.machine.shows(UNIT, "StatusText")
+    here.internet.away.clear()
+    await until(lambda: _active(here), "it has looked at all keys")
+    await _with(here, "")
+
+    assert waiting[0] == "activating"
+    assert waiting[1].startswith("waiting: ")
+
+
+async def test_one_that_crashes_again_and_again_shows_as_failed(here: Installation) -> None:
+    await here.machine.done("systemctl", "reset-failed", UNIT)
+    await _with(here, "RestartSec=100ms")
+    for started in range(1, STARTS):
+        await here.machine.done("systemctl", "kill", "--signal=KILL", UNIT)
+        await until(lambda: _restarted(here, started - 1), "it is started again")  # noqa: B023 (waited for at once)
+    await here.machine.done("systemctl", "kill", "--signal=KILL", UNIT)
+    await until(lambda: _failed(here), "systemd gives up")
+    await here.machine.done("systemctl", "reset-failed", UNIT)
+    await _with(here, "")
+
+    assert "Start request repeated too quickly" in await here.machine.log(UNIT)
+
+
+async def test_a_policy_file_that_is_wrong_at_the_start_is_not_tried_again(here: Installation) -> None:
+    await here.machine.done("sed", "-i", "s/when_due/when_do/", CONFIG)
+    ran = await here.machine.run("systemctl", "restart", UNIT)
+    state = await here.machine.shows(UNIT, "ActiveState"), await here.machine.shows(UNIT, "ExecMainStatus")
+    await here.machine.done("sed", "-i", "s/when_do/when_due/", CONFIG)
+    await here.machine.done("systemctl", "start", UNIT)
+
+    assert ran.status == 1
+    assert state == ("failed", str(exits.BAD_POLICY)), "failed, and not about to be started again"
+
+
+async def test_nothing_went_wrong_on_the_way_and_no_secret_was_logged(here: Installation) -> None:
+    log = await here.machine.log(UNIT)
+
+    assert "gateway" in log
+    assert "Traceback" not in log
+    assert '"bug"' not in log
+
+
+async def _more(there: Internet, creates: int) -> bool:
+    return there.simulator.count(Operation.CREATE) > creates
+
+
+async def _restarts(here: Installation) -> int:
+    return int(await here.machine.shows(UNIT, "NRestarts"))
+
+
+async def _restarted(here: Installation, before: int) -> bool:
+    return await _restarts(here) > before and await _active(here)
+
+
+async def _active(here: Installation) -> bool:
+    return await here.machine.shows(UNIT, "ActiveState") == "active"
+
+
+async def _failed(here: Installation) -> bool:
+    return await here.machine.shows(UNIT, "ActiveState") == "failed"
+
+
+async def _with(here: Installation, lines: str, *, start: bool = True) -> None:
+    """Run it with other figures than the unit's, so that a test does not take minutes; with none, as it is."""
+    await here.machine.write("/run/systemd/system/rotator.service.d/faster.conf", f"[Service]\n{lines}\n")
+    await here.machine.done("systemctl", "daemon-reload")
+    if start:
+        await here.machine.done("systemctl", "restart", UNIT)
