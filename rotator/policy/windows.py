@@ -115,7 +115,7 @@ def opens_at(policy: Policy, at: datetime) -> datetime:
     """Return the first instant, not before `at`, that is open."""
     while (closed := closed_by(policy, at)) is not None:
         if closed is WaitReason.FROZEN:
-            at = max(freeze.ends_at for freeze in freezes_on(policy, at))
+            at = freezes_on(policy, at)[0].ends_at
         else:
             at = min(next(openings(window, at), FAR) for window in policy.windows)
     return at

@@ -191,6 +191,8 @@ def test_from_its_latest_safe_start_on_an_expiry_beats_windows_and_freezes() -> 
     assert start(policy, SAFE_UNTIL, SAFE_UNTIL) == Start(SAFE_UNTIL, overrides=WaitReason.OUTSIDE_WINDOW)
     assert start(policy, SAFE_UNTIL + DAY, SAFE_UNTIL).at == SAFE_UNTIL + DAY
     assert start(policy, z("2026-07-01T03:00"), SAFE_UNTIL) == Start(z("2026-07-01T03:00"))
+    in_time = Start(SAFE_UNTIL, WaitReason.OUTSIDE_WINDOW)
+    assert start(in_windows("58 10 4 4 *"), NOW, SAFE_UNTIL) == in_time
 
 
 def test_a_key_that_never_expires_waits_as_long_as_it_is_closed() -> None:

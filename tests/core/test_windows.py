@@ -262,10 +262,29 @@ def test_the_open_stretches_hold_what_is_open_and_nothing_else(
     assert all(since <= one.start < one.end <= until for one in found)
     assert all(one.end < later.start for one, later in pairwise(found))
     edges = [since, until - MINUTE, *(one.start for one in found), *(one.end for one in found)]
+    edges += [edge for freeze in policy.freezes for edge in (freeze.starts_at, freeze.ends_at)]
     for at in sorted({edge + step for edge in edges for step in (-TICK, timedelta(), MINUTE)}):
         if since <= at < until:
             inside = any(one.start <= at < one.end for one in found)
             assert inside == (windows.closed_by(policy, at) is None), at
+
+
+def test_windows_that_follow_each_other_are_one_stretch() -> None:
+    daily = at_once(window("0 0 * * *", DAY, UNIVERSAL))
+    since, until = z("2026-01-05T06:00"), z("2026-01-09T06:00")
+
+    assert list(windows.stretches(daily, since, until)) == [Stretch(since, until)]
+
+
+def test_freezes_count_in_any_order() -> None:
+    some = frozen(
+        ("2026-01-07", "2026-01-08"), ("2026-01-05", "2026-01-06"), ("2026-01-07", "2026-01-07T12:00")
+    )
+    days = [z(f"2026-01-0{day}") for day in range(4, 10)]
+
+    found = list(windows.stretches(some, days[0], days[5]))
+
+    assert found == [Stretch(days[0], days[1]), Stretch(days[2], days[3]), Stretch(days[4], days[5])]
 
 
 @given(policies, instants)
