@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import re
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ _YEAR = timedelta(days=366)
 _RECKONED_FROM, _RECKONED_UNTIL = datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
 """Two years that stand for all: one has a day more."""
 
+_MONTHS_SOUGHT, _MONTH_OF_FAR = 120, 12 * 9000
 _LOOKED_BACK = (timedelta(days=8), timedelta(days=64), timedelta(days=512))
 
 
@@ -155,12 +157,26 @@ def reckoned(windows: tuple[Window, ...]) -> tuple[Stretch, ...]:
 
 
 def openings(window: Window, since: datetime) -> Iterator[datetime]:
-    """Yield the instants at which a window opens, not before `since`, in order."""
-    for opening in CronSim(window.cron, (since - _LEAST).astimezone(window.zone)):
+    """Yield the instants at which a window opens, not before `since`, in order; what is years off is never."""
+    first = 12 * since.year + since.month - 1
+    for number in range(first, min(first + _MONTHS_SOUGHT, _MONTH_OF_FAR)):
+        month = _month(window, number)
+        yield from month[bisect_left(month, since) if number == first else 0 :]
+
+
+@lru_cache(maxsize=4096)
+def _month(window: Window, number: int) -> tuple[datetime, ...]:
+    """Return the openings of one month, in UTC. They are asked for again and again, and cost a millisecond."""
+    begins = datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC)
+    found = []
+    for opening in CronSim(window.cron, (begins - _LEAST).astimezone(window.zone)):
         instant = opening.astimezone(UTC)
+        if (instant.year, instant.month) > (begins.year, begins.month):
+            break
         # Asked in an hour that comes twice, cronsim begins with the first of both, which is over the second time.
-        if instant >= since:
-            yield instant
+        if instant >= begins:
+            found.append(instant)
+    return tuple(found)
 
 
 def _holds(window: Window, at: datetime) -> bool:
