@@ -106,7 +106,7 @@ class Service:
             listen=self._file.runtime.listen,
         )
         every = min(LOOK_EVERY, systemd.watchdog / 3) if systemd.watchdog else LOOK_EVERY
-        async with ticking({"look": Tick(every, self._beat)}, self._clock):
+        async with ticking({"look": Tick(every, self.beat)}, self._clock):
             work = asyncio.create_task(self._work())
             stopped = asyncio.create_task(self._stop.wait())
             await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -180,7 +180,7 @@ class Service:
         self._progress()
         self._outside.meter.called(made)
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
         """Let work look what there is to do, and tell systemd how it goes."""
         self._word.set()
         systemd = self._outside.systemd
@@ -208,21 +208,29 @@ class Service:
 
     async def _work(self) -> None:
         while True:
-            self._progress()
-            try:
-                await self._step()
-            except PolicyError:
-                raise
-            except PortError as error:
-                self._not_reached("not_reached", str(error))
-            except Exception as bug:  # noqa: BLE001 (the next step may go well, and nobody else looks after the keys)
-                self._not_reached("bug", str(violation_of(bug)))
-            if not self._rounds.more:
+            if not await self.step():
                 await self._word.wait()
             self._word.clear()
 
-    async def _step(self) -> None:
-        """Do what there is to do now."""
+    async def step(self) -> bool:
+        """Do what there is to do now, and return whether the next step may come at once.
+
+        What can't be done is noted. Raise PolicyError when the service can't even begin.
+        """
+        self._progress()
+        try:
+            await self._act()
+        except PolicyError:
+            raise
+        except PortError as error:
+            self._not_reached("not_reached", str(error))
+        except Exception as bug:  # noqa: BLE001 (the next step may go well, and nobody else looks after the keys)
+            self._not_reached("bug", str(violation_of(bug)))
+        else:
+            return self._rounds.more
+        return False
+
+    async def _act(self) -> None:
         await self._look_at_file()
         await self._connect()
         link = self._link
