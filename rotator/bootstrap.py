@@ -189,8 +189,11 @@ async def connect(
         client = _vault_client(file, clock, heard)
         stack.push_async_callback(client.aclose)
         vault = _vault_ports(file, client, clock)
+        managements = {settings.name: await _management(settings, client) for settings in file.providers}
         providers = {
-            settings.name: await _provider(settings, file.runtime, client, clock, stack, progress, heard)
+            settings.name: await _PROVIDERS[settings.type](
+                settings, file.runtime, managements[settings.name], clock, stack, progress, heard
+            )
             for settings in file.providers
         }
         journal_id = await _journal_id(vault.journal, file.instance, clock)
@@ -206,7 +209,7 @@ async def connect(
             holder=_new_name(),
             journal_id=journal_id,
             renew=vault.renew,
-            read_again=_changes_of(file, client),
+            read_again=_changes_of(file, client, managements),
         )
 
 
@@ -227,8 +230,9 @@ async def reach(file: PolicyFile, *, progress: Progress = _untold) -> AsyncItera
         providers = {}
         for settings in file.providers:
             try:
-                providers[settings.name] = await _provider(
-                    settings, file.runtime, client, clock, stack, progress, unheard
+                management = await _management(settings, client)
+                providers[settings.name] = await _PROVIDERS[settings.type](
+                    settings, file.runtime, management, clock, stack, progress, unheard
                 )
             except (PolicyError, PortError) as error:
                 troubles.append(Trouble(what=f"provider {settings.name}", error=error))
@@ -310,23 +314,14 @@ _PROVIDERS = {"deepgram": _deepgram}
 """The types of provider that a policy file may name."""
 
 
-async def _provider(
-    settings: ProviderSettings,
-    runtime: RuntimeSettings,
-    client: VaultClient | None,
-    clock: Clock,
-    stack: AsyncExitStack,
-    progress: Progress,
-    heard: Heard,
-) -> Provider:
+async def _management(settings: ProviderSettings, client: VaultClient | None) -> Secret:
+    """Return the management key of a provider, read afresh."""
     reference = settings.credential
-    if isinstance(reference, VaultReference):
-        if client is None:
-            raise Unavailable("read credential", str(reference), "Vault can't be used")
-        management = await read_credential(client, reference)
-    else:
-        management = credentials.read(reference)
-    return await _PROVIDERS[settings.type](settings, runtime, management, clock, stack, progress, heard)
+    if not isinstance(reference, VaultReference):
+        return await asyncio.to_thread(credentials.read, reference)
+    if client is None:
+        raise Unavailable("read credential", str(reference), "Vault can't be used")
+    return await read_credential(client, reference)
 
 
 async def _nothing_changes() -> bool:
@@ -334,21 +329,17 @@ async def _nothing_changes() -> bool:
     return False
 
 
-def _changes_of(file: PolicyFile, client: VaultClient) -> Callable[[], Awaitable[bool]]:
-    """Return what tells whether the management keys are others than when it was asked first. One that can't be read is no other."""
-    before: dict[str, Secret] = {}
-
-    async def read(settings: ProviderSettings) -> Secret:
-        if isinstance(settings.credential, VaultReference):
-            return await read_credential(client, settings.credential)
-        return await asyncio.to_thread(credentials.read, settings.credential)
+def _changes_of(
+    file: PolicyFile, client: VaultClient, managements: Mapping[str, Secret]
+) -> Callable[[], Awaitable[bool]]:
+    """Return what tells whether the management keys are others than these. One that can't be read is no other."""
 
     async def changed() -> bool:
         found = False
         for settings in file.providers:
             with suppress(PolicyError, PortError):
-                secret = await read(settings)
-                found |= not secret.matches(before.setdefault(settings.name, secret))
+                secret = await _management(settings, client)
+                found |= not secret.matches(managements[settings.name])
         return found
 
     return changed

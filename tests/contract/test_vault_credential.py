@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
+from rotator.bootstrap import _changes_of, _management
 from rotator.errors import Denied, PolicyError, Rejected, Unavailable
 from rotator.model.secret import Secret
 from rotator.policy.settings import VaultReference
@@ -11,6 +14,8 @@ from rotator.simulator.vault_server import VaultServer
 from rotator.vault.client import VaultClient
 from rotator.vault.credential import read_credential
 from tests.support.canary import secret_text
+from tests.support.estate import Estate
+from tests.support.estate_ports import policy_file, policy_text
 from tests.support.vault_lab import Reply, Root, between, connected, shown
 
 VALUE = secret_text("management")
@@ -25,6 +30,30 @@ async def test_it_is_read_afresh_each_time(client: VaultClient, root: Root, plac
     for value in (VALUE, secret_text("next")):
         root.do("POST", f"secret/data/{reference.path}", {"data": {"api_key": value, "note": "x"}})
         assert (await read_credential(client, reference)).matches(Secret(value))
+
+
+async def test_a_management_key_that_was_exchanged_since_it_was_read_is_noticed(
+    client: VaultClient, root: Root, place: str
+) -> None:
+    path = f"rotated/{place}/key"
+    reference = f"{{vault: {{mount: secret, path: {path}, field: api_key}}}}"
+    file = policy_file(policy_text(Estate()).replace("{env: K}", reference))
+
+    def put(value: str) -> None:
+        root.do("POST", f"secret/data/{path}", {"data": {"api_key": value}})
+
+    async def connected_now() -> Callable[[], Awaitable[bool]]:
+        return _changes_of(file, client, {"asr": await _management(file.providers[0], client)})
+
+    put(VALUE)
+    changed = await connected_now()
+    put(secret_text("next"))
+    assert await changed()
+    assert await changed(), "until it is connected anew"
+    changed_since = await connected_now()
+    assert not await changed_since()
+    root.do("DELETE", f"secret/data/{path}")
+    assert not await changed(), "nothing would work with it"
 
 
 @pytest.mark.promise("P7")
