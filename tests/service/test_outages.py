@@ -110,3 +110,54 @@ async def test_a_key_whose_overlap_would_be_cut_short_is_tried_though_the_breake
     assert len(late_at) == 8
     for name, at in late_at.items():
         assert any(at <= begun <= at + 5 * MINUTE for begun in replica.times(Step.INTENT, name)), name
+
+
+@pytest.mark.parametrize("away", AWAY)
+@virtually
+async def test_what_fell_due_meanwhile_is_caught_up_one_first_then_in_order_and_no_more_than_an_hour_allows(
+    away: str,
+) -> None:
+    estate = Estate("asr", "tts")
+    for number in range(12):
+        estate.add_key(f"voice-{number}", due_in=HOUR + number * 4 * MINUTE)
+    replica = await settled(estate, policy_text(estate, starts_per_hour=10))
+    ends = {one.lineage: one.expires_at for one in replica.rounds.book.standings}
+    await replica.leap(45 * MINUTE)
+    estate.down.add(away)
+    await replica.leap(HOUR)
+    assert estate.starts == []
+    estate.down.clear()
+    back_at = estate.now()
+    await replica.leap_until(lambda: len(replica.times(Step.RECORDED)) == 12, within=3 * HOUR)
+
+    created, recorded = replica.times(Step.CREATED), replica.times(Step.RECORDED)
+    assert created[0] - back_at <= 2 * MINUTE
+    assert created[1] >= recorded[0], "nobody went first"
+    assert created[9] - back_at <= 5 * MINUTE
+    assert created[10] - created[0] >= HOUR - 2 * SECOND
+    begun = [told.lineage for _, told in replica.told if told.step is Step.INTENT]
+    urgent = sorted(ends, key=lambda name: ends[name] or estate.now())
+    assert begun[0] == urgent[0]
+    assert set(begun[:10]) == set(urgent[:10])
+    assert max(replica.meter.late) >= 45 * MINUTE
+
+
+@pytest.mark.parametrize("away", AWAY)
+@pytest.mark.parametrize(
+    "operation", ["read key", "prove secret", "publish into entry", "read entry", "write record"]
+)
+@virtually
+async def test_an_outage_in_the_middle_of_a_rotation_leaves_neither_a_key_nor_a_lineage_behind(
+    operation: str, away: str
+) -> None:
+    estate = Estate()
+    estate.add_key("gateway", due_in=HOUR)
+    replica = await settled(estate)
+    estate.before("create key", lambda: estate.before(operation, lambda: estate.down.add(away)))
+    await replica.leap_until(lambda: estate.down, within=2 * HOUR)
+    await replica.leap(5 * MINUTE)
+    estate.down.clear()
+    await replica.leap(3 * DAY)
+
+    assert estate.served("secret/asr/gateway")
+    assert estate.installation().broken(at_rest=True) == ()
