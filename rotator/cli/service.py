@@ -17,6 +17,7 @@ from rotator.cli.policy_files import PolicyTexts
 from rotator.clock import SystemClock
 from rotator.daemon.notify import Systemd
 from rotator.daemon.service import Outside, Service
+from rotator.daemon.ticks import ticking
 from rotator.errors import PolicyError, Problem
 from rotator.model.told import Heard
 from rotator.policy.settings import PolicyFile
@@ -37,6 +38,7 @@ def run(options: Options) -> int:
         clock=clock,
         read=lambda: _read(options),
         connect=_connect,
+        ticking=ticking,
         systemd=Systemd(credentials.variable, clock),
         meter=metrics,
         tell=tell,

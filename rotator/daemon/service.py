@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +20,7 @@ from rotator.daemon.link import Link
 from rotator.daemon.meter import Meter
 from rotator.daemon.notify import Systemd
 from rotator.daemon.rounds import AGAIN_AFTER, Rounds
-from rotator.daemon.ticks import Tick, ticking
+from rotator.daemon.ticks import Tick
 from rotator.errors import PolicyError, PortError
 from rotator.model.board import Board, FileSeen
 from rotator.model.standing import Standing
@@ -64,6 +64,7 @@ class Outside:
     clock: Clock
     read: Callable[[], Draft]
     connect: Callable[[PolicyFile, Heard], AbstractAsyncContextManager[Link]]
+    ticking: Callable[[Mapping[str, Tick], Clock], AbstractAsyncContextManager[None]]
     systemd: Systemd
     meter: Meter
     tell: Callable[[Told], None]
@@ -106,7 +107,7 @@ class Service:
             listen=self._file.runtime.listen,
         )
         every = min(LOOK_EVERY, systemd.watchdog / 3) if systemd.watchdog else LOOK_EVERY
-        async with ticking({"look": Tick(every, self.beat)}, self._clock):
+        async with self._outside.ticking({"look": Tick(every, self.beat)}, self._clock):
             work = asyncio.create_task(self._work())
             stopped = asyncio.create_task(self._stop.wait())
             await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -301,17 +302,22 @@ class Service:
                 self._outside.systemd.ready()
 
     async def _take_file(self, *, asked: bool) -> None:
-        draft = await asyncio.to_thread(self._outside.read)
-        if draft.digest != self._pending:
-            self._pending, self._pending_since = draft.digest, self._clock.monotonic()
-        if not asked and draft.digest == self._judged:
-            if draft.digest == self._wanted:
-                self._refused = ""  # what could not be read for a moment is what it was
+        try:
+            draft: Draft | PolicyError = await asyncio.to_thread(self._outside.read)
+        except PolicyError as error:
+            draft = error
+        digest = f"unread: {draft}" if isinstance(draft, PolicyError) else draft.digest
+        if digest != self._pending:
+            self._pending, self._pending_since = digest, self._clock.monotonic()
+        if not asked and digest == self._judged:
             return
-        # Who writes a file in place writes it bit by bit: it counts once it stays the same.
+        # Who writes a file in place writes it bit by bit, and who exchanges it may take it away first: it counts once it stays
+        # the same.
         if not asked and self._clock.monotonic() - self._pending_since < SETTLED_AFTER.total_seconds():
             return
-        self._judged = draft.digest
+        self._judged = digest
+        if isinstance(draft, PolicyError):
+            raise draft
         file = await asyncio.to_thread(draft.load)
         self._refused = ""
         log.get("rotator").info("policy_file_loaded", digest=draft.digest[:12], policies=len(file.policies))

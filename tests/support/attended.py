@@ -13,6 +13,7 @@ from typing import Self
 
 from rotator.daemon.notify import Systemd
 from rotator.daemon.service import LOOK_EVERY, Outside, Service
+from rotator.daemon.ticks import ticking
 from rotator.errors import RotatorError
 from rotator.model.board import Board
 from rotator.model.told import Heard, Step, Told
@@ -84,6 +85,7 @@ class Attended:
         variables = {"NOTIFY_SOCKET": manager.address} if manager else {}
         outside = Outside(
             clock=self.clock,
+            ticking=ticking,
             read=self._read,
             connect=self._connect,
             systemd=Systemd(variables.get, self.clock),
