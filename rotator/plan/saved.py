@@ -7,7 +7,7 @@ can be sent to us, and becomes a test file.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rotator.model.snapshot import Snapshot
 from rotator.policy.policy import Policy
+from rotator.policy.settings import LimitSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +29,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """Everything that decisions were made from. `now` is when."""
+    """Everything that decisions were made from. `now` is when. `limits` are what a forecast needs besides."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     format: Literal[1] = 1
     now: datetime
     cases: tuple[Case, ...]
+    limits: LimitSettings = field(default_factory=LimitSettings)
 
 
 _CODEC = TypeAdapter(Saved)

@@ -14,7 +14,7 @@ import heapq
 import re
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
@@ -84,17 +84,21 @@ def opens_each_year(window: Window) -> bool:
     return all(next(openings(window, quarter), FAR) - quarter <= _YEAR for quarter in quarters)
 
 
-def longest_wait(policy: Policy, due_within: timedelta) -> timedelta:
-    """Return how long after a key was made a window may open next that it can be replaced in.
+def longest_wait(found: Iterable[Stretch], due_within: timedelta) -> timedelta:
+    """Return how long after a key was made the next open stretch may begin, in which it can be replaced.
 
-    `due_within` is how soon it is due. What is due while the window is still open in which it was made does not wait, nor
+    `due_within` is how soon it is due. What is due while the stretch still lasts in which it was made does not wait, nor
     does what can begin again so late in that one that it is apart from its beginning: see `ahead_of`.
     """
-    found = reckoned(policy.windows)
     waits = (
         later.start - max(one.start, one.end - AHEAD, one.end - due_within) for one, later in pairwise(found)
     )
     return max(waits, default=timedelta(0))
+
+
+def longest_closed(found: Iterable[Stretch]) -> timedelta:
+    """Return the longest time between two stretches."""
+    return max((later.start - one.end for one, later in pairwise(found)), default=timedelta(0))
 
 
 def closed_by(policy: Policy, at: datetime) -> Closed | None:
@@ -157,7 +161,7 @@ def reckoned(windows: tuple[Window, ...]) -> tuple[Stretch, ...]:
 
 
 def openings(window: Window, since: datetime) -> Iterator[datetime]:
-    """Yield the instants at which a window opens, not before `since`, in order; what is years off is never."""
+    """Yield the instants at which a window opens, not before `since`, in order; what is ten years off is never."""
     first = 12 * since.year + since.month - 1
     for number in range(first, min(first + _MONTHS_SOUGHT, _MONTH_OF_FAR)):
         month = _month(window, number)

@@ -378,4 +378,4 @@ def test_whether_a_year_passes_without_a_window(cron: str, *, opens: bool) -> No
 def test_how_long_a_new_key_may_wait_for_the_next_window(
     some: list[Window], due_within: timedelta, wait: timedelta
 ) -> None:
-    assert windows.longest_wait(at_once(*some), due_within) == wait
+    assert windows.longest_wait(windows.reckoned(tuple(some)), due_within) == wait

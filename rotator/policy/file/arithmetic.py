@@ -126,7 +126,7 @@ def _too_rare(
     policy: Policy, due_within: timedelta, most: timedelta, names: tuple[str, ...], shown: str, hint: str
 ) -> Iterator[tuple[tuple[str, ...], str, str]]:
     """Yield that a key which is due so soon, and may wait `most` for it, would find no window open."""
-    waits = windows.longest_wait(policy, due_within) if policy.windows else timedelta(0)
+    waits = windows.longest_wait(windows.reckoned(policy.windows), due_within)
     if waits >= most:
         yield names, f"windows open {show_duration(waits)} apart, which is not shorter than {shown}", hint
 
