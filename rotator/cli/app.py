@@ -170,6 +170,11 @@ def check(
     help="Decide on what was saved: no policy file, no credentials, no network.",
 )
 @click.option("--at", metavar="TIME", help="With --snapshot: decide as at this time (RFC 3339, or +7d).")
+@click.option(
+    "--until",
+    metavar="TIME",
+    help="Show all that would be done until then (90d, or RFC 3339), day by day, and how old keys get.",
+)
 @_EXIT_CODE
 @click.pass_obj
 def plan(
@@ -179,9 +184,14 @@ def plan(
     save: Path | None,
     snapshot: Path | None,
     at: str | None,
+    until: str | None,
     exit_code: bool,
 ) -> int:
-    """Show what would be done, when and why. Touches nothing."""
+    """Show what would be done, when and why. Touches nothing.
+
+    With --until, the real arithmetic is run forward, as if nothing went wrong: rotations and deletions in their windows, hours in
+    which more are due than may begin, keys that no time rotates or whose expiry beats a window or a freeze.
+    """
     from rotator.cli import plan as command  # noqa: PLC0415 (loaded when it is called)
 
     if save and snapshot:
@@ -191,9 +201,9 @@ def plan(
         message = "--at goes with --snapshot"
         raise click.UsageError(message)
     if snapshot:
-        status = command.plan_offline(options, globs, snapshot, at)
+        status = command.plan_offline(options, globs, snapshot, at, until)
     else:
-        status = command.plan(options, globs, save)
+        status = command.plan(options, globs, save, until)
     return status if exit_code else 0
 
 

@@ -45,16 +45,17 @@ def of(report: Report) -> list[str]:
         ("Keys of ours that work and that nobody serves:", unserved),
         ("Strays, keys with our mark that no record leads to (never touched):", strays),
     ):
-        sections.append(_section(title, items))
+        sections.append(section(title, items))
     return [*sections, troubles(report.troubles)]
 
 
 def troubles(some: Sequence[Trouble]) -> str:
     """Return what kept part of the fleet from being looked at, and what can be done about it."""
-    return _section("Not looked at:", [f"{t.what}: {t.error}. To do: {cure_of(t.error)}" for t in some])
+    return section("Not looked at:", [f"{t.what}: {t.error}. To do: {cure_of(t.error)}" for t in some])
 
 
-def _section(title: str, items: Sequence[str]) -> str:
+def section(title: str, items: Sequence[str]) -> str:
+    """Return a list with a title, nothing for one without items."""
     return "\n".join([title, *(paragraph(item, indent="  ") for item in items)]) if items else ""
 
 
@@ -84,9 +85,13 @@ def excluded(report: Report) -> str:
 
 
 def _held(reason: HoldReason, lineages: Sequence[str]) -> str:
-    named = ", ".join(lineages[:_NAMED])
-    more = f" and {len(lineages) - _NAMED} more" if len(lineages) > _NAMED else ""
-    return f"{named}{more}: {words.HOLD[reason]}. To do: {words.CURE[reason]}"
+    return f"{named(lineages)}: {words.HOLD[reason]}. To do: {words.CURE[reason]}"
+
+
+def named(lineages: Sequence[str], most: int = _NAMED) -> str:
+    """Return some of them by name, and how many more there are."""
+    more = f" and {len(lineages) - most} more" if len(lineages) > most else ""
+    return f"{', '.join(lineages[:most])}{more}"
 
 
 def _spread(some: Sequence[tuple[str, int]]) -> str:

@@ -10,6 +10,7 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 _UNITS_SHOWN = 2
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _END = datetime(9000, 1, 1, tzinfo=UTC)
+_FURTHEST = timedelta(days=3 * 366)
 
 
 def rough(duration: timedelta) -> str:
@@ -58,6 +59,24 @@ def parse_instant(text: str, now: datetime) -> datetime:
         message = "not an instant from the years 1970 to 8999"
         raise ValueError(message)
     return at.astimezone(UTC)
+
+
+def parse_until(text: str, now: datetime) -> datetime:
+    """Return the instant after `now` that `text` means: DURATION from `now` on, or as `parse_instant`.
+
+    Raise ValueError for other texts, for what is over, and for what is too far off to be foretold.
+    """
+    try:
+        at = now + parse_duration(text)
+    except ValueError:
+        try:
+            at = parse_instant(text, now)
+        except ValueError:
+            at = now
+    if not now < at <= now + _FURTHEST:
+        message = "not a time to come within three years; write 90d, or 2027-03-01T00:00:00Z"
+        raise ValueError(message)
+    return at
 
 
 def _parsed(text: str, now: datetime) -> datetime:

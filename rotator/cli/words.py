@@ -396,6 +396,11 @@ def done(action: Decision) -> str:
             assert_never(action)
 
 
+def stays(why: HoldReason | WaitReason) -> str:
+    """Return why no time rotates a lineage."""
+    return f"held: {HOLD[why]}" if isinstance(why, HoldReason) else _NEVER.get(why, WAIT[why])
+
+
 def left(why: Left) -> str:
     """Return why something was left for later."""
     return f"{LEFT[why.reason]}, after {why.detail}" if why.detail else LEFT[why.reason]

@@ -199,6 +199,51 @@ async def test_a_saved_snapshot_is_decided_on_elsewhere_and_later(desk: Desk) ->
     assert len(desk.simulator.log) == calls
 
 
+async def test_the_calendar_shows_all_that_would_be_done_also_elsewhere(desk: Desk) -> None:
+    desk.key("voice")
+    desk.key("endless", lifetime=None)
+    await desk.run("once")
+    file = desk.folder / "seen.json"
+    before = desk.versions()
+    live = await desk.json("plan", "--until", "10d", "--save", str(file))
+    shown = await desk.run("plan", "--until", "10d", COLUMNS="200")
+
+    assert (live.status, shown.status) == (0, 0)
+    calendar = live.document["calendar"]
+    assert desk.versions() == before
+    first = calendar["events"][0]
+    line = live.line("voice")
+    assert (first["what"], first["lineage"]) == ("rotate", desk.lineage("voice"))
+    assert first["at"][:16] == line["decision"]["until"][:16]
+    assert len({one["at"] for one in calendar["events"] if one["what"] == "rotate"}) >= 6
+    assert [one["lineage"] for one in calendar["unrotated"]] == [desk.lineage("endless")]
+    assert [one["policy"] for one in calendar["oldest_keys"]] == ["standard"]
+    assert "if nothing goes wrong" in shown.out
+    assert f"rotate {desk.lineage('voice')}: its expiry comes near" in shown.out
+    assert "standard (2 lineages): without end" in shown.out
+
+    desk.environment.clear()
+    nowhere = ("--config", "none.yaml", "--output", "json", "plan", "--snapshot", str(file), "--until")
+    again = await desk.run(*nowhere, "10d")
+    assert again.document["calendar"] == calendar
+    alone = await desk.run(*nowhere, "10d", desk.lineage("endless"))
+    assert alone.document["calendar"]["events"] == []
+    assert (await desk.run(*nowhere, "10")).status == 2
+
+
+async def test_the_calendar_knows_how_many_may_begin_in_an_hour_also_elsewhere(desk: Desk) -> None:
+    desk.write(f"{POLICIES}limits: {{starts_per_hour: 1}}\n")
+    for name in ("a", "b", "c"):
+        desk.due_key(name)
+    file = desk.folder / "seen.json"
+    live = await desk.json("plan", "--until", "1d", "--save", str(file))
+    offline = await desk.json("plan", "--until", "1d", "--snapshot", str(file))
+
+    (crowd,) = live.document["calendar"]["crowds"]
+    assert (crowd["waiting"], crowd["missed"]) == ({"asr": 2}, 0)
+    assert offline.document["calendar"] == live.document["calendar"]
+
+
 async def test_a_snapshot_that_is_none_is_refused(desk: Desk) -> None:
     file = desk.folder / "seen.json"
     file.write_text(json.dumps({"format": 9}))
