@@ -183,7 +183,8 @@ class Book:
         pages = {one.assignment.lineage.lineage_id: self._page(one) for one in fleet.found}
         if records.waiting:
             # A record that can't be read just now may name any key that is new: what was seen before is not gone.
-            pages = self._pages | pages
+            seen = {name: one for name, one in self._pages.items() if one.found.provider in link.providers}
+            pages = seen | pages
         self._pages, self._wanted = pages, self._wanted & pages.keys()
         self.fleet, self._file, self._changed = fleet, link.file, False
         self._changes_at = min(_ends(self._listings.values()), default=None)
