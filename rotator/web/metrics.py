@@ -87,7 +87,7 @@ class Metrics:
         )
         self._sweeps = Counter(
             "rotator_sweeps",
-            "Sweeps that have ended: whole, or partial when part of the fleet could not be looked at.",
+            "Sweeps that have ended: whole, partial when part of the fleet could not be looked at, or failed.",
             ("result",),
             registry=self.registry,
         )

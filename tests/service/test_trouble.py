@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
-
-from rotator.daemon.rounds import AT_A_TIME
+from rotator.daemon.rounds import AT_A_TIME, TROUBLES_TOLD
 from rotator.errors import Denied, Unavailable
 from rotator.model.told import Step
 from tests.service.conftest import Said
@@ -88,8 +86,7 @@ async def settled(estate: Estate) -> Replica:
 async def test_a_record_that_can_not_be_read_for_a_moment_wakes_no_other_lineage(said: Said) -> None:
     estate = Estate()
     replica = await settled(estate)
-    assert estate.control is not None
-    estate.write_control(estate.control)  # so that all records are read
+    estate.pause()  # so that all records are read
     estate.fails("read record", *[None] * 7, UNREAD, None, UNREAD)
     before = estate.calls.copy()
     await replica.leap_until(lambda: replica.meter.sweeps["partial"], within=SWEEP)
@@ -99,10 +96,14 @@ async def test_a_record_that_can_not_be_read_for_a_moment_wakes_no_other_lineage
     calls = estate.calls - before
 
     assert replica.meter.sweeps["partial"] == 1
-    assert replica.rounds.troubles == ()
+    assert [*replica.rounds.troubles] == []
     assert len(replica.rounds.book.standings) == 60
     assert calls[VAULT, "read record"] <= 30 + 2 + 2
     assert calls[VAULT, "read entry"] <= 2
+
+
+def ready(service: Attended) -> bool:
+    return service.board.ready
 
 
 @virtually
@@ -113,12 +114,12 @@ async def test_the_service_is_not_ready_before_it_could_read_the_records() -> No
     estate.fails("read record", *[REFUSED] * 200)
     await service.run(2 * MINUTE)
 
-    assert not service.board.ready
+    assert not ready(service)
     assert service.board.connected
     assert len(service.board.troubles) == 30
     await service.run(HOUR)
-    assert service.board.ready
-    assert service.board.troubles == ()
+    assert ready(service)
+    assert [*service.board.troubles] == []
     assert len(service.board.standings) == 60
 
 
@@ -128,13 +129,12 @@ async def test_the_service_is_not_ready_any_more_once_it_could_not_read_records_
     await settled(estate)
     service = Attended(estate, policy_text(estate, SOME_WATCHED))
     await service.run(2 * MINUTE)
-    assert service.board.ready
-    assert estate.control is not None
-    estate.write_control(estate.control)
+    assert ready(service)
+    estate.pause()
     estate.fails("read record", *[REFUSED] * 2000)
     await service.run(4 * SWEEP)
 
-    assert not service.board.ready
+    assert not ready(service)
     assert len(service.board.standings) == 60
 
 
@@ -151,8 +151,7 @@ async def test_a_project_can_be_left_out_of_the_policy_file_while_a_record_can_n
     assert {one.provider for one in service.board.standings} == {"asr", "tts"}
     estate.fails("read record", *[UNREAD] * 3000)
     service.text = "".join(line for line in both.splitlines(keepends=True) if not line.startswith("  tts:"))
-    assert estate.control is not None
-    estate.write_control(estate.control)
+    estate.pause()
     await service.run(2 * HOUR)
 
     assert said("bug") == []
@@ -176,3 +175,18 @@ async def test_holds_that_were_found_at_different_times_cost_no_lists_of_their_o
     await replica.leap(10 * HOUR)
 
     assert (estate.calls - before)["asr", "list keys"] == 2 * 120
+
+
+@virtually
+async def test_of_many_troubles_at_once_some_are_logged_and_the_rest_counted(said: Said) -> None:
+    estate = Estate()
+    replica = await settled(estate)
+    estate.pause()
+    estate.fails("read record", *[UNREAD] * 30)
+    await replica.leap(2 * SWEEP)
+
+    for event in ("trouble", "trouble_over"):
+        *single, rest = (line["detail"] for line in said(event))
+        assert len(single) == TROUBLES_TOLD
+        assert all("no whole answer came" in one for one in single)
+        assert rest == "and 10 more"

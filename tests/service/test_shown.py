@@ -1,0 +1,125 @@
+"""What the service shows of itself: metrics of what is there and no more, and what systemd takes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator.clock import SystemClock
+from rotator.daemon.breaker import State
+from rotator.daemon.notify import LONGEST_STATUS, Systemd
+from rotator.errors import Denied
+from rotator.model.board import Board, FileSeen
+from rotator.model.standing import Standing
+from rotator.model.told import CallMade
+from rotator.web.metrics import Metrics
+from rotator.web.server import listening
+from tests.support.attended import Attended, Manager
+from tests.support.builders import DAY, MINUTE, NOW
+from tests.support.estate import VAULT, Estate
+from tests.support.estate_ports import policy_text
+from tests.support.virtual_loop import virtually
+
+
+def standing(name: str, phase: str, expires_in: timedelta) -> Standing:
+    return Standing(
+        lineage=f"secret/{name}",
+        provider="asr",
+        policy="all",
+        fingerprint="",
+        phase=phase,
+        reason="not_due",
+        key_id=name,
+        version=1,
+        expires_at=NOW + expires_in,
+        due_at=None,
+        safe_until=NOW + expires_in - DAY,
+    )
+
+
+def page(*standings: Standing) -> str:
+    board = Board(
+        now=NOW,
+        standings=standings,
+        file=FileSeen(digest="0" * 64, loaded_at=NOW),
+        connected=True,
+        swept_at=NOW,
+        sweep_every=5 * MINUTE,
+        series=10,
+        troubles=(),
+        breakers={},
+        skews={},
+        strays={},
+        stopping=False,
+        alive=True,
+    )
+    metrics = Metrics(instance="test")
+    metrics.show(lambda: board)
+    metrics.called(CallMade(to="vault", operation="read record", result="200", took=MINUTE))
+    metrics.swept(MINUTE, "failed")
+    return metrics.text().decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "at"),
+    [
+        ("rotator_earliest_expiry_timestamp_seconds", NOW + 9 * DAY),
+        ("rotator_earliest_safe_start_timestamp_seconds", NOW + 8 * DAY),
+    ],
+)
+def test_the_nearest_instant_is_of_a_lineage_that_is_not_forgotten(name: str, at: datetime) -> None:
+    shown = page(standing("kept", "current", 9 * DAY), standing("left", "forgotten", -90 * DAY))
+    (line,) = (one for one in shown.splitlines() if one.startswith(f"{name}{{"))
+    assert float(line.rpartition(" ")[2]) == at.timestamp()
+
+
+def test_no_metric_says_when_another_one_was_made() -> None:
+    assert 'rotator_sweeps_total{result="failed"} 1.0' in page()
+    assert "_created" not in page()
+
+
+@virtually
+async def test_what_is_shown_of_a_provider_vanishes_when_the_policy_file_names_it_no_more() -> None:
+    estate = Estate("asr", "tts")
+    estate.add_key("voice")
+    for number in range(3):
+        estate.add_key(f"mouth-{number}", provider="tts", age=80 * DAY)
+    both = policy_text(estate)
+    service = Attended(estate, both)
+    estate.fails("create key", *[Denied("create key", "project-tts", "403")] * 10)
+    await service.run(2 * MINUTE)
+    assert service.board.breakers["tts"] == State.OPEN
+    assert service.board.skews.keys() == {"vault", "asr", "tts"}
+    service.text = "".join(line for line in both.splitlines(keepends=True) if not line.startswith("  tts:"))
+    await service.run(MINUTE)
+
+    assert service.board.breakers.keys() <= {"asr"}
+    assert service.board.skews.keys() == {"vault", "asr"}
+
+
+@virtually
+async def test_a_sweep_that_failed_is_counted() -> None:
+    estate = Estate()
+    service = Attended(estate, policy_text(estate, runtime="sweep_every: 1m"))
+    await service.run(MINUTE)
+    estate.down.add(VAULT)
+    await service.run(5 * MINUTE)
+
+    assert 4 <= service.meter.sweeps["failed"] <= 6
+
+
+def test_a_line_of_status_is_no_longer_than_systemd_takes(tmp_path: Path) -> None:
+    with Manager(tmp_path) as manager:
+        systemd = Systemd({"NOTIFY_SOCKET": manager.address}.get, SystemClock())
+        systemd.status("policy file REFUSED:\n" + "  config.yaml:1:5: not a duration\n" * 100)
+
+        assert manager.status().startswith("policy file REFUSED: config.yaml:1:5: not a duration config")
+        assert len(manager.status()) == LONGEST_STATUS
+        assert len(manager.heard()) == 1
+
+
+def test_a_place_where_another_service_listens_already_is_refused_at_once() -> None:
+    with listening("127.0.0.1:0") as one, pytest.raises(OSError, match="in use"):
+        listening(f"127.0.0.1:{one.getsockname()[1]}")
