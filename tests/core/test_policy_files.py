@@ -185,3 +185,17 @@ def test_a_file_in_a_folder_that_every_user_can_write_into_is_not_used(tmp_path:
     with pytest.raises(Failure) as caught:
         names_of(main)
     assert caught.value.cure == f"take that right from them: chmod o-w {tmp_path / 'etc'}"
+
+
+def test_a_policy_file_that_stayed_the_same_is_not_parsed_again(tmp_path: Path) -> None:
+    put(tmp_path / "p.d" / "a.yaml")
+    main = main_in(tmp_path, "p.d/*.yaml")
+    first = policy_files.read(main, ())
+    parsed = policy_files._included_by.cache_info().misses
+    put(tmp_path / "p.d" / "b.yaml")
+    later = policy_files.read(main, ())
+    assert policy_files._included_by.cache_info().misses == parsed
+    assert [len(texts.included) for texts in (first, later)] == [1, 2]
+    main.write_text(f"{main.read_text()}\n# changed\n")
+    assert policy_files.read(main, ()).digest != later.digest
+    assert policy_files._included_by.cache_info().misses == parsed + 1

@@ -10,6 +10,7 @@ import pytest
 from rotator.daemon.rounds import AT_A_TIME
 from rotator.errors import PolicyError, Problem, RotatorError, Unavailable
 from rotator.model.told import Step
+from tests.service.conftest import Said
 from tests.support.attended import Attended, Manager, Text
 from tests.support.builders import HOUR, MINUTE, SECOND
 from tests.support.estate import VAULT, Estate
@@ -133,7 +134,7 @@ async def test_a_policy_file_that_could_not_be_read_for_a_moment_is_refused_no_l
 
 
 @virtually
-async def test_while_vault_is_away_it_is_shown_so_all_the_while() -> None:
+async def test_while_vault_is_away_it_is_shown_so_all_the_while_and_told_once(said: Said) -> None:
     estate = Estate()
     estate.add_key("voice", due_in=HOUR)
     service = Attended(estate, policy_text(estate))
@@ -149,3 +150,4 @@ async def test_while_vault_is_away_it_is_shown_so_all_the_while() -> None:
     estate.down.clear()
     await service.run(2 * MINUTE)
     assert service.board.connected
+    assert (len(said("not_reached")), len(said("reached"))) == (1, 1)
