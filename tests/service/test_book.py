@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from rotator.model.reason import HoldReason
-from rotator.model.record import Current, KnownKey, Original, Record
+from rotator.model.record import Copied, Current, KnownKey, Original, Record
 from rotator.model.told import Step
 from tests.support import builders as a
 from tests.support.builders import DAY, HOUR, MINUTE
@@ -131,3 +132,34 @@ async def test_nothing_is_begun_by_a_list_between_two_sweeps_that_lacks_most_key
     assert replica.rounds.swept_at == swept_at
     assert replica.standing("secret/asr/due").reason == HoldReason.MANY_ABSENT
     assert replica.times(Step.INTENT) == []
+
+
+@pytest.mark.parametrize("what", [{"forgotten": True}, {"also_at": (Copied(place=a.THERE),)}], ids=list)
+@virtually
+async def test_what_a_command_wrote_while_a_lineage_was_worked_on_counts_for_the_whole_fleet(
+    what: dict[str, Any],
+) -> None:
+    estate = Estate()
+    two_that_name_one_key(estate)
+    strange = estate.made[estate.add_key("strange")].secret
+    estate.write_entry(ONCE_SERVED, {"api_key": strange.reveal()})
+    replica = Replica(estate, policy_text(estate))
+    await replica.leap(30 * MINUTE)
+    name = estate.begun[ONCE_SERVED].lineage.record_name
+
+    def command_writes() -> None:
+        there = estate.records[name]
+        estate.write_record(replace(there.record(), **what), base=there.version)
+
+    assert replica.standing(ONCE_SERVED).phase == "held"
+    # What is held is looked at in each sweep, and read once more.
+    estate.before("read entry", command_writes)
+    await replica.leap(10 * MINUTE)
+
+    there = estate.records[name].record()
+    fleet = replica.rounds.book.fleet
+    assert fleet is not None
+    (found,) = (one for one in fleet.found if one.assignment.lineage.name == ONCE_SERVED)
+    assert set(found.places) == {there.place, *({a.THERE} if "also_at" in what else ())}
+    (known,) = (one for one in fleet.records if one.lineage.record_name == name)
+    assert (known.places, known.forgotten) == (there.places, "forgotten" in what)
