@@ -272,7 +272,7 @@ class Service:
                     raise
                 if self._unlinked != str(error):
                     self._unlinked = str(error)
-                    log.get("rotator").error("not_connected_anew", detail=self._unlinked)
+                    log.get("rotator").error("not_connected", detail=self._unlinked)
                 return
             connections, self._connections = self._connections, stack.pop_all()
         if self._link is not None and self._link.journal_id != link.journal_id:
@@ -284,10 +284,13 @@ class Service:
 
     def _use(self, link: Link) -> None:
         """Work by this link, and so by its policy file, from now on."""
-        if self._link is None or self._link.file is not link.file:
-            self._rounds.want_sweep()
-            self._loaded_at = self._clock.now()
-        self._link, self._unlinked, self._digest = link, "", self._wanted
+        if self._digest != self._wanted:
+            self._digest, self._loaded_at = self._wanted, self._clock.now()
+            log.get("rotator").info(
+                "policy_file_loaded", digest=self._digest[:12], policies=len(link.file.policies)
+            )
+        self._link, self._unlinked = link, ""
+        self._rounds.want_sweep()
 
     async def _look_at_file(self) -> None:
         """Take another policy file, if there is one that can be used."""
@@ -296,6 +299,8 @@ class Service:
             await self._take_file(asked=asked)
         except PolicyError as error:
             self._refuse(str(error))
+        except Exception as bug:  # noqa: BLE001 (work goes on by the file before)
+            self._refuse(f"a bug: {violation_of(bug)}")
         if asked:
             self._reloading = False
             if self._was_ready:
@@ -320,7 +325,6 @@ class Service:
             raise draft
         file = await asyncio.to_thread(draft.load)
         self._refused = ""
-        log.get("rotator").info("policy_file_loaded", digest=draft.digest[:12], policies=len(file.policies))
         if file.runtime.listen != self._file.runtime.listen:
             log.get("rotator").warning("needs_restart", option="runtime.listen", value=file.runtime.listen)
         self._file, self._wanted = file, draft.digest

@@ -52,4 +52,4 @@ class Board:
         """Whether the whole fleet was looked at within the last three sweeps, and work goes on."""
         if self.swept_at is None or self.stopping or not self.alive:
             return False
-        return self.now - self.swept_at <= 3 * self.sweep_every
+        return abs(self.now - self.swept_at) <= 3 * self.sweep_every  # our clock may have been set back since

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _numbers = itertools.count()
 
@@ -24,11 +25,23 @@ class Manager:
 
     @property
     def told(self) -> list[str]:
-        while True:
-            try:
+        self._hear()
+        return self._told
+
+    @contextmanager
+    def hearing(self) -> Iterator[None]:
+        """Hear all in time: only so many datagrams wait for whoever does not."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._line, self._hear)
+        try:
+            yield
+        finally:
+            loop.remove_reader(self._line)
+
+    def _hear(self) -> None:
+        with suppress(BlockingIOError):
+            while True:
                 self._told.append(self._line.recv(65536).decode())
-            except BlockingIOError:
-                return self._told
 
 
 @contextmanager

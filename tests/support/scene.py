@@ -57,6 +57,8 @@ class Scene:
         self.meter = Counted()
         self.told: list[tuple[datetime, Told]] = []
         self.lines: list[Line] = []
+        self.refused: PolicyError | None = None
+        """Why nothing can be connected to, if so."""
         outside = Outside(
             clock=self.clock,
             read=self._read,
@@ -84,16 +86,17 @@ class Scene:
         began = self.clock.monotonic()
         while not what():
             passed = timedelta(seconds=self.clock.monotonic() - began)
-            assert passed < within, f"not so after {within}: {self.board.troubles}, {self.manager.told[-3:]}"
+            assert passed < within, (
+                f"not so after {within}: {self.board().troubles}, {self.manager.told[-3:]}"
+            )
             await self.clock.sleep(SECOND)
         return timedelta(seconds=self.clock.monotonic() - began)
 
-    @property
     def board(self) -> Board:
         return self.service.board()
 
     def standing(self, name: str) -> Standing:
-        return next(one for one in self.board.standings if one.lineage == name)
+        return next(one for one in self.board().standings if one.lineage == name)
 
     def times(self, step: Step, name: str = "") -> list[datetime]:
         """Return when that step was told, of one lineage or of all of them, on the true clock."""
@@ -105,11 +108,13 @@ class Scene:
         return PolicyTexts(name="policy.yaml", text=self.file.encode(), included=())
 
     def _connect(self, file: PolicyFile, heard: Heard) -> AbstractAsyncContextManager[Link]:
+        if self.refused is not None:
+            raise self.refused
         self.lines.append(Line(self.estate, self.clock, f"service-{next(_names)}", heard))
         return connect(file, self.lines[-1])
 
 
 @contextmanager
 def scene(estate: Estate, text: str) -> Iterator[Scene]:
-    with manager() as systemd:
+    with manager() as systemd, systemd.hearing():
         yield Scene(estate, text, systemd)
