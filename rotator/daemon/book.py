@@ -265,6 +265,8 @@ class Book:
             page.version = page.version or 0
         else:
             kept = brief(read, now - STARTS_KEPT)
+            before = page.found.record
+            self._changed |= _for_others(kept.record) != _for_others(before.record if before else None)
             page.version = read.version
             page.found = replace(page.found, record=kept if kept.record is not None else None)
             if kept.record is not None:
@@ -345,6 +347,14 @@ class Book:
         page = self._pages.get(lineage_id)
         record = page.found.record.record if page and page.found.record else None
         return record.known_key_ids() if record else frozenset()
+
+
+def _for_others(record: Record | None) -> tuple[object, ...] | None:
+    """Return what of a record counts for other lineages, and for what policies say of its own; None without one."""
+    if record is None:
+        return None
+    served = record.current.key.key_id if record.current else None
+    return record.known_key_ids(), served, record.place, record.places, record.forgotten
 
 
 def _version(read: RecordRead | PortError | None) -> int | None:
