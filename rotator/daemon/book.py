@@ -266,7 +266,8 @@ class Book:
         else:
             kept = brief(read, now - STARTS_KEPT)
             before = page.found.record
-            self._changed |= _for_others(kept.record) != _for_others(before.record if before else None)
+            if before is not None and _where(before.record) != _where(kept.record):
+                self._changed = True  # a command wrote that, since the fleet was put together
             page.version = read.version
             page.found = replace(page.found, record=kept if kept.record is not None else None)
             if kept.record is not None:
@@ -349,12 +350,9 @@ class Book:
         return record.known_key_ids() if record else frozenset()
 
 
-def _for_others(record: Record | None) -> tuple[object, ...] | None:
-    """Return what of a record counts for other lineages, and for what policies say of its own; None without one."""
-    if record is None:
-        return None
-    served = record.current.key.key_id if record.current else None
-    return record.known_key_ids(), served, record.place, record.places, record.forgotten
+def _where(record: Record | None) -> tuple[object, ...] | None:
+    """Return what of a record only commands change, and the fleet is put together by; None without one."""
+    return None if record is None else (record.place, record.places, record.forgotten)
 
 
 def _version(read: RecordRead | PortError | None) -> int | None:
