@@ -57,7 +57,7 @@ QUICK: tuple[Bounds, ...] = (
     Bounds(ticks=2, moves=2, world="fields"),
     Bounds(ticks=1, faults=1, moves=1, world="fields"),
     Bounds(ticks=3, faults=1, world="frozen"),
-    Bounds(ticks=2, deaths=1, world="frozen"),
+    Bounds(ticks=3, deaths=2, world="frozen"),
     Bounds(ticks=3, switches=1, processes=2, world="frozen"),
 )
 """What every run of the tests searches: each kind of trouble, and each two kinds together, a short way."""
