@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("systemd", "systemd-sysv", "dbus", "libnss-systemd", "python3", "python3-venv", "curl")
 """What is on a fresh Debian where somebody is about to install rotator."""
 
-SUITE: Final = "bookworm"
 SOURCES: Final = Path("/etc/apt/sources.list.d/debian.sources")
+"""Where this machine gets packages from; without it, from where Debian says."""
 
 REQUIREMENTS: Final = tuple(
     ROOT / "deploy" / f"{name}.txt" for name in ("requirements", "build-requirements")
@@ -50,14 +51,15 @@ class Lab:
 
     @cached_property
     def tree(self) -> Path:
-        """A Debian that systemd boots."""
+        """A Debian that systemd boots, of the release that this machine has."""
         tree = self.folder / "tree"
         if not tree.exists():
             left_out = (f"path-exclude=/usr/share/{what}/*" for what in ("doc", "man", "locale"))
             outside(
                 *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
                 *(f"--dpkgopt={option}" for option in ("force-unsafe-io", *left_out)),
-                *(SUITE, self.folder / "tree.partly", SOURCES),
+                *(platform.freedesktop_os_release()["VERSION_CODENAME"], self.folder / "tree.partly"),
+                *((SOURCES,) if SOURCES.exists() else ()),
             )
             (self.folder / "tree.partly" / "etc" / "machine-id").write_text("")
             (self.folder / "tree.partly").rename(tree)

@@ -21,7 +21,7 @@ from tests.deploy.page import README, follow, section
 pytestmark = [
     pytest.mark.artefact("deploy/container/Containerfile", "real"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
 ]
 
 

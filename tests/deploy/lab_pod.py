@@ -30,7 +30,7 @@ from tests.support.vault_lab import Root
 pytestmark = [
     pytest.mark.artefact("deploy/kubernetes/overlays/single", "real"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
 ]
 
 CONTAINER = "rotator-pod-0-rotator"

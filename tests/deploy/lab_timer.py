@@ -21,7 +21,7 @@ from tests.deploy.page import TIMER
 pytestmark = [
     pytest.mark.artefact("deploy/systemd/rotator-once.service", "real"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
 ]
 
 

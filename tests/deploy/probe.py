@@ -36,7 +36,7 @@ def tries() -> dict[str, Callable[[], object]]:
     return {
         "write to /etc": lambda: write("/etc/probe"),
         "write to its own code": lambda: write("/opt/rotator/probe"),
-        "look into /root": lambda: os.listdir("/root"),  # noqa: PTH208 (the error is that of the call)
+        "look into /home": lambda: os.listdir("/home"),  # noqa: PTH208 (the error is that of the call)
         "read the file of a credential": lambda: Path(
             "/etc/rotator/credentials/deepgram-api-key"
         ).read_bytes(),
