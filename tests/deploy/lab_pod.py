@@ -159,6 +159,7 @@ async def test_it_needs_less_than_half_of_the_memory_that_it_may_have(here: Here
 
 
 async def test_a_changed_config_map_is_taken_and_one_with_a_mistake_is_refused(here: Here) -> None:
+    await until(lambda: _ok(here, "/readyz"), "it runs")
     place = await here.engine.done("podman volume inspect rotator --format '{{.Mountpoint}}'")
     await here.engine.done(f"sed -i s/when_due/when_do/ {place}/config.yaml")
     await until(lambda: _refused(here, "1.0"), "the mistake is noticed")
@@ -168,6 +169,7 @@ async def test_a_changed_config_map_is_taken_and_one_with_a_mistake_is_refused(h
 
 
 async def test_it_ends_by_the_signal_that_kubernetes_sends(here: Here) -> None:
+    await until(lambda: here.internet.serves("gateway"), "the new secret is in Vault")
     await here.engine.done(f"podman stop --time 30 {CONTAINER}")
     state = (await here.engine.inspected("container", CONTAINER))["State"]
     log = await here.engine.done(f"podman logs {CONTAINER}")
