@@ -114,7 +114,7 @@ def assembled(
     """Return the fleet that lists and records show. `unlisted` are the troubles of providers that gave no list."""
     troubles = [*records.troubles, *unlisted]
     projects = {settings.name: Project(settings=settings, namespace=namespace) for settings in file.providers}
-    known = records.known_key_ids()
+    known = records.known_key_ids() | records.retired_key_ids()
     taken = {
         name: taken_by(file.policies, projects[name], listing, journal_id, known)
         for name, listing in listings.items()

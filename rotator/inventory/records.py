@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -46,6 +46,12 @@ class Records:
             key_id for one in self.read.values() if one.record for key_id in one.record.known_key_ids()
         )
 
+    def retired_key_ids(self) -> frozenset[str]:
+        """Return the ids of keys that were deleted of late, as far as records tell: an older list shows them still."""
+        return frozenset(
+            one.key_id for read in self.read.values() if read.record for one in read.record.retired
+        )
+
     def currents(self, project_id: str) -> dict[str, KnownKey]:
         """Return the key that each lineage of a project serves."""
         return {
@@ -75,7 +81,7 @@ async def read_records(journal: Journal) -> Records:
     return sorted_out(await read_some(journal, await journal.names()))
 
 
-async def read_some(journal: Journal, names: Iterable[str]) -> Answers:
+async def read_some(journal: Journal, names: Sequence[str]) -> Answers:
     """Read the records of those names, a bounded number at a time."""
     pending = iter(names)  # shared: each reader takes the next
     answers: dict[str, RecordRead | PortError] = {}
@@ -87,7 +93,7 @@ async def read_some(journal: Journal, names: Iterable[str]) -> Answers:
             except PortError as error:
                 answers[name] = error
 
-    await asyncio.gather(*(read_each() for _ in range(_AT_ONCE)))
+    await asyncio.gather(*(read_each() for _ in range(min(_AT_ONCE, len(names)))))
     return answers
 
 
@@ -119,7 +125,8 @@ def sorted_out(answers: Answers) -> Records:
 def brief(read: RecordRead, since: datetime) -> RecordRead:
     """Return a record without what only a look at its own lineage needs, to be kept for long beside many others.
 
-    Of attempts and history it keeps what began after `since`: how many rotations were started of late.
+    Of attempts and history it keeps what began after `since`: how many rotations were started of late. Likewise of what was
+    deleted.
     """
     record = read.record
     if record is None:
@@ -131,7 +138,7 @@ def brief(read: RecordRead, since: datetime) -> RecordRead:
         fields=_shared(record.fields),
         attempts=tuple(one for one in record.attempts if one.intent_at > since),
         history=tuple(one for one in record.history if one.intent_at > since),
-        retired=(),
+        retired=tuple(one for one in record.retired if one.revoked_at > since),
         orders=(),
         hold=None,
         unknown="",

@@ -306,3 +306,17 @@ async def test_a_record_that_another_process_wrote_unseen_is_acted_by_within_a_d
     estate.fails("write control record", Unavailable("write control record", "test", "503"))
     await order(estate, replica.text, "secret/asr/gateway")
     await replica.leap_until(lambda: replica.times(Step.RECORDED), within=DAY + SWEEP)
+
+
+@virtually
+async def test_a_key_that_was_just_deleted_is_not_taken_for_a_new_one_by_a_list_of_before() -> None:
+    estate = Estate()
+    for number in range(2):
+        estate.add_key(f"voice-{number}", due_in=HOUR + number * 10 * SECOND)
+    replica = Replica(estate, policy_text(estate, "- " + ALL.replace("when_due", "when_due, original: 1d")))
+    await replica.leap_until(lambda: replica.times(Step.REVOKED), within=2 * DAY)
+    estate.pause(paused("secret/asr/other"))  # so that the fleet is put together anew
+    await replica.leap_until(lambda: len(replica.times(Step.REVOKED)) == 2, within=MINUTE)
+    await replica.leap(HOUR)
+
+    assert replica.times(Step.HELD) == []
