@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -130,7 +132,9 @@ async def booted(lab: Lab) -> AsyncIterator[Machine]:
         await asyncio.wait_for(process.wait(), PATIENCE_SECONDS)
     finally:
         if process.returncode is None:
-            process.kill()
+            # The first process of the machine would outlive the one that started it.
+            for one in (*await _children(process.pid), process.pid):
+                os.kill(one, signal.SIGKILL)
             await process.wait()
 
 
@@ -139,9 +143,8 @@ async def _up(container: int) -> Machine:
     found: list[Machine] = []
 
     async def runs() -> bool:
-        children = await ran("pgrep", "--parent", str(container))
-        for child in children.shown.split():
-            machine = Machine(int(child))
+        for child in await _children(container):
+            machine = Machine(child)
             state = await machine.run("systemctl", "is-system-running", "--wait")
             if state.shown.strip() in {"running", "degraded"}:
                 found.append(machine)
@@ -149,3 +152,7 @@ async def _up(container: int) -> Machine:
 
     await until(runs, "systemd starts all units")
     return found[0]
+
+
+async def _children(process: int) -> list[int]:
+    return [int(child) for child in (await ran("pgrep", "--parent", str(process))).shown.split()]
