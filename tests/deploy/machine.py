@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -114,9 +115,10 @@ class Machine:
 @asynccontextmanager
 async def booted(lab: Lab) -> AsyncIterator[Machine]:
     """Boot a machine, and power it off when the block is left."""
+    name = f"rotator-{secrets.token_hex(4)}"
     process = await asyncio.create_subprocess_exec(
         *("systemd-nspawn", "--quiet", f"--directory={lab.tree}", "--boot", "--volatile=overlay"),
-        *(f"--machine=rotator-{secrets.token_hex(4)}", "--register=no", "--keep-unit", "--link-journal=no"),
+        *(f"--machine={name}", "--register=no", "--keep-unit", "--link-journal=no"),
         *(f"--bind-ro={ROOT}:{CHECKOUT}", f"--bind-ro={lab.wheels}:/wheels"),
         *(f"--bind-ro={lab.pip_configuration}:/etc/pip.conf", "--console=pipe"),
         *FILTERS_ADDRESSES,
@@ -136,6 +138,8 @@ async def booted(lab: Lab) -> AsyncIterator[Machine]:
             for one in (*await _children(process.pid), process.pid):
                 os.kill(one, signal.SIGKILL)
             await process.wait()
+        # systemd-nspawn leaves it where /run is no file system of its own.
+        shutil.rmtree(f"/run/systemd/nspawn/propagate/{name}", ignore_errors=True)
 
 
 async def _up(container: int) -> Machine:
