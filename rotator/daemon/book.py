@@ -23,7 +23,7 @@ from rotator.daemon.link import Link
 from rotator.errors import PortError, Rejected
 from rotator.inventory.fleet import Fleet, Found, assembled
 from rotator.inventory.records import Trouble, brief, lineage_id_of, sorted_out
-from rotator.model.key import Listing
+from rotator.model.key import ListedKey, Listing
 from rotator.model.reason import LeftReason
 from rotator.model.record import Record
 from rotator.model.standing import Standing
@@ -103,9 +103,10 @@ class Book:
         """Note what asking some providers gave, and which lineages need a look because of it."""
         for provider, after in listings.items():
             before = self._listings.get(provider)
-            if before is None or before.listed != after.listed:
+            if before is None:
                 self._changed = True
-            if before is not None:
+            elif before.listed != after.listed:
+                self._changed |= not self._as_recorded(before, after)
                 moved = self._moved(before, after)
                 self._wanted |= moved
                 self._stale |= moved
@@ -142,10 +143,11 @@ class Book:
         """Note what reading some records gave."""
         for name, answer in answers.items():
             before = self._read.get(name)
+            if isinstance(before, RecordRead) and _version(before) == _version(answer):
+                self._stale.discard(lineage_id_of(name))
+                continue
+            self._changed = True
             kept = brief(answer, now - STARTS_KEPT) if isinstance(answer, RecordRead) else answer
-            same = isinstance(before, RecordRead) and isinstance(kept, RecordRead)
-            if not (same and _version(before) == _version(kept)):
-                self._changed = True
             self._read[name] = kept
             if isinstance(kept, RecordRead):
                 self._stale.discard(lineage_id_of(name))
@@ -261,13 +263,15 @@ class Book:
         if page is None:
             return
         if read is None:
-            self._read.pop(lineage.record_name, None)
+            self._stale.add(lineage.lineage_id)
             page.version = page.version or 0
         else:
             kept = brief(read, now - STARTS_KEPT)
             before = page.found.record
             if before is not None and _where(before.record) != _where(kept.record):
                 self._changed = True  # a command wrote that, since the fleet was put together
+            if isinstance(self._read.get(lineage.record_name), PortError):
+                self._changed = True  # it could not be read when the fleet was put together, and held up all others
             page.version = read.version
             page.found = replace(page.found, record=kept if kept.record is not None else None)
             if kept.record is not None:
@@ -328,10 +332,25 @@ class Book:
             if page.found.provider == provider and page.wakes_at is not None:
                 page.wakes_at = _AT_ONCE
 
+    def _as_recorded(self, before: Listing, after: Listing) -> bool:
+        """Return whether nothing but keys came and went that records account for: this process made or deleted them itself.
+
+        The fleet is put together no otherwise for it.
+        """
+        stayed = [key for key in before.listed if after.shows(key.key_id)]
+        if stayed != [key for key in after.listed if before.shows(key.key_id)]:
+            return False
+        named = all(
+            key.mark is not None and key.key_id in self._known(key.mark.lineage_id)
+            for key in _besides(after, before)
+        )
+        retired = {one.key_id for record in self.records() for one in record.retired}
+        return named and all(key.key_id in retired for key in _besides(before, after))
+
     def _moved(self, before: Listing, after: Listing) -> set[str]:
         """Return the lineages with keys that came or went otherwise than their records say, or than their policy has it."""
-        came = [key for key in after.listed if not before.shows(key.key_id)]
-        gone = {key.key_id for key in before.listed if not after.shows(key.key_id)}
+        came = _besides(after, before)
+        gone = {key.key_id for key in _besides(before, after)}
         moved = {
             mark.lineage_id
             for key in came
@@ -348,6 +367,11 @@ class Book:
         page = self._pages.get(lineage_id)
         record = page.found.record.record if page and page.found.record else None
         return record.known_key_ids() if record else frozenset()
+
+
+def _besides(one: Listing, other: Listing) -> list[ListedKey]:
+    """Return the keys of one list that the other does not show."""
+    return [key for key in one.listed if not other.shows(key.key_id)]
 
 
 def _where(record: Record | None) -> tuple[object, ...] | None:

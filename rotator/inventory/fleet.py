@@ -348,16 +348,17 @@ def _idle(
     """Return the policies that select nothing. Of a provider that could not be listed whole, nothing is known."""
     whole = {name for name, listing in listings.items() if not listing.unreadable}
     busy = {name for some in taken.values() for names in some.policies_of.values() for name in names}
-    for one in found:
-        if one.record is not None and one.record.record is not None:
-            listing = listings[one.provider]
-            covered = covering(policies, projects[one.provider], one.record.record, listing)
-            busy |= {policy.name for policy in covered}
-    return tuple(
-        policy.name
+    idle = [
+        policy
         for policy in policies
         if policy.select is not None and policy.name not in busy and whole >= set(policy.providers)
-    )
+    ]
+    for one in found:
+        if idle and one.record is not None and one.record.record is not None:
+            listing = listings[one.provider]
+            covered = covering(tuple(idle), projects[one.provider], one.record.record, listing)
+            idle = [policy for policy in idle if policy not in covered]
+    return tuple(policy.name for policy in idle)
 
 
 def _unread(provider: str, listing: Listing) -> Iterable[Trouble]:

@@ -13,7 +13,7 @@ from rotator.model.told import Step
 from tests.support import builders as a
 from tests.support.builders import DAY, HOUR, MINUTE
 from tests.support.estate import Estate
-from tests.support.estate_ports import policy_text
+from tests.support.estate_ports import ALL, policy_text
 from tests.support.replica import Replica
 from tests.support.virtual_loop import virtually
 
@@ -163,3 +163,20 @@ async def test_what_a_command_wrote_while_a_lineage_was_worked_on_counts_for_the
     assert set(found.places) == {there.place, *({a.THERE} if "also_at" in what else ())}
     (known,) = (one for one in fleet.records if one.lineage.record_name == name)
     assert (known.places, known.forgotten) == (there.places, "forgotten" in what)
+
+
+@virtually
+async def test_the_fleet_is_not_put_together_anew_for_what_this_process_made_and_deleted() -> None:
+    estate = Estate()
+    estate.add_key("gateway", due_in=HOUR)
+    estate.add_key("voice", due_in=80 * DAY)
+    replica = Replica(estate, policy_text(estate, f"- {ALL.replace('adopt', 'original: 2d, adopt')}"))
+    await replica.leap(11 * MINUTE)
+    before = replica.rounds.book.fleet
+    await replica.leap(3 * DAY)
+    assert len(replica.times(Step.REVOKED)) == 1
+    assert replica.rounds.book.fleet is before
+
+    estate.person_deletes(str(estate.served("secret/asr/gateway")))
+    await replica.leap(11 * MINUTE)
+    assert replica.rounds.book.fleet is not before

@@ -190,3 +190,42 @@ async def test_of_many_troubles_at_once_some_are_logged_and_the_rest_counted(sai
         assert len(single) == TROUBLES_TOLD
         assert all("no whole answer came" in one for one in single)
         assert rest == "and 10 more"
+
+
+@virtually
+async def test_a_record_that_could_not_be_read_for_a_moment_does_not_keep_old_keys_of_others_alive() -> None:
+    estate = Estate()
+    estate.add_key("soon", due_in=HOUR, served=True)
+    estate.add_key("later", due_in=10 * HOUR, served=True)
+    replica = Replica(estate, policy_text(estate, runtime="sweep_every: 1d"))
+    await replica.leap(2 * HOUR)
+    old = estate.begun["secret/asr/soon"].key_id
+    estate.fails("read record", UNREAD)
+    await replica.leap(9 * HOUR)
+    assert replica.times(Step.RECORDED, "secret/asr/later"), "its own look did not read it again"
+
+    await replica.leap(estate.starts[0].at + DAY + 5 * MINUTE - estate.now())
+    assert not estate.works(old)
+
+
+@virtually
+async def test_a_clock_that_is_wrong_for_long_costs_few_looks_at_what_waits_for_it() -> None:
+    estate = Estate()
+    for number in range(20):
+        estate.add_key(f"voice-{number}", due_in=HOUR, served=True)
+    replica = Replica(estate, policy_text(estate))
+    await replica.leap(20 * HOUR)
+    estate.ahead["asr"] = 10 * MINUTE
+    await replica.leap(HOUR)
+    before = estate.calls.copy()
+    await replica.leap(2 * HOUR)
+    assert (estate.calls - before)[VAULT, "read entry"] == 0, "their overlap is not over yet"
+
+    await replica.leap(4 * HOUR)
+    before = estate.calls.copy()
+    await replica.leap(10 * HOUR)
+    assert len(replica.times(Step.REVOKED)) == 0
+    assert (estate.calls - before)[VAULT, "read entry"] <= 20 * 10 * 4
+    estate.ahead.clear()
+    await replica.leap(20 * MINUTE)
+    assert len(replica.times(Step.REVOKED)) == 20
