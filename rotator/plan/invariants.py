@@ -46,10 +46,9 @@ class Obstacle(StrEnum):
 
 def may_revoke(snapshot: Snapshot, key_id: str, now: datetime) -> Obstacle | None:
     """Return why the key may not be revoked at `now`, None when promises P3 and P4 allow it."""
-    terms = terms_of(snapshot, key_id)
-    if terms is None:
+    if terms_of(snapshot, key_id) is None:
         return Obstacle.NOT_OURS
-    return _not_this_one(snapshot, key_id) or _not_proven(snapshot, now) or _not_yet(terms, snapshot, now)
+    return _not_this_one(snapshot, key_id) or _not_proven(snapshot, now) or not_yet(snapshot, key_id, now)
 
 
 def _not_this_one(snapshot: Snapshot, key_id: str) -> Obstacle | None:
@@ -75,8 +74,11 @@ def _not_proven(snapshot: Snapshot, now: datetime) -> Obstacle | None:
     return None if clocks_agree(snapshot) else Obstacle.CLOCKS_DIFFER
 
 
-def _not_yet(terms: Previous | Original, snapshot: Snapshot, now: datetime) -> Obstacle | None:
-    """Return which of its own terms the key has not met."""
+def not_yet(snapshot: Snapshot, key_id: str, now: datetime) -> Obstacle | None:
+    """Return which of its own terms a key has not met."""
+    terms = terms_of(snapshot, key_id)
+    if terms is None:
+        return Obstacle.NOT_OURS
     if terms.at_once:
         return None
     ends = overlap_ends(terms)

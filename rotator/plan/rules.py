@@ -32,7 +32,7 @@ from rotator.model.record import Attempt, Failure, Original, Previous, Record
 from rotator.model.snapshot import Snapshot
 from rotator.plan import copies, facts
 from rotator.plan.actions import Adopt, Copy, Decision, Finish, Hold, Inherit, Revoke, Rotate, Wait
-from rotator.plan.invariants import Obstacle, may_revoke, overlap_ends, release_ends
+from rotator.plan.invariants import Obstacle, may_revoke, not_yet, overlap_ends, release_ends
 from rotator.policy import windows
 from rotator.policy.duration import LONGEST
 from rotator.policy.policy import Adopt as AdoptMode
@@ -52,6 +52,9 @@ HOLDS_OF_MINTING = frozenset({HoldReason.PARITY, HoldReason.WRITE_REFUSED})
 
 LOOK_AGAIN = timedelta(minutes=1)
 """When to look again at something that may be different soon."""
+
+RETIRE_LATER = timedelta(minutes=15)
+"""When to look again at what keeps old keys alive past their time: it can last, for many at once, and there is no hurry."""
 
 
 # 1. May we act at all?
@@ -395,7 +398,7 @@ def impeded(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | Non
         return _until(WaitReason.COPY_BEHIND, [next_try, next_start(policy, snapshot)], now)
     stopped = _stopped(snapshot, now)
     if stopped is not None:
-        return Wait(stopped, now + LOOK_AGAIN)
+        return Wait(stopped, now + (LOOK_AGAIN if facts.emergency(record) else RETIRE_LATER))
     failure = _standing(policy, record.revoke_failure)
     if failure is not None and facts.emergency(record):
         return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
@@ -581,8 +584,13 @@ def _old(record: Record) -> tuple[str, ...]:
 
 def _stopped(snapshot: Snapshot, now: datetime) -> WaitReason | None:
     """Return what keeps an old key alive although its own time has come: that must be told."""
-    obstacles = {may_revoke(snapshot, key_id, now) for key_id in _old(_record(snapshot))}
-    stops = obstacles - {None, Obstacle.OVERLAP, Obstacle.NOT_RELEASED, Obstacle.NOT_OURS}
+    waits = {Obstacle.OVERLAP, Obstacle.NOT_RELEASED}
+    obstacles = {
+        may_revoke(snapshot, key_id, now)
+        for key_id in _old(_record(snapshot))
+        if not_yet(snapshot, key_id, now) not in waits
+    }
+    stops = obstacles - {None, Obstacle.NOT_OURS}
     if not stops:
         return None
     if Obstacle.CLOCKS_DIFFER in stops:

@@ -39,6 +39,7 @@ WATCH = replace(POLICY, adopt=AdoptMode.WATCH)
 AT_ONCE = replace(POLICY, adopt=AdoptMode.NOW)
 NO_LONGER_THE_SAME = replace(POLICY, fingerprint="edited")
 LOOK_AGAIN = NOW + MINUTE
+RETIRE_LATER = NOW + 15 * MINUTE
 
 OVERTAKEN = a.attempt(LATER, base=2, age=HOUR)
 
@@ -94,12 +95,22 @@ REVOKE = [
     ),
     Case(
         "the overlap has ended, and the clocks differ",
-        Wait(WaitReason.CLOCKS_DIFFER, LOOK_AGAIN),
+        Wait(WaitReason.CLOCKS_DIFFER, RETIRE_LATER),
         replace(a.snapshot(awaiting(2 * DAY)), vault_skew=timedelta(seconds=31)),
     ),
     Case(
+        "the overlap has not ended, and the clocks differ",
+        Wait(WaitReason.OVERLAP, NOW + 23 * HOUR - timedelta(seconds=31)),
+        replace(a.snapshot(awaiting(HOUR)), vault_skew=timedelta(seconds=31)),
+    ),
+    Case(
+        "one overlap has ended and one has not, and the clocks differ",
+        Wait(WaitReason.CLOCKS_DIFFER, RETIRE_LATER),
+        replace(a.snapshot(awaiting(HOUR, 2 * DAY)), vault_skew=timedelta(seconds=31)),
+    ),
+    Case(
         "the overlap has ended, and the look took too long",
-        Wait(WaitReason.LOOK_TOO_SLOW, LOOK_AGAIN),
+        Wait(WaitReason.LOOK_TOO_SLOW, RETIRE_LATER),
         replace(a.snapshot(awaiting(2 * DAY)), seen_at=NOW - timedelta(seconds=6)),
     ),
     Case(
@@ -694,7 +705,7 @@ WAIT = [
     ),
     Case(
         "a key can't be deleted although its overlap has ended",
-        Wait(WaitReason.RETIRING_STOPPED, LOOK_AGAIN),
+        Wait(WaitReason.RETIRING_STOPPED, RETIRE_LATER),
         replace(a.snapshot(awaiting(2 * DAY)), currents_elsewhere=frozenset({"key-old-0"})),
     ),
     Case(
