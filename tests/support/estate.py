@@ -232,8 +232,8 @@ class Estate:
         """Let a person give the program another management key. The one before works no more."""
         project = self.projects[provider]
         before, project.management = project.management, self.new_management(project)
-        self._untouchable = [one for one in self._untouchable if one.key_id != before]
         self._remove(project, before)
+        self._untouchable = [_seen(self.made[one.key_id]) for one in self._untouchable]
         self.credentials += 1
 
     def person_deletes(self, key_id: str) -> None:

@@ -67,10 +67,11 @@ class Line:
         estate, began = self.estate, self.clock.monotonic()
         self._lives()
         estate.calls[place, operation] += 1
-        await self._travel(estate.latency / 2)
+        await self._travel(estate.latency / 2 if writes else estate.latency)
         with self._heard(place, operation, began):
             answer = estate.carry_out(place, operation, target, act, writes=writes)
-        await self._travel(estate.latency / 2)
+        if writes:
+            await self._travel(estate.latency / 2)
         self._lives()
         return answer
 

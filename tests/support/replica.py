@@ -89,9 +89,9 @@ class Replica:
     async def leap(self, duration: timedelta) -> None:
         """Make rounds for so long, and sleep through the ticks at which there is nothing to do."""
         until = self.clock.monotonic() + duration.total_seconds()
-        while (left := until - self.clock.monotonic()) > 0:
+        while left := timedelta(seconds=max(0.0, until - self.clock.monotonic())):
             await self.round()
-            await self.clock.sleep(min(self._idle(), timedelta(seconds=left)))
+            await self.clock.sleep(min(self._idle(), left))
 
     async def leap_until(self, what: Callable[[], object], *, within: timedelta) -> timedelta:
         """Make rounds until something is so, and return how long that took."""

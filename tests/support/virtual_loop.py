@@ -48,6 +48,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jumping = _Jumping()
         super().__init__(self._jumping)
+        # What is due within this is due: after half a year a float has no digits left for the nanosecond that it is else.
+        self._clock_resolution = 1e-6
         self.set_default_executor(_AtOnce())
 
     def time(self) -> float:
