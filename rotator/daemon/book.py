@@ -53,6 +53,17 @@ class _Page:
     version: int | None = None
     wakes_at: datetime | None = None
     standing: Standing | None = None
+    known: frozenset[str] = frozenset()
+    """The keys that its record names."""
+
+    def __post_init__(self) -> None:
+        self.take(self.found)
+
+    def take(self, found: Found) -> None:
+        """Let it be known as this now."""
+        self.found = found
+        record = found.record.record if found.record else None
+        self.known = record.known_key_ids() if record else frozenset()
 
 
 @dataclass(slots=True)
@@ -222,7 +233,7 @@ class Book:
         names = [
             page.found.assignment.lineage.record_name
             for lineage_id, page in self._pages.items()
-            if lineage_id not in ids and not named.isdisjoint(self._known(lineage_id))
+            if lineage_id not in ids and not named.isdisjoint(page.known)
         ]
         self._changed |= bool(names) or len(named) < len(each)
         return names
@@ -271,9 +282,11 @@ class Book:
             if before is not None and _where(before.record) != _where(kept.record):
                 self._changed = True  # a command wrote that, since the fleet was put together
             if isinstance(self._read.get(lineage.record_name), PortError):
-                self._changed = True  # it could not be read when the fleet was put together, and held up all others
+                self._changed = (
+                    True  # it could not be read when the fleet was put together, and held up all others
+                )
             page.version = read.version
-            page.found = replace(page.found, record=kept if kept.record is not None else None)
+            page.take(replace(page.found, record=kept if kept.record is not None else None))
             if kept.record is not None:
                 self._read[lineage.record_name] = kept
         page.standing, page.wakes_at = standing, wakes_at
@@ -317,7 +330,7 @@ class Book:
             before = replace(before, matched_key_id=None)
         if found.assignment != before or page.version not in (None, version):
             self._wanted.add(lineage_id)
-        page.found = found
+        page.take(found)
         return page
 
     def _compare_clocks(self, provider: str, skew: timedelta) -> None:
@@ -358,15 +371,14 @@ class Book:
         }
         changed = gone | {key.key_id for key in came}
         for lineage_id, page in self._pages.items() if changed else ():
-            if gone & self._known(lineage_id) or page.found.assignment.matched_key_id in changed:
+            if gone & page.known or page.found.assignment.matched_key_id in changed:
                 moved.add(lineage_id)
         return moved
 
     def _known(self, lineage_id: str) -> frozenset[str]:
         """Return the keys that the record of a lineage named when it was read last."""
         page = self._pages.get(lineage_id)
-        record = page.found.record.record if page and page.found.record else None
-        return record.known_key_ids() if record else frozenset()
+        return page.known if page else frozenset()
 
 
 def _besides(one: Listing, other: Listing) -> list[ListedKey]:

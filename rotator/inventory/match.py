@@ -127,7 +127,7 @@ def elsewhere(
     found = [Elsewhere(policy, _place(policy, path)) for policy, path in named]
     known = head(record)
     if covered and covered[0].select is not None and known is not None:
-        first = replace(known.as_key(), key_id=record.first_key_id)
+        first = replace(known, key_id=record.first_key_id).as_key()
         path = _path(covered[0], project, first)
         found.append(Elsewhere(covered[0], None if path is None else _place(covered[0], path)))
     return tuple(one for one in found if one.place is None or not one.place.shares_entry(record.place))

@@ -165,11 +165,14 @@ class Listing:
     management_key_id: str | None
     management_member_id: str | None
     unreadable: tuple[Unreadable, ...] = ()
-    _index: _Index = field(init=False, repr=False, compare=False)
+    _places: list[_Index] = field(init=False, default_factory=list, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        """Note where each key stands: a list is made once and asked about once for each lineage."""
-        object.__setattr__(self, "_index", _index_of(self.listed))
+    @property
+    def _index(self) -> _Index:
+        """Where each key stands: a list is made once and asked about once for each lineage, or not at all."""
+        if not self._places:
+            self._places.append(_index_of(self.listed))
+        return self._places[0]
 
     @property
     def skew(self) -> timedelta:
