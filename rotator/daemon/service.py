@@ -202,7 +202,9 @@ class Service:
         said = [f"policy file REFUSED, the one before is in use: {rejected}"] if rejected else []
         if self._down:
             return "; ".join([f"waiting: {self._down}", *said])
-        said = [f"{self._rounds.lineages} lineages", *_counted(self._rounds.book.standings), *said]
+        count = self._rounds.lineages
+        lineages = "1 lineage" if count == 1 else f"{count} lineages"
+        said = [lineages, *_counted(self._rounds.book.standings), *said]
         if self._rounds.troubles:
             said.append(f"{len(self._rounds.troubles)} could not be looked at: {self._rounds.troubles[0]}")
         return "; ".join(said)
