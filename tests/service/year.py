@@ -144,19 +144,19 @@ class Year:
         for place, every in ((VAULT, 40 * DAY), ("asr", 40 * DAY), ("tts", 40 * DAY)):
             for at in self._now_and_then(every):
                 yield from self._outage(place, at)
-        for at in self._now_and_then(120 * DAY):
+        for at in self._now_and_then(150 * DAY):
             yield from self._clock_is_wrong(at)
-        for at in self._now_and_then(120 * DAY):
+        for at in self._now_and_then(150 * DAY):
             yield from self._provider_is_wrong("asr", at)
         for act, every in (
-            (self._restart, 40 * DAY),
-            (self._reload, 60 * DAY),
+            (self._restart, 60 * DAY),
+            (self._reload, 90 * DAY),
             (self._exchange_management, 120 * DAY),
-            (lambda: self._add_key(next(kinds), new=True), 5 * DAY),
+            (lambda: self._add_key(next(kinds), new=True), 6 * DAY),
         ):
             yield from ((at, act) for at in self._now_and_then(every))
         yield self.days * DAY / 3, lambda: self._start("b")
-        yield self.days * DAY / 3 + 5 * DAY, lambda: self._kill("b")
+        yield self.days * DAY / 3 + 3 * DAY, lambda: self._kill("b")
 
     def _now_and_then(self, every: timedelta) -> Iterator[timedelta]:
         at = self._some(2 * every)
