@@ -53,17 +53,12 @@ class _Page:
     version: int | None = None
     wakes_at: datetime | None = None
     standing: Standing | None = None
-    known: frozenset[str] = frozenset()
-    """The keys that its record names."""
 
-    def __post_init__(self) -> None:
-        self.take(self.found)
-
-    def take(self, found: Found) -> None:
-        """Let it be known as this now."""
-        self.found = found
-        record = found.record.record if found.record else None
-        self.known = record.known_key_ids() if record else frozenset()
+    @property
+    def known(self) -> frozenset[str]:
+        """The keys that its record named when it was read last."""
+        record = self.found.record.record if self.found.record else None
+        return record.known_key_ids() if record else frozenset()
 
 
 @dataclass(slots=True)
@@ -117,8 +112,11 @@ class Book:
             if before is None:
                 self._changed = True
             elif before.listed != after.listed:
-                self._changed |= not self._as_recorded(before, after)
-                moved = self._moved(before, after)
+                came, gone = _besides(after, before), _besides(before, after)
+                stayed = [key for key in before.listed if after.shows(key.key_id)]
+                same = stayed == [key for key in after.listed if before.shows(key.key_id)]
+                self._changed |= not (same and self._as_recorded(came, gone))
+                moved = self._moved(came, {key.key_id for key in gone})
                 self._wanted |= moved
                 self._stale |= moved
             self._listings[provider] = after
@@ -154,13 +152,11 @@ class Book:
         """Note what reading some records gave."""
         for name, answer in answers.items():
             before = self._read.get(name)
-            if isinstance(before, RecordRead) and _version(before) == _version(answer):
-                self._stale.discard(lineage_id_of(name))
-                continue
-            self._changed = True
-            kept = brief(answer, now - STARTS_KEPT) if isinstance(answer, RecordRead) else answer
-            self._read[name] = kept
-            if isinstance(kept, RecordRead):
+            if not isinstance(before, RecordRead) or _version(before) != _version(answer):
+                self._changed = True
+                since = now - STARTS_KEPT
+                self._read[name] = brief(answer, since) if isinstance(answer, RecordRead) else answer
+            if isinstance(answer, RecordRead):
                 self._stale.discard(lineage_id_of(name))
 
     async def assemble(self, link: Link, control: Control, now: datetime) -> Fleet:
@@ -282,11 +278,9 @@ class Book:
             if before is not None and _where(before.record) != _where(kept.record):
                 self._changed = True  # a command wrote that, since the fleet was put together
             if isinstance(self._read.get(lineage.record_name), PortError):
-                self._changed = (
-                    True  # it could not be read when the fleet was put together, and held up all others
-                )
+                self._changed = True  # the fleet was put together without it, which holds up all others
             page.version = read.version
-            page.take(replace(page.found, record=kept if kept.record is not None else None))
+            page.found = replace(page.found, record=kept if kept.record is not None else None)
             if kept.record is not None:
                 self._read[lineage.record_name] = kept
         page.standing, page.wakes_at = standing, wakes_at
@@ -330,7 +324,7 @@ class Book:
             before = replace(before, matched_key_id=None)
         if found.assignment != before or page.version not in (None, version):
             self._wanted.add(lineage_id)
-        page.take(found)
+        page.found = found
         return page
 
     def _compare_clocks(self, provider: str, skew: timedelta) -> None:
@@ -345,33 +339,25 @@ class Book:
             if page.found.provider == provider and page.wakes_at is not None:
                 page.wakes_at = _AT_ONCE
 
-    def _as_recorded(self, before: Listing, after: Listing) -> bool:
-        """Return whether nothing but keys came and went that records account for: this process made or deleted them itself.
+    def _as_recorded(self, came: Iterable[ListedKey], gone: Iterable[ListedKey]) -> bool:
+        """Return whether records account for all keys that came and went: this process made or deleted them itself.
 
         The fleet is put together no otherwise for it.
         """
-        stayed = [key for key in before.listed if after.shows(key.key_id)]
-        if stayed != [key for key in after.listed if before.shows(key.key_id)]:
-            return False
-        named = all(
-            key.mark is not None and key.key_id in self._known(key.mark.lineage_id)
-            for key in _besides(after, before)
-        )
+        named = all(key.mark is not None and key.key_id in self._known(key.mark.lineage_id) for key in came)
         retired = {one.key_id for record in self.records() for one in record.retired}
-        return named and all(key.key_id in retired for key in _besides(before, after))
+        return named and all(key.key_id in retired for key in gone)
 
-    def _moved(self, before: Listing, after: Listing) -> set[str]:
+    def _moved(self, came: Collection[ListedKey], gone: Collection[str]) -> set[str]:
         """Return the lineages with keys that came or went otherwise than their records say, or than their policy has it."""
-        came = _besides(after, before)
-        gone = {key.key_id for key in _besides(before, after)}
         moved = {
             mark.lineage_id
             for key in came
             if (mark := key.mark) is not None and key.key_id not in self._known(mark.lineage_id)
         }
-        changed = gone | {key.key_id for key in came}
+        changed = {*gone, *(key.key_id for key in came)}
         for lineage_id, page in self._pages.items() if changed else ():
-            if gone & page.known or page.found.assignment.matched_key_id in changed:
+            if not page.known.isdisjoint(gone) or page.found.assignment.matched_key_id in changed:
                 moved.add(lineage_id)
         return moved
 

@@ -20,12 +20,6 @@ ROUNDED = 2 * SECOND
 """Starts are told by the provider's clock, in whole seconds."""
 
 
-def most_in_an_hour(estate: Estate) -> int:
-    """Return how many rotations were started within an hour, at most."""
-    instants = [start.at for start in estate.starts]
-    return max(sum(at <= other < at + HOUR - ROUNDED for other in instants) for at in instants)
-
-
 @pytest.mark.parametrize(("lineages", "per_hour"), [(20, 4), (520, 100)], ids=str)
 @virtually
 async def test_each_that_was_left_is_looked_at_once_more_when_it_starts(lineages: int, per_hour: int) -> None:
@@ -40,7 +34,7 @@ async def test_each_that_was_left_is_looked_at_once_more_when_it_starts(lineages
     )
 
     assert took >= hours * HOUR - ROUNDED
-    assert most_in_an_hour(estate) == per_hour
+    assert estate.most_in_an_hour == per_hour
     # To take it in, to check before and to read back after its publish; and once more where it had to wait.
     assert estate.calls[VAULT, "read entry"] == 3 * lineages + lineages - per_hour
 
@@ -58,7 +52,7 @@ async def test_who_is_more_urgent_takes_the_next_start_of_those_who_wait() -> No
     )
     await replica.leap_until(lambda: len(replica.times(Step.RECORDED)) == 13, within=DAY)
 
-    assert most_in_an_hour(estate) == 2
+    assert estate.most_in_an_hour == 2
 
 
 @virtually
@@ -71,7 +65,7 @@ async def test_a_key_whose_overlap_would_be_cut_short_waits_for_no_hour() -> Non
     late_at = {one.lineage: one.safe_until for one in replica.rounds.book.standings if one.safe_until}
     await replica.leap_until(lambda: len(replica.times(Step.RECORDED)) == 12, within=DAY)
 
-    assert most_in_an_hour(estate) > 1, "all had time"
+    assert estate.most_in_an_hour > 1, "all had time"
     for name, at in late_at.items():
         assert min(replica.times(Step.INTENT, name)) <= at + 2 * MINUTE, name
 

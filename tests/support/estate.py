@@ -397,6 +397,13 @@ class Estate:
 
     # What is seen from outside
 
+    @property
+    def most_in_an_hour(self) -> int:
+        """How many rotations were started within an hour, at most. Starts are told in whole seconds."""
+        hour = timedelta(minutes=59, seconds=58)
+        instants = [start.at for start in self.starts]
+        return max(sum(at <= other < at + hour for other in instants) for at in instants)
+
     def served(self, name: str) -> str | None:
         """Return the id of the key whose secret an entry holds."""
         versions = self._entries.get(name)
