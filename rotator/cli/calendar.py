@@ -18,6 +18,7 @@ from rotator.plan.ages import OldestKey, oldest_key
 from rotator.plan.calendar import Calendar, Crowd, Unrotated, forecast
 from rotator.plan.course import Event, Subject, What
 from rotator.policy.duration import show_duration
+from rotator.policy.file.problems import count
 from rotator.policy.policy import NO_POLICY, Policy
 
 _SHOWN_EACH = 50
@@ -108,9 +109,9 @@ class Foretold:
         whats = Counter(event.what for event in calendar.events)
         cut = f"; there it ends, after {len(calendar.events)} events" if calendar.cut else ""
         return paragraph(
-            f"{'1 lineage' if lines == 1 else f'{lines} lineages'}, seen at {absolute(calendar.now)}; until "
-            f"{absolute(calendar.until)}, if nothing goes wrong: {_count(whats[What.ROTATE], 'rotation')}, "
-            f"{_count(whats[What.RETIRE], 'old key')} deleted{cut}"
+            f"{count(lines, 'lineage')}, seen at {absolute(calendar.now)}; until "
+            f"{absolute(calendar.until)}, if nothing goes wrong: {count(whats[What.ROTATE], 'rotation')}, "
+            f"{count(whats[What.RETIRE], 'old key')} deleted{cut}"
         )
 
 
@@ -205,15 +206,11 @@ def _kept(why: HoldReason | WaitReason, some: Sequence[Unrotated]) -> str:
 
 
 def _oldest(one: OldestKey) -> str:
-    begins = f"{one.policy} ({_count(one.lineages, 'lineage')}): "
+    begins = f"{one.policy} ({count(one.lineages, 'lineage')}): "
     if one.most is None:
         return f"{begins}without end: some keys do not expire, and no `max_age` is in force"
     parts = " + ".join(f"{what} {show_duration(length)}" for what, length in one.parts)
     return f"{begins}{show_duration(one.most)} = {parts}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _event(event: Event) -> dict[str, object]:

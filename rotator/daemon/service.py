@@ -26,6 +26,7 @@ from rotator.model.board import Board, FileSeen
 from rotator.model.standing import Standing
 from rotator.model.told import CallMade, Heard, Told
 from rotator.plan.phase import Phase
+from rotator.policy.file.problems import count
 from rotator.policy.settings import PolicyFile
 from rotator.reconcile import violation_of
 
@@ -202,9 +203,7 @@ class Service:
         said = [f"policy file REFUSED, the one before is in use: {rejected}"] if rejected else []
         if self._down:
             return "; ".join([f"waiting: {self._down}", *said])
-        count = self._rounds.lineages
-        lineages = "1 lineage" if count == 1 else f"{count} lineages"
-        said = [lineages, *_counted(self._rounds.book.standings), *said]
+        said = [count(self._rounds.lineages, "lineage"), *_counted(self._rounds.book.standings), *said]
         if self._rounds.troubles:
             said.append(f"{len(self._rounds.troubles)} could not be looked at: {self._rounds.troubles[0]}")
         return "; ".join(said)
