@@ -13,7 +13,8 @@ export UV_PYTHON_DOWNLOADS := never
 # A uv on PATH is taken when it is the pinned version, else the one under .tools/.
 UV = $$(cat .tools/uv-path)
 RUN = exec "$(UV)" run --frozen --all-extras
-PYTEST = pytest -n 2 --dist worksteal
+# One worker more than cores: many tests wait for a server or a process.
+PYTEST = pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
 SBOM ?= dist/rotator.cdx.json
 
 .DELETE_ON_ERROR:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from tests.core.exploration import seeded as explored_seeded
 from tests.core.exploration import seeds as explored
-from tests.core.exploration.bounds import QUICK, Bounds
+from tests.core.exploration.bounds import THOROUGH, Bounds
 from tests.core.exploration.search import Search
 from tests.core.exploration.sweep import sweep
 from tests.faults import seeds
@@ -20,11 +20,11 @@ from tests.faults.report import Line, Say
 
 
 def of_exploration(say: Say) -> list[Line]:
-    """Search every state within the bounds that each run of the tests has, and judge what is told."""
-    say(f"exploring states: {len(QUICK)} searches")
+    """Search every state within bounds wider than those of each run of the tests, and judge what is told."""
+    say(f"exploring states: {len(THOROUGH)} searches")
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
         told = pool.submit(_told)
-        searched = list(pool.map(_searched, QUICK))
+        searched = list(pool.map(_searched, THOROUGH))
         runs, silent = told.result()
     return [
         Line(
@@ -54,9 +54,10 @@ def of_seeds(say: Say) -> list[Line]:
     """Plant each seeded bug in a copy of the program, and see that it is found."""
     say(f"planting {len(explored.SEEDS)}, {len(seeds.SEEDS)} and {len(kills.SEEDS)} bugs")
     with ThreadPoolExecutor(PROCESSES) as pool:
+        struck = pool.submit(asyncio.run, _unseen_by_strikes())
         by_search = list(pool.map(_unseen_by_search, explored.SEEDS))
         by_matrix = list(pool.map(_unseen_by_matrix, seeds.SEEDS))
-    by_strikes = asyncio.run(_unseen_by_strikes())
+        by_strikes = struck.result()
     return [
         Line(
             what="bug planted in the decisions, found by the exploration",

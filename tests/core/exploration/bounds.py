@@ -31,6 +31,43 @@ class Bounds:
 
 QUICK: tuple[Bounds, ...] = (
     Bounds(ticks=1, faults=2),
+    Bounds(ticks=1, faults=1, deaths=1),
+    Bounds(ticks=1, faults=1, deaths=1, world="imported"),
+    Bounds(ticks=2, deaths=1, world="imported"),
+    Bounds(ticks=2, faults=1, world="imported"),
+    Bounds(ticks=1, faults=1, switches=1, world="imported"),
+    Bounds(ticks=1, acts=2),
+    Bounds(ticks=2, acts=1, world="imported"),
+    Bounds(ticks=1, acts=1, switches=1, world="imported"),
+    Bounds(ticks=0, faults=1, acts=1, world="imported"),
+    Bounds(ticks=1, faults=1, acts=1, world="occupied"),
+    Bounds(ticks=2, acts=1, world="own"),
+    Bounds(ticks=0, faults=1, switches=1, processes=2),
+    Bounds(ticks=2, switches=1, processes=2, world="imported"),
+    Bounds(ticks=1, switches=2, processes=2),
+    Bounds(ticks=0, orders=2),
+    Bounds(ticks=0, faults=1, orders=1),
+    Bounds(ticks=0, acts=1, orders=1),
+    Bounds(ticks=0, deaths=1, orders=1),
+    Bounds(ticks=1, switches=1, orders=1, world="imported"),
+    Bounds(ticks=0, switches=1, orders=1, processes=2),
+    Bounds(ticks=1, moves=2, world="imported"),
+    Bounds(ticks=2, moves=1, world="imported"),
+    Bounds(ticks=0, faults=1, moves=1, world="imported"),
+    Bounds(ticks=0, acts=1, moves=1, world="imported"),
+    Bounds(ticks=0, orders=1, moves=1, world="imported"),
+    Bounds(ticks=1, switches=1, moves=1, world="imported"),
+    Bounds(ticks=1, switches=1, moves=1, processes=2, world="imported"),
+    Bounds(ticks=1, moves=2, world="fields"),
+    Bounds(ticks=0, faults=1, moves=1, world="fields"),
+    Bounds(ticks=3, faults=1, world="frozen"),
+    Bounds(ticks=3, deaths=2, world="frozen"),
+    Bounds(ticks=3, switches=1, processes=2, world="frozen"),
+)
+"""What every run of the tests searches: each kind of trouble, and each two kinds together, a short way."""
+
+THOROUGH: tuple[Bounds, ...] = (
+    Bounds(ticks=1, faults=2),
     Bounds(ticks=2, faults=1, deaths=1),
     Bounds(ticks=2, faults=1, deaths=1, world="imported"),
     Bounds(ticks=2, faults=1, switches=1, world="imported"),
@@ -60,7 +97,7 @@ QUICK: tuple[Bounds, ...] = (
     Bounds(ticks=3, deaths=2, world="frozen"),
     Bounds(ticks=3, switches=1, processes=2, world="frozen"),
 )
-"""What every run of the tests searches: each kind of trouble, and each two kinds together, a short way."""
+"""What `make prove` searches: the same, a longer way."""
 
 DEEP: tuple[Bounds, ...] = (
     Bounds(ticks=2, faults=2),
@@ -94,4 +131,4 @@ DEEP: tuple[Bounds, ...] = (
     Bounds(ticks=3, faults=1, acts=1, world="frozen"),
     Bounds(ticks=3, deaths=1, switches=2, processes=2, world="frozen"),
 )
-"""What `--deep` searches: the same, further."""
+"""What `--deep` searches: the same, further still."""
