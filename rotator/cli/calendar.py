@@ -17,8 +17,8 @@ from rotator.model.record import KnownKey
 from rotator.plan.ages import OldestKey, oldest_key
 from rotator.plan.calendar import Calendar, Crowd, Unrotated, forecast
 from rotator.plan.course import Event, Subject, What
+from rotator.plural import count
 from rotator.policy.duration import show_duration
-from rotator.policy.file.problems import count
 from rotator.policy.policy import NO_POLICY, Policy
 
 _SHOWN_EACH = 50

@@ -20,6 +20,7 @@ from rotator.model.reason import WaitReason
 from rotator.plan import facts
 from rotator.plan.actions import Wait
 from rotator.plan.phase import Phase
+from rotator.plural import count
 
 PATIENCE = timedelta(minutes=5)
 """How long what fails in an emergency is tried again before it is left to the next sweep."""
@@ -110,11 +111,10 @@ def _next_try_at(line: Line, now: datetime) -> datetime:
     return max(until or now, now + _AT_LEAST)
 
 
-async def _waited(until: datetime, count: int, clock: Clock, stop: Stop) -> bool:
+async def _waited(until: datetime, waiting: int, clock: Clock, stop: Stop) -> bool:
     """Wait until the next try of what is left to be done. Return False when asked to stop before."""
-    lineages = "1 lineage" if count == 1 else f"{count} lineages"
     complain(
-        f"rotator: the order to {lineages} is not carried out yet; the next look is {relative(until, clock.now())} (an "
+        f"rotator: the order to {count(waiting, 'lineage')} is not carried out yet; the next look is {relative(until, clock.now())} (an "
         "interrupt leaves it to the next sweep)"
     )
     while not stop.asked and clock.now() < until:

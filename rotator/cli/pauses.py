@@ -16,6 +16,7 @@ from rotator.cli.text import complain, paragraph
 from rotator.cli.times import absolute, rfc3339
 from rotator.errors import PortError
 from rotator.model.order import Pause
+from rotator.plural import count
 from rotator.rotation import pauses
 
 EVERYTHING = "*"
@@ -96,13 +97,9 @@ def _section(title: str, some: Sequence[Pause], names: list[str] | None) -> list
 
 
 def _line(pause: Pause, names: list[str] | None) -> str:
-    count = "" if names is None else f", {_lineages(len(_matched(pause, names)))}"
+    matched = "" if names is None else f", {count(len(_matched(pause, names)), 'lineage')}"
     why = f": {pause.why}" if pause.why else ""
-    return f"{pause.glob}{count}, by {pause.who} at {absolute(pause.at)}{why}"
-
-
-def _lineages(count: int) -> str:
-    return "1 lineage" if count == 1 else f"{count} lineages"
+    return f"{pause.glob}{matched}, by {pause.who} at {absolute(pause.at)}{why}"
 
 
 def _matched(pause: Pause, names: list[str]) -> list[str]:

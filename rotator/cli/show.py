@@ -15,6 +15,7 @@ from rotator.model.record import KnownKey
 from rotator.plan.actions import Adopt, Copy, Hold, Revoke, Rotate, Wait
 from rotator.plan.invariants import Obstacle
 from rotator.plan.phase import Phase
+from rotator.plural import count
 from rotator.policy import policy as policies
 from rotator.policy import windows
 from rotator.policy.schedule import due, latest_safe_start, start
@@ -125,7 +126,7 @@ def _quiet(line: Line) -> bool:
 def _done(line: Line) -> str:
     counts = Counter(words.done(action) for action in line.done)
     return (
-        "\n".join(f"{said} ({count} times)" if count > 1 else said for said, count in counts.items()) or "-"
+        "\n".join(f"{said} ({times} times)" if times > 1 else said for said, times in counts.items()) or "-"
     )
 
 
@@ -167,9 +168,9 @@ def _left_by_emergency(line: Line) -> list[str]:
 
 
 def _counted(report: Report) -> str:
-    count = len(report.lines)
-    lineages = "1 lineage" if count == 1 else f"{count} lineages"
-    return paragraph(f"{lineages}, seen at {absolute(report.now)}; nothing was touched")
+    return paragraph(
+        f"{count(len(report.lines), 'lineage')}, seen at {absolute(report.now)}; nothing was touched"
+    )
 
 
 def _summary(report: Report, *, stopped: bool) -> str:
@@ -188,9 +189,9 @@ def _summary(report: Report, *, stopped: bool) -> str:
         (sum(isinstance(line.decision, Hold) for line in lines), "held"),
         (sum(line.phase is Phase.FAILING or line.error is not None for line in lines), "failed"),
     )
-    said = ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing to do"
+    said = ", ".join(f"{number} {what}" for number, what in counts if number) or "nothing to do"
     end = "; stopped before the end" if stopped else ""
-    return f"{'1 lineage' if len(lines) == 1 else f'{len(lines)} lineages'}: {said}{end}"
+    return f"{count(len(lines), 'lineage')}: {said}{end}"
 
 
 def _short(key: Key | KnownKey | None) -> str:

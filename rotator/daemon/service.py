@@ -26,7 +26,7 @@ from rotator.model.board import Board, FileSeen
 from rotator.model.standing import Standing
 from rotator.model.told import CallMade, Heard, Told
 from rotator.plan.phase import Phase
-from rotator.policy.file.problems import count
+from rotator.plural import count
 from rotator.policy.settings import PolicyFile
 from rotator.reconcile import violation_of
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rotator.plural import count
 from rotator.policy.file.auth_options import (
     APPROLE_LOGIN,
     APPROLE_MOUNT,
@@ -28,7 +29,7 @@ from rotator.policy.file.auth_options import (
 from rotator.policy.file.document import Mapping, Node
 from rotator.policy.file.fields import Fields
 from rotator.policy.file.option import Section
-from rotator.policy.file.problems import count, describe, is_null
+from rotator.policy.file.problems import describe, is_null
 from rotator.policy.file.references import REFERENCE_HINT
 from rotator.policy.settings import (
     AppRoleAuth,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from rotator.plural import count
 from rotator.policy.file.document import Mapping, Node, Sequence
 from rotator.policy.file.option import Needed, Option, Section
 from rotator.policy.file.problems import (
     Complaints,
     Refused,
     allowed,
-    count,
     describe,
     is_hidden,
     is_null,

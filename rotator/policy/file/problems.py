@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rotator.errors import PolicyError, Problem
+from rotator.plural import count
 from rotator.policy.file.document import Mapping, Node, Scalar, Sequence
 from rotator.policy.names import may_hold_secret
 
@@ -124,8 +125,3 @@ def tell_repeated(mapping: Mapping, complaints: Complaints, *, guarded: bool = F
         hidden = guarded or is_hidden(key.text)
         path = mapping.path if hidden else mapping.values[key.text].path
         complaints.tell(key, "given twice", f"the first is on line {mapping.names[key.text].line}", path=path)
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where that fits."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
