@@ -187,8 +187,8 @@ class RecordRead:
 class Control:
     """The control record of a journal: its id, made once and at random, which instance owns it, and what is paused.
 
-    `version` is the one that it was read at, 0 for one that is not written yet. `format` and `unknown` are as in
-    `model.record.Record`: the fields of a newer format are written back as they are.
+    `version` is the one that it was read at, 0 for one that is not written yet, and `at` is when, by Vault's clock. `format` and
+    `unknown` are as in `model.record.Record`: the fields of a newer format are written back as they are.
     """
 
     journal_id: str
@@ -197,6 +197,7 @@ class Control:
     version: int = 0
     format: int = WRITTEN
     unknown: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    at: datetime | None = field(default=None, compare=False)
 
 
 class Journal(Protocol):

@@ -154,8 +154,9 @@ class Book:
             before = self._read.get(name)
             if not isinstance(before, RecordRead) or _version(before) != _version(answer):
                 self._changed = True
-                since = now - STARTS_KEPT
-                self._read[name] = brief(answer, since) if isinstance(answer, RecordRead) else answer
+                self._read[name] = (
+                    brief(answer, self._kept_since(now)) if isinstance(answer, RecordRead) else answer
+                )
             if isinstance(answer, RecordRead):
                 self._stale.discard(lineage_id_of(name))
 
@@ -273,7 +274,7 @@ class Book:
             self._stale.add(lineage.lineage_id)
             page.version = page.version or 0
         else:
-            kept = brief(read, now - STARTS_KEPT)
+            kept = brief(read, self._kept_since(now))
             before = page.found.record
             if before is not None and _where(before.record) != _where(kept.record):
                 self._changed = True  # a command wrote that, since the fleet was put together
@@ -287,12 +288,22 @@ class Book:
         self._wanted.discard(lineage.lineage_id)
 
     def left(self, reason: LeftReason) -> list[Found]:
-        """Return the lineages that were left for that reason when they were looked at last."""
+        """Return the lineages that were left for that reason when they were looked at last, but for those that need a look now."""
         return [
             page.found
-            for page in self._pages.values()
-            if page.standing is not None and page.standing.reason == reason
+            for lineage_id, page in self._pages.items()
+            if page.standing is not None
+            and page.standing.reason == reason
+            and page.version is not None
+            and lineage_id not in self._wanted
         ]
+
+    def strays(self) -> Iterator[tuple[str, str]]:
+        """Yield provider and id of each key with a mark of this journal that is not proven to be ours."""
+        for stray in self.fleet.strays if self.fleet else ():
+            yield stray.provider, stray.key.key_id
+        for one in self.standings:
+            yield from ((one.provider, key_id) for key_id in one.strays)
 
     def put_off(self, found: Found, wakes_at: datetime) -> None:
         """Look at a lineage again at another instant than was noted."""
@@ -326,6 +337,11 @@ class Book:
             self._wanted.add(lineage_id)
         page.found = found
         return page
+
+    def _kept_since(self, now: datetime) -> datetime:
+        """Return since when starts of rotations are kept, on the clock of the provider that is most behind ours."""
+        behind = min((one.skew for one in self._listings.values()), default=timedelta(0))
+        return now + min(behind, timedelta(0)) - STARTS_KEPT
 
     def _compare_clocks(self, provider: str, skew: timedelta) -> None:
         """Let lineages wake at once whose instants were worked out on a clock of ours that was set since.

@@ -17,7 +17,7 @@ from rotator.daemon.book import Book
 from rotator.daemon.breaker import Breaker
 from rotator.daemon.link import Link
 from rotator.daemon.meter import Meter
-from rotator.daemon.standings import next_starts, standing_of, wakes_at
+from rotator.daemon.standings import due_by_record, next_starts, standing_of, wakes_at
 from rotator.daemon.starts import HOUR, starts_begun
 from rotator.daemon.sweep import RECENT, by_urgency, sweep
 from rotator.errors import LostJournal, Rejected
@@ -50,6 +50,7 @@ TROUBLES_TOLD = 20
 
 _TROUBLED = frozenset({Phase.HELD, Phase.FAILING, Phase.UNKNOWN})
 _LEFT_ALONE = frozenset({Phase.WATCHED, Phase.FORGOTTEN})
+_ENDS = frozenset({Step.RECORDED, Step.HELD, Step.FAILED})
 _BY_TIME = frozenset({RotateReason.DUE_BY_EXPIRY, RotateReason.DUE_BY_AGE})
 
 
@@ -89,6 +90,7 @@ class Rounds:
         self._started: dict[str, datetime] = {}
         self._said: dict[str, tuple[str, datetime]] = {}
         self._told_late: dict[str, datetime] = {}
+        self._told_strays: frozenset[tuple[str, str]] = frozenset()
 
     def want_sweep(self) -> None:
         """Let the next round be a sweep."""
@@ -105,11 +107,6 @@ class Rounds:
         if self._silent_until is not None or self._next_sweep_at is None:
             return self._silent_until
         return min(self._next_sweep_at, self.book.wakes_at or self._next_sweep_at)
-
-    @property
-    def waits(self) -> bool:
-        """Whether the last round failed, and the next is not to come yet."""
-        return self._silent_until is not None
 
     async def round(self, link: Link) -> bool:
         """Do what there is to do now, as far as one portion goes; return whether Vault was asked for it, and answered.
@@ -220,6 +217,8 @@ class Rounds:
         if (control.journal_id, control.instance) != (link.journal_id, link.file.instance):
             what = "another one stands in its place; stop the service, and look with `rotator check`"
             raise Rejected("open journal", link.file.instance, what)
+        if control.at is not None:
+            self.skews["vault"] = control.at - self._clock.now()
         return control
 
     async def _work(self, link: Link, control: Control) -> bool:
@@ -240,11 +239,10 @@ class Rounds:
             for found in map(self.book.found, (one.assignment.lineage.lineage_id for one in urgent))
             if found is not None
         }
-        self._due_at = {
-            found.assignment.lineage.name: _due_at(self.book.standing(found)) for found in known.values()
-        }
-        since = self._clock.now() - HOUR
-        self._started = {name: at for name, at in self._started.items() if at > since}
+        self._due_at = {found.assignment.lineage.name: self._due(found) for found in known.values()}
+        now = self._clock.now()
+        # One of the future was noted by a clock that was set back since, and would count for as long as that was.
+        self._started = {name: at for name, at in self._started.items() if now - HOUR < at <= now}
         ended = await sweep(
             replace(
                 fleet,
@@ -267,6 +265,11 @@ class Rounds:
         self._put_off(link)
         return any(one.last is not None or one.error is not None for one in ended)
 
+    def _due(self, found: Found) -> datetime | None:
+        """Return when the key in use of a lineage is due, None when that is not known before a look."""
+        standing = self.book.standing(found)
+        return due_by_record(found) if standing is None else standing.due_at
+
     def _to_read(self, urgent: Sequence[Found]) -> list[str]:
         """Return the names of their records, and of others that name one of their keys: one that serves it keeps it alive."""
         names = dict.fromkeys(one.assignment.lineage.record_name for one in urgent)
@@ -287,11 +290,10 @@ class Rounds:
         for done in ended.done:
             if isinstance(done, Revoke):
                 self._meter.revoked(found.provider, done.reason)
-        if ended.last is not None:
-            self.skews["vault"] = ended.last.snapshot.vault_skew
-        standing = standing_of(found, ended, now)
-        self._tell_changed(self.book.standing(found), standing)
-        self.book.note_look(found, _read(ended), standing, wakes_at(found, ended, now), now)
+        before = self.book.standing(found)
+        standing = standing_of(found, ended, now, before)
+        self._tell_changed(before, standing)
+        self.book.note_look(found, _read(ended), standing, wakes_at(found, ended, standing, now), now)
 
     def _put_off(self, link: Link) -> None:
         """Let those wake that were left for later when there may be a start for them.
@@ -305,7 +307,7 @@ class Rounds:
             self._wake(found, now + breaker.opens_in(monotonic))
         waiting = self.book.left(LeftReason.STARTS_PER_HOUR)
         if waiting and self.book.fleet is not None:
-            begun = starts_begun(self.book.records(), self.book.listings, now) | self._started
+            begun = self._started | starts_begun(self.book.records(), self.book.listings, now)
             instants = next_starts(begun.values(), link.file.limits.starts_per_hour, now, len(waiting))
             for found, at in zip(by_urgency(waiting, link.holder, self.book.fleet), instants, strict=True):
                 self._wake(found, at + ROUNDED)
@@ -325,7 +327,7 @@ class Rounds:
             due_at = self._due_at.get(told.lineage) if told.reason in _BY_TIME else None
             late = None if due_at is None else max(timedelta(0), now - due_at)
             self._courses[told.lineage] = _Course(told.reason, self._clock.monotonic(), late)
-        elif told.step is Step.RECORDED and told.lineage in self._courses:
+        elif told.step in _ENDS and told.lineage in self._courses:
             self._courses[told.lineage].ended = self._clock.monotonic()
         if told.step in {Step.HELD, Step.FAILED}:
             same = f"{told.step} {told.reason} {told.detail}"
@@ -352,7 +354,7 @@ class Rounds:
         )
 
     def _look_back(self) -> None:
-        """Tell, once a day, of each lineage that can't be rotated in time any more."""
+        """Tell, once a day, of each lineage that can't be rotated in time any more; and, once, of each stray."""
         now = self._clock.now()
         late = {
             one.lineage: one
@@ -373,6 +375,10 @@ class Rounds:
                     expires=one.expires_at,
                     reason=one.reason,
                 )
+        strays = frozenset(self.book.strays())
+        for provider, key_id in sorted(strays - self._told_strays)[:TROUBLES_TOLD]:
+            log.get("rotator").warning("stray_key", provider=provider, key_id=key_id)
+        self._told_strays = strays
 
 
 def _same(one: datetime | None, other: datetime | None) -> bool:
@@ -382,10 +388,6 @@ def _same(one: datetime | None, other: datetime | None) -> bool:
 
 def _to_the_second(at: datetime | None) -> datetime | None:
     return None if at is None else at.replace(microsecond=0)
-
-
-def _due_at(standing: Standing | None) -> datetime | None:
-    return None if standing is None else standing.due_at
 
 
 def _recent(listing: Listing | None, now: datetime) -> bool:

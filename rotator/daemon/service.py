@@ -135,9 +135,6 @@ class Service:
     def board(self) -> Board:
         """Return what is to be shown now."""
         rounds = self._rounds
-        strays: dict[str, int] = {}
-        for stray in rounds.book.fleet.strays if rounds.book.fleet else ():
-            strays[stray.provider] = strays.get(stray.provider, 0) + 1
         return Board(
             now=self._clock.now(),
             standings=rounds.book.standings,
@@ -149,7 +146,7 @@ class Service:
             troubles=(*rounds.troubles, *filter(None, [self._down, self._unlinked])),
             breakers={name: breaker.state for name, breaker in dict(rounds.breakers).items()},
             skews=dict(rounds.skews),
-            strays=strays,
+            strays=Counter(provider for provider, _ in rounds.book.strays()),
             stopping=self._stop.is_set(),
             alive=self._alive(),
         )

@@ -64,7 +64,7 @@ async def sweep(
     ordered = by_urgency(chosen, some.holder, fleet)
     providers = [found.provider for found in ordered]
     breakers = {} if breakers is None else breakers
-    recent = len(starts_begun(fleet.records, fleet.listings, some.clock.now()) | dict(started or {}))
+    recent = len(dict(started or {}) | starts_begun(fleet.records, fleet.listings, some.clock.now()))
     starts = Starts(
         providers,
         slots=Slots(limit, starts_per_hour - recent),
@@ -95,11 +95,10 @@ class _Sweep:
         self._cancelled = False
 
     async def run(self, ordered: Sequence[Found]) -> tuple[Reconciled, ...]:
-        """Reconcile each, and return where they stand, in that order."""
+        """Reconcile each, and return where they stand, in that order. Raise what is a bug once all have ended."""
         tasks = [asyncio.create_task(self._one(rank, found)) for rank, found in enumerate(ordered)]
         try:
-            for task in tasks:
-                await asyncio.shield(task)
+            await asyncio.shield(asyncio.gather(*tasks, return_exceptions=True))
         except asyncio.CancelledError:
             self._cancelled = True
             while not all(task.done() for task in tasks):
@@ -109,9 +108,9 @@ class _Sweep:
         return tuple(task.result() for task in tasks)
 
     async def _one(self, rank: int, found: Found) -> Reconciled:
-        given = self._ports_of(found.assignment.lineage)
-        ports = replace(given, stopping=lambda: self._cancelled or given.stopping())
         try:
+            given = self._ports_of(found.assignment.lineage)
+            ports = replace(given, stopping=lambda: self._cancelled or given.stopping())
             looked = await self._look(found, ports)
             due = _due(looked)
         except BaseException:

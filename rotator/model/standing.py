@@ -15,7 +15,8 @@ class Standing:
     `due_at` is when the key in use is replaced by its policy, which may have to be open for that, `safe_until` its latest safe
     start, `version` that of the entry.
     `previous_since` and `originals_since` say since when each key has awaited its end. `unserved` counts keys of ours that nobody
-    serves, `claimed` says whether another process works on it. `error` is what stopped the last look or try.
+    serves, `strays` are the ids of those that carry its mark and are not proven to be ours. `claimed` says whether another
+    process works on it. `error` is what stopped the last look or try, `failures` how many in a row were stopped so.
     """
 
     lineage: str
@@ -23,14 +24,16 @@ class Standing:
     policy: str
     fingerprint: str
     phase: str
-    reason: str
-    key_id: str | None
-    version: int
-    expires_at: datetime | None
-    due_at: datetime | None
-    safe_until: datetime | None
+    reason: str = ""
+    key_id: str | None = None
+    version: int = 0
+    expires_at: datetime | None = None
+    due_at: datetime | None = None
+    safe_until: datetime | None = None
     previous_since: tuple[datetime, ...] = ()
     originals_since: tuple[datetime, ...] = ()
     unserved: int = 0
+    strays: tuple[str, ...] = ()
     claimed: bool = False
     error: str = ""
+    failures: int = 0

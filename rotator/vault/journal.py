@@ -81,6 +81,7 @@ class VaultJournal:
             version=found.version,
             format=int(document["format"]),
             unknown=tuple(unknown.items()),
+            at=found.at,
         )
 
     async def write_control(self, control: Control) -> None:

@@ -258,6 +258,15 @@ def _of_fleet(board: Board) -> Iterator[Metric]:
         for one in standings
         if one.safe_until is not None and one.safe_until <= board.now and one.phase != "forgotten"
     )
+    overdue = Counted(
+        (one.provider, one.policy) for one in standings if one.due_at is not None and one.due_at <= board.now
+    )
+    yield _gauge(
+        "rotator_overdue_lineages",
+        "Lineages whose key in use is due by its policy, and is not replaced yet.",
+        ("provider", "policy"),
+        [(of, overdue[of]) for of in sorted({(one.provider, one.policy) for one in standings})],
+    )
     providers = {one.provider for one in standings}
     yield _gauge(
         "rotator_late_lineages",
@@ -375,4 +384,8 @@ def _names(one: Standing) -> tuple[str, str, str]:
 
 
 def _urgency(one: Standing) -> tuple[bool, datetime, str]:
-    return (one.phase not in {"held", "failing", "unknown"}, one.safe_until or _FAR, one.lineage)
+    return (
+        one.phase not in {"held", "failing", "unknown"},
+        one.safe_until or one.due_at or _FAR,
+        one.lineage,
+    )

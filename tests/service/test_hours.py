@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from rotator.daemon.rounds import AT_A_TIME
 from rotator.daemon.standings import next_starts
 from rotator.model.told import Step
 from tests.support.builders import DAY, HOUR, MINUTE, NOW, SECOND
@@ -84,6 +85,36 @@ async def test_a_clock_that_is_ahead_has_nobody_who_waits_looked_at_all_the_time
     await replica.leap(HOUR)
 
     assert (estate.calls - before)[VAULT, "read entry"] <= 4 * 60
+
+
+@virtually
+async def test_who_waits_for_a_start_is_looked_at_when_there_is_something_new() -> None:
+    """Though more wake at once than are looked at in one go."""
+    estate = Estate()
+    estate.latency = timedelta(milliseconds=1)
+    for number in range(AT_A_TIME + 20):
+        estate.add_key(f"voice-{number}", age=70 * DAY)
+    replica = Replica(estate, policy_text(estate, starts_per_hour=1))
+    await replica.leap(10 * MINUTE)
+    replica.take(replica.text.replace("name: all,", "name: all, rotate_before: 34%,"))
+    await replica.leap(MINUTE)
+
+    assert len({one.fingerprint for one in replica.rounds.book.standings}) == 1
+
+
+@virtually
+async def test_a_start_by_a_clock_that_was_ahead_counts_no_longer_than_another() -> None:
+    estate = Estate()
+    for number in range(2):
+        estate.add_key(f"voice-{number}", due_in=HOUR)
+    replica = Replica(estate, policy_text(estate, starts_per_hour=1))
+    replica.clock.ahead = 5 * DAY
+    await replica.leap_until(lambda: replica.times(Step.RECORDED), within=2 * HOUR)
+    replica.clock.ahead = timedelta(0)
+    took = await replica.leap_until(lambda: len(replica.times(Step.RECORDED)) == 2, within=DAY)
+
+    assert took <= HOUR + 10 * MINUTE
+    assert estate.most_in_an_hour == 1
 
 
 @given(

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.errors import Unavailable
+from rotator.errors import Denied, Unavailable
 from rotator.model.reason import HoldReason
 from rotator.model.told import Step
 from tests.service.conftest import Said
@@ -284,6 +284,36 @@ async def test_a_key_is_rotated_within_a_tick_of_when_it_is_due() -> None:
         assert -SECOND <= late <= 4 * SECOND, number
     assert replica.meter.late
     assert max(replica.meter.late) <= 4 * SECOND
+
+
+@virtually
+async def test_how_late_a_rotation_is_counts_from_before_the_process_was_there() -> None:
+    estate = Estate()
+    estate.add_key("gateway", due_in=HOUR)
+    before = await settled(estate)
+    await before.leap(10 * MINUTE)
+    estate.down.add(VAULT)
+    await before.leap(6 * HOUR)
+    estate.down.clear()
+    replica = Replica(estate, before.text, name="replica-b")
+    await replica.leap_until(lambda: replica.meter.late, within=HOUR)
+
+    assert 5 * HOUR < replica.meter.late[0] < 6 * HOUR
+
+
+@virtually
+async def test_how_long_a_rotation_took_that_failed_ends_with_it() -> None:
+    """Though others that are worked on beside it take longer."""
+    estate = Estate()
+    estate.add_key("gateway", due_in=HOUR)
+    estate.add_key("slow", due_in=HOUR)
+    replica = await settled(estate)
+    estate.fails("create key", Denied("create key", "project-asr", "403"))
+    estate.before("read entry", lambda: setattr(estate, "latency", 20 * SECOND))
+    await replica.leap_until(lambda: len(replica.meter.took) == 2, within=DAY)
+
+    took = replica.meter.took
+    assert took["failed"] < took["published"]
 
 
 @virtually

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def standing(name: str, phase: str, expires_in: timedelta) -> Standing:
     )
 
 
-def page(*standings: Standing) -> str:
+def page(*standings: Standing, series: int = 10) -> str:
     board = Board(
         now=NOW,
         standings=standings,
@@ -47,7 +48,7 @@ def page(*standings: Standing) -> str:
         connected=True,
         swept_at=NOW,
         sweep_every=5 * MINUTE,
-        series=10,
+        series=series,
         troubles=(),
         breakers={},
         skews={},
@@ -71,8 +72,35 @@ def page(*standings: Standing) -> str:
 )
 def test_the_nearest_instant_is_of_a_lineage_that_is_not_forgotten(name: str, at: datetime) -> None:
     shown = page(standing("kept", "current", 9 * DAY), standing("left", "forgotten", -90 * DAY))
+    assert value(shown, name) == at.timestamp()
+
+
+def value(shown: str, name: str) -> float:
     (line,) = (one for one in shown.splitlines() if one.startswith(f"{name}{{"))
-    assert float(line.rpartition(" ")[2]) == at.timestamp()
+    return float(line.rpartition(" ")[2])
+
+
+def test_what_is_due_and_not_replaced_is_counted_with_and_without_an_expiry() -> None:
+    waiting = standing("waiting", "current", 9 * DAY)
+    endless = replace(waiting, lineage="secret/endless", expires_at=None, safe_until=None)
+    shown = page(
+        waiting,
+        replace(waiting, lineage="secret/calm", due_at=NOW + MINUTE),
+        replace(waiting, lineage="secret/overdue", due_at=NOW - MINUTE),
+        replace(endless, due_at=NOW - DAY),
+    )
+    assert value(shown, "rotator_overdue_lineages") == 2
+    assert value(page(waiting), "rotator_overdue_lineages") == 0
+
+
+def test_series_of_their_own_have_those_that_are_due_first_where_nothing_expires() -> None:
+    endless = [
+        replace(standing(name, "current", DAY), expires_at=None, safe_until=None, due_at=NOW + due_in)
+        for name, due_in in (("a", 9 * DAY), ("b", -DAY), ("c", 5 * DAY))
+    ]
+    shown = page(*endless, series=1)
+    assert 'rotator_next_rotation_timestamp_seconds{lineage="secret/b"' in shown
+    assert "secret/a" not in shown
 
 
 def test_no_metric_says_when_another_one_was_made() -> None:

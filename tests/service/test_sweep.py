@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -308,6 +309,23 @@ async def test_nothing_is_looked_at_any_more_once_asked_to_stop() -> None:
 
 
 @pytest.mark.promise("P2")
+async def test_a_bug_is_raised_once_all_others_have_ended() -> None:
+    world, first = World(), itertools.count()
+
+    def stopping() -> bool:
+        return next(first) == 0 and 1 / 0 > 0
+
+    with pytest.raises(ZeroDivisionError):
+        await swept(
+            fleet_of(found("soon", lifetime=30 * DAY), found("late", lifetime=80 * DAY)),
+            world,
+            stopping=stopping,
+        )
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert world.reads == ["late"]
+
+
 async def test_a_cancelled_sweep_brings_what_is_under_way_to_an_end_and_starts_nothing() -> None:
     world = World()
     lineages = [found(f"voice-{n}", age=80 * DAY, lifetime=90 * DAY + n * DAY) for n in range(3)]

@@ -240,6 +240,11 @@ class Estate:
         """Let a person delete a key at the provider."""
         self._remove(self.projects[self.made[key_id].provider], key_id)
 
+    def person_adds(self, comment: str, *, provider: str = "asr") -> str:
+        """Let a person make a key with that comment, which may be that of one of ours."""
+        key = a.key(self._new_id(provider), comment=comment, age=a.NOW - self.clock_of(provider))
+        return self._foreign(self.projects[provider], key, OTHERS)
+
     def pause(self, *pauses: Pause) -> None:
         """Let these pauses stand, and no others."""
         if self.control is None:

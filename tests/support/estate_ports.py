@@ -265,9 +265,12 @@ class EstateJournal:
         )
 
     async def _read_control(self) -> Control | None:
-        return await self._line.call(
-            VAULT, "read control record", "control", lambda: self._line.estate.control
-        )
+        estate = self._line.estate
+
+        def act() -> Control | None:
+            return estate.control and replace(estate.control, at=estate.date_of(VAULT))
+
+        return await self._line.call(VAULT, "read control record", "control", act)
 
 
 class EstateRotationIds:

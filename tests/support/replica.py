@@ -32,6 +32,8 @@ class Counted:
     rotations: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     revocations: Counter[tuple[str, str]] = field(default_factory=Counter)
     late: list[timedelta] = field(default_factory=list)
+    took: dict[str, timedelta] = field(default_factory=dict)
+    """How long the last rotation of each outcome took."""
 
     def called(self, made: CallMade) -> None:
         self.calls[made.to, made.operation, made.result] += 1
@@ -43,8 +45,8 @@ class Counted:
     def rotated(
         self, provider: str, reason: str, outcome: str, *, took: timedelta, late: timedelta | None
     ) -> None:
-        del took
         self.rotations[provider, reason, outcome] += 1
+        self.took[outcome] = took
         if late is not None:
             self.late.append(late)
 
@@ -128,13 +130,13 @@ class Replica:
         self.told.append((self.estate.now(), told))
 
 
-async def order(estate: Estate, text: str, name: str) -> None:
+async def order(estate: Estate, text: str, name: str, kind: OrderKind = OrderKind.ROTATE) -> None:
     """Let a person order a rotation, by a process of their own."""
     file = policy_file(text)
     async with connect(file, Line(estate, WallClock(), "ann")) as link:
         lineage = estate.begun[name].lineage
         assignment = Assignment(lineage=lineage, policy=file.policies[0], matched_key_id=None)
-        ordered = Ordered(kind=OrderKind.ROTATE, who="ann@desk", why="a leak")
+        ordered = Ordered(kind=kind, who="ann@desk", why="a leak")
         given = await give(
             ordered, assignment, link.ports(lineage, stopping=lambda: False, tell=lambda _: None)
         )

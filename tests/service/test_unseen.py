@@ -1,0 +1,129 @@
+"""Lineages that can't be looked at: what is known of them is shown all the same, and looks at them grow rarer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from rotator.errors import Denied
+from rotator.model.order import OrderKind
+from rotator.model.told import Step
+from tests.service.conftest import Said
+from tests.support.builders import DAY, HOUR, MINUTE, SECOND
+from tests.support.estate import VAULT, Estate
+from tests.support.estate_ports import policy_text
+from tests.support.replica import Replica, order
+from tests.support.virtual_loop import virtually
+
+NAME = "secret/asr/gateway"
+LOOKING = (VAULT, "read entry")
+
+
+async def adopted(estate: Estate, *, due_in: timedelta = 5 * DAY) -> Replica:
+    """Return a process that has taken a key in and looked at it since."""
+    estate.add_key("gateway", due_in=due_in)
+    replica = Replica(estate, policy_text(estate))
+    await replica.leap(10 * MINUTE)
+    assert replica.times(Step.ADOPTED)
+    return replica
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize("restarted", [False, True])
+@virtually
+async def test_when_its_key_expires_is_still_shown_and_told(said: Said, *, restarted: bool) -> None:
+    estate = Estate()
+    replica = await adopted(estate)
+    seen = replica.standing(NAME)
+    assert seen.expires_at is not None
+    assert seen.due_at is not None
+    estate.refused.add(LOOKING)
+    if restarted:
+        replica = Replica(estate, replica.text, name="replica-b")
+    await replica.leap(seen.expires_at + DAY - estate.now())
+
+    now = replica.standing(NAME)
+    assert now.phase == "unknown"
+    assert (now.key_id, now.expires_at, now.safe_until) == (seen.key_id, seen.expires_at, seen.safe_until)
+    assert now.due_at is not None
+    assert abs(now.due_at - seen.due_at) < 2 * SECOND
+    assert {line["lineage"] for line in said("late")} == {NAME}
+
+
+@virtually
+async def test_an_old_key_of_it_is_still_counted() -> None:
+    estate = Estate()
+    replica = await adopted(estate, due_in=HOUR)
+    await replica.leap_until(
+        lambda: replica.standing(NAME).previous_since or replica.standing(NAME).originals_since, within=DAY
+    )
+    seen = replica.standing(NAME)
+    estate.refused.add(LOOKING)
+    other = Replica(estate, replica.text, name="replica-b")
+    await other.leap(HOUR)
+
+    now = other.standing(NAME)
+    assert now.error
+    assert (now.previous_since, now.originals_since) == (seen.previous_since, seen.originals_since)
+
+
+@virtually
+async def test_looks_grow_rarer_until_one_goes_well() -> None:
+    estate = Estate()
+    replica = await adopted(estate)
+    estate.refused.add(LOOKING)
+    replica.take(replica.text.replace("name: all,", "name: all, rotate_before: 34%,"))
+    await replica.leap(20 * SECOND)
+    assert replica.standing(NAME).failures == 1
+    before = estate.calls[LOOKING]
+    await replica.leap(DAY)
+    looks = estate.calls[LOOKING] - before
+    assert 2 * 24 <= looks <= 2 * 42, (
+        "two reads each: one look within the hour that `retry.max` is, some more at the beginning"
+    )
+
+    estate.refused.clear()
+    await replica.leap_until(lambda: not replica.standing(NAME).error, within=HOUR + MINUTE)
+    assert replica.standing(NAME).failures == 0
+
+
+@pytest.mark.promise("P8")
+@virtually
+async def test_in_an_emergency_it_is_looked_at_each_minute() -> None:
+    estate = Estate()
+    replica = await adopted(estate)
+    await order(estate, replica.text, NAME, OrderKind.EMERGENCY)
+    estate.fails("create key", *[Denied("create key", "project-asr", "403")] * 1000)
+    estate.refused.add(LOOKING)
+    await replica.leap(2 * HOUR)
+    before = estate.calls[LOOKING]
+    await replica.leap(HOUR)
+    assert estate.calls[LOOKING] - before >= 55
+
+
+@virtually
+async def test_a_copy_of_our_mark_is_counted_and_told_once(said: Said) -> None:
+    estate = Estate()
+    replica = await adopted(estate, due_in=HOUR)
+    await replica.leap_until(lambda: replica.times(Step.RECORDED), within=DAY)
+    ours = replica.standing(NAME).key_id
+    assert ours is not None
+    copy = estate.person_adds(estate.made[ours].key.comment)
+    await replica.leap(DAY)
+
+    assert replica.standing(NAME).strays == (copy,)
+    assert set(replica.rounds.book.strays()) == {("asr", copy)}
+    assert [(line["provider"], line["key_id"]) for line in said("stray_key")] == [("asr", copy)]
+
+
+@virtually
+async def test_what_a_clock_of_vaults_is_ahead_is_known_though_nothing_is_looked_at() -> None:
+    estate = Estate()
+    replica = await adopted(estate)
+    estate.ahead[VAULT] = 10 * MINUTE
+    before = estate.calls[LOOKING]
+    await replica.leap(10 * MINUTE)
+
+    assert estate.calls[LOOKING] == before
+    assert abs(replica.rounds.skews["vault"] - 10 * MINUTE) <= SECOND
