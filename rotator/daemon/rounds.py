@@ -338,7 +338,11 @@ class Rounds:
         self._tell(told)
 
     def _tell_changed(self, before: Standing | None, after: Standing) -> None:
-        """Tell that a key is due at another instant than it was because its policy entry is another one."""
+        """Tell of a key that is only watched, and of one that is due at another instant because its policy entry is another one."""
+        if after.phase == Phase.WATCHED and (before is None or before.phase != Phase.WATCHED):
+            log.get("rotator").info(
+                "watched", lineage=after.lineage, key_id=after.key_id, policy=after.policy
+            )
         if not after.error and after.phase not in _TROUBLED:
             self._said.pop(after.lineage, None)
         if before is None or before.key_id != after.key_id or before.fingerprint == after.fingerprint:

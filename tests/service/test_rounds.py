@@ -192,6 +192,19 @@ async def test_a_new_key_is_taken_in_by_the_next_sweep() -> None:
 
 
 @virtually
+async def test_a_new_key_that_is_only_watched_is_told_once(said: Said) -> None:
+    estate = Estate()
+    estate.add_key("gateway")
+    watching = "- " + ALL.replace("when_due", "watch")
+    replica = await settled(estate, policy_text(estate, watching))
+    key_id = estate.add_key("newcomer")
+    await replica.leap(DAY)
+
+    newcomer = [line for line in said("watched") if line["lineage"] == "secret/asr/newcomer"]
+    assert [line["key_id"] for line in newcomer] == [key_id]
+
+
+@virtually
 async def test_a_served_key_that_a_person_deletes_is_replaced_by_the_next_sweep() -> None:
     estate = Estate()
     key_id = estate.add_key("gateway", served=True)
