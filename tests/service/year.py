@@ -3,6 +3,10 @@
 A few hundred keys of four kinds, and more of them as time goes by. Vault and the providers go away, answers are lost, the
 process is killed and started anew, or joined by a second one; its policy file changes, its clock or a provider's is wrong for
 a while, the management keys are exchanged. Summer time comes and goes in two places.
+
+It is the year of the rounds (`Rounds`, made by a `Replica`), not of all of the service around them. That it starts, reloads,
+drains and ends is played in `test_service` and `test_reload`, its beat (APScheduler) in `test_clocks`; real processes get
+SIGHUP in `tests/integration/test_service.py`, and the signals that end them in `tests/faults/kills`.
 """
 
 from __future__ import annotations
