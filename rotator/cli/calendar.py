@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 
 from rotator.cli import asides, words
@@ -98,7 +98,8 @@ class Foretold:
                 _by_why([one for one in calendar.unrotated if not _is_late(one, calendar)]),
             ),
             asides.section(
-                "How old a key gets until it is deleted, if no more than one try fails:",
+                "How old a key gets until it is deleted, if no more than one try fails; waits for a start "
+                f"(`starts_per_hour`) count until {absolute(calendar.until)}:",
                 [_oldest(one) for one in self.ages],
             ),
             *asides.of(self.report),
@@ -133,7 +134,10 @@ def foretold(report: Report, until: datetime, starts_per_hour: int) -> Foretold:
     for subject in subjects:
         if subject.key is not None and subject.policy.name != NO_POLICY:
             keys.setdefault(subject.policy.name, (subject.policy, []))[1].append(subject.key)
-    ages = tuple(oldest_key(policy, some, report.now, until) for _, (policy, some) in sorted(keys.items()))
+    ages = tuple(
+        oldest_key(policy, some, report.now, until, waits=calendar.longest_waits.get(name, timedelta(0)))
+        for name, (policy, some) in sorted(keys.items())
+    )
     return Foretold(calendar, ages, starts_per_hour, report)
 
 

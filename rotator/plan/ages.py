@@ -1,7 +1,8 @@
 """How old a key can get before it is deleted, by policy: what its options promise together, which is more than `max_age`.
 
 The promise is about keys that rotator makes. One rotation that fails and is tried again is counted, and no failure after
-that: what goes on failing is told, and such a key lives on, to its expiry if it has one.
+that: what goes on failing is told, and such a key lives on, to its expiry if it has one. How long one waits for a start
+(`starts_per_hour`) hangs on all other lineages: it is counted as the calendar has it, and known only as far as that goes.
 """
 
 from __future__ import annotations
@@ -35,8 +36,13 @@ class OldestKey:
     parts: Parts = ()
 
 
-def oldest_key(policy: Policy, keys: Iterable[KnownKey], now: datetime, until: datetime) -> OldestKey:
-    """Return how old a key of this policy can get. `keys` are those in use: how long they live is inherited."""
+def oldest_key(
+    policy: Policy, keys: Iterable[KnownKey], now: datetime, until: datetime, *, waits: timedelta
+) -> OldestKey:
+    """Return how old a key of this policy can get. `keys` are those in use: how long they live is inherited.
+
+    `waits` is the longest time that one of its rotations waits for a start.
+    """
     in_use = tuple(keys)
     life = _longest_life(policy, in_use)
     bounds: list[Parts] = [] if life is None else [(("lifetime", life),)]
@@ -44,12 +50,12 @@ def oldest_key(policy: Policy, keys: Iterable[KnownKey], now: datetime, until: d
         found = _open_times(policy, now, max(until, now + YEAR))
         if policy.max_age is not None:
             # Where it can, it is rotated ahead rather than getting older.
-            waits = windows.longest_wait(found, policy.max_age) - policy.max_age
-            bounds.append(_way("max_age", policy.max_age, waits, policy, found))
+            closed = windows.longest_wait(found, policy.max_age) - policy.max_age
+            bounds.append(_way("max_age", policy.max_age, closed, waits, policy, found))
         if life is not None:
             due_within = life - rotate_lead(policy, life)
-            waits = windows.longest_closed(found)
-            bounds.append(_way("lifetime - rotate_before", due_within, waits, policy, found))
+            closed = windows.longest_closed(found)
+            bounds.append(_way("lifetime - rotate_before", due_within, closed, waits, policy, found))
     sums = [(sum((length for _, length in parts), NOTHING), parts) for parts in bounds]
     most, parts = min(sums, default=(None, ()), key=lambda one: one[0])
     return OldestKey(policy=policy.name, lineages=len(in_use), most=most, parts=parts)
@@ -73,12 +79,18 @@ def _longest_life(policy: Policy, in_use: tuple[KnownKey, ...]) -> timedelta | N
 
 
 def _way(
-    name: str, due_within: timedelta, waits: timedelta, policy: Policy, found: tuple[Stretch, ...]
+    name: str,
+    due_within: timedelta,
+    closed: timedelta,
+    waits: timedelta,
+    policy: Policy,
+    found: tuple[Stretch, ...],
 ) -> Parts:
     """Return the longest way of a key from its creation to its deletion, by the time of each part."""
     parts = (
         (name, due_within),
-        ("closed", waits),
+        ("closed", closed),
+        ("starts_per_hour", waits),
         ("prove.deadline", policy.prove_deadline),
         ("retry.max", policy.retry_max),
         ("overlap", policy.overlap),

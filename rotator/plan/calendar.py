@@ -50,13 +50,17 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
-    """All that would be done from `now` to `until`, in order. `cut`: it ends before what was asked for, as it is full."""
+    """All that would be done from `now` to `until`, in order. `cut`: it ends before what was asked for, as it is full.
+
+    `longest_waits` are the longest times that a rotation waits for a start, by policy, where any does.
+    """
 
     now: datetime
     until: datetime
     cut: bool
     events: tuple[Event, ...]
     crowds: tuple[Crowd, ...]
+    longest_waits: Mapping[str, timedelta]
     unrotated: tuple[Unrotated, ...]
 
 
@@ -76,7 +80,8 @@ def forecast(
             courses.append(course)
         else:
             unrotated.append(_unrotated(subject, stays or WaitReason.NOT_DUE))
-    found, full_at = _Run(courses, starts_per_hour).to(until)
+    run = _Run(courses, starts_per_hour)
+    found, full_at = run.to(until)
     ends_at = full_at or until
     events += found
     return Calendar(
@@ -85,6 +90,7 @@ def forecast(
         cut=full_at is not None,
         events=tuple(sorted((e for e in events if e.at <= ends_at), key=lambda one: (one.at, one.lineage))),
         crowds=tuple(_crowds(events)),
+        longest_waits=run.longest_waits,
         unrotated=tuple(sorted(unrotated, key=lambda one: (one.safe_until or windows.FAR, one.lineage))),
     )
 
@@ -93,6 +99,8 @@ class _Run:
     """The rotations of all lineages together, each at its time, no more in an hour than may begin."""
 
     def __init__(self, courses: Iterable[Course], starts_per_hour: int) -> None:
+        self.longest_waits: dict[str, timedelta] = {}
+        """Among them those of what begins only after the end."""
         self._limit = starts_per_hour
         self._begun: list[datetime] = []
         self._next = [self._entry(number, course) for number, course in enumerate(courses)]
@@ -125,6 +133,9 @@ class _Run:
                 free_at = self._free(at)
                 late_at = free_at if safe_until is None else max(at, min(free_at, safe_until))
                 begins = start(subject.policy, late_at, safe_until)
+                if begins.at > course.wished_at:
+                    longest = self.longest_waits.get(subject.policy.name, timedelta(0))
+                    self.longest_waits[subject.policy.name] = max(longest, begins.at - course.wished_at)
             if begins.waits_for is not None:
                 course.due_at, course.missed = begins.at, course.wished_at is not None
                 return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -410,8 +411,10 @@ def test_what_is_due_as_soon_as_it_is_made_fills_a_calendar_and_it_says_where_it
 # How old a key gets
 
 
-def oldest(policy: Policy, *keys: Key, until: timedelta = 90 * DAY) -> OldestKey:
-    return oldest_key(policy, [KnownKey.seen(key) for key in keys], NOW, NOW + until)
+def oldest(
+    policy: Policy, *keys: Key, until: timedelta = 90 * DAY, waits: timedelta = timedelta()
+) -> OldestKey:
+    return oldest_key(policy, [KnownKey.seen(key) for key in keys], NOW, NOW + until, waits=waits)
 
 
 LEFT = (("prove.deadline", 2 * MINUTE), ("retry.max", HOUR), ("overlap", DAY))
@@ -500,16 +503,57 @@ def test_how_old_a_key_gets_is_added_up(
     assert oldest(policy, *keys) == OldestKey(policy="all", lineages=len(keys), most=most, parts=parts)
 
 
-@given(policies, st.sampled_from([90 * DAY, 100 * DAY]))
-def test_no_key_gets_older_than_that_in_the_calendar(policy: Policy, lifetime: timedelta) -> None:
-    policy = replace(policy, adopt=AdoptMode.WHEN_DUE)
+def crowded(policy: Policy, key: Key, count: int) -> list[Subject]:
+    return [subject(serving(key, age=MINUTE), policy, name=f"voice-{number}") for number in range(count)]
+
+
+def reached(calendar: Calendar, name: str, lifetime: timedelta) -> Iterator[timedelta]:
+    """Yield how old the keys of a lineage got, the first of which was made a minute ago."""
+    events = [one for one in calendar.events if one.lineage == name]
+    made = [NOW - MINUTE, *(one.at for one in events if one.what is What.ROTATE)]
+    gone = [one.at for one in events if one.what is What.RETIRE]
+    for created_at, deleted_at in zip(made, gone, strict=False):
+        yield min(deleted_at - created_at, lifetime)
+
+
+@given(policies, st.sampled_from([90 * DAY, 100 * DAY]), st.sampled_from([(1, 60), (5, 60), (5, 1)]))
+def test_no_key_gets_older_than_that_in_the_calendar(
+    policy: Policy, lifetime: timedelta, many: tuple[int, int]
+) -> None:
+    policy, (count, starts_per_hour) = replace(policy, adopt=AdoptMode.WHEN_DUE), many
     key = a.key(CURRENT.key_id, age=MINUTE, lifetime=lifetime)
-    calendar = foretold(subject(serving(key, age=MINUTE), policy), until=900 * DAY)
-    most = oldest(policy, key, until=900 * DAY).most
+    some = crowded(policy, key, count)
+    calendar = foretold(*some, until=900 * DAY, starts_per_hour=starts_per_hour)
+    waits = calendar.longest_waits.get(policy.name, timedelta())
+    most = oldest(policy, key, until=900 * DAY, waits=waits).most
     assert most is not None
 
-    made = [NOW - MINUTE, *(one.at for one in calendar.events if one.what is What.ROTATE)]
-    gone = [one.at for one in calendar.events if one.what is What.RETIRE]
-    for created_at, deleted_at in zip(made, gone, strict=False):
-        expires_at = created_at + lifetime
-        assert min(deleted_at, expires_at) - created_at <= most
+    for one in some:
+        assert max(reached(calendar, one.lineage, lifetime), default=timedelta()) <= most
+
+
+def test_where_more_are_due_than_may_begin_the_longest_wait_makes_a_key_older() -> None:
+    policy = replace(EVERY_DAY, name="crowded")
+    key = a.key(CURRENT.key_id, age=MINUTE, lifetime=90 * DAY)
+    some = crowded(policy, key, 48)
+    calendar = foretold(*some, until=20 * DAY, starts_per_hour=1)
+    waits = calendar.longest_waits["crowded"]
+    promised = oldest(policy, key, waits=waits)
+
+    got = max(age for one in some for age in reached(calendar, one.lineage, 90 * DAY))
+    without = oldest(policy, key).most
+    assert without is not None
+    assert promised.most is not None
+    assert without < got <= promised.most == without + waits
+    assert ("starts_per_hour", waits) in promised.parts
+
+
+def test_what_begins_only_after_the_end_of_the_calendar_counts_as_having_waited() -> None:
+    calendar = foretold(*crowd(5, replace(POLICY, windows=(NIGHTLY,))), until=15 * HOUR, starts_per_hour=1)
+
+    assert calendar.longest_waits == {"all": DAY}
+    assert foretold(*crowd(5), until=DAY, starts_per_hour=5).longest_waits == {}
+
+
+def test_an_expiry_bounds_how_old_a_key_gets_however_long_it_waits_for_a_start() -> None:
+    assert oldest(POLICY, CURRENT, waits=80 * DAY).parts == (("lifetime", 90 * DAY),)

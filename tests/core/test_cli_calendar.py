@@ -61,7 +61,8 @@ def test_a_few_events_are_shown_one_by_one() -> None:
         "Begun although all is closed, for an expiry can't wait:",
         "  2026-01-14 10:58Z secret/ivr",
         "",
-        "How old a key gets until it is deleted, if no more than one try fails:",
+        "How old a key gets until it is deleted, if no more than one try fails; waits for a start (`starts_per_hour`) count until "
+        "2026-02-04 12:00Z:",
         "  all (1 lineage): 61d8h14m = lifetime - rotate_before 60d7h12m + prove.deadline 2m + retry.max 1h + overlap 24h",
         "  shut (1 lineage): 90d = lifetime 90d",
     ]
@@ -153,6 +154,21 @@ def test_the_document_has_all_of_it() -> None:
     ages = {one["policy"]: one for one in document["oldest_keys"]}
     assert (ages["shut"]["lineages"], ages["shut"]["most"]) == (1, 90 * 86400)
     assert ages["all"]["parts"][1] == {"what": "prove.deadline", "length": 120.0}
+
+
+def test_how_long_one_waits_for_a_start_is_shown_with_how_old_a_key_gets() -> None:
+    aged = replace(POLICY, max_age=30 * DAY)
+    found = of(*(line(name, DUE, aged) for name in "abc"), starts_per_hour=1)
+
+    assert (
+        "How old a key gets until it is deleted, if no more than one try fails; waits for a start (`starts_per_hour`) count until "
+        "2026-02-04 12:00Z:\n"
+        "  all (3 lineages): 31d3h2m = max_age 30d + starts_per_hour 2h + prove.deadline 2m + retry.max 1h + overlap 24h"
+    ) in found.shown
+    document = json.loads(documents.text_of(found.document))
+    (oldest,) = document["oldest_keys"]
+    assert {"what": "starts_per_hour", "length": 7200.0} in oldest["parts"]
+    assert oldest["most"] == sum(one["length"] for one in oldest["parts"])
 
 
 def test_the_document_has_the_crowds_with_how_many_wait_under_each_provider() -> None:
