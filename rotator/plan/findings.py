@@ -298,8 +298,6 @@ def _window_missed(one: InUse, now: datetime) -> bool:
         return False
     first = due(one.policy, one.lineage_id, one.key)
     at_once = one.policy.adopt is Adopt.NOW and not one.rotated
-    if first is None and not at_once:
-        return False
     due_at = now if first is None or at_once else max(first.at, now)
     begins = start(one.policy, due_at, latest_safe_start(one.policy, one.key.expires_at))
     return begins.overrides is not None and begins.at > now

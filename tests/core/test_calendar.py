@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -74,6 +75,25 @@ def test_a_key_that_is_due_is_replaced_and_deleted_and_so_is_its_successor() -> 
     assert NOW + 90 * DAY - lead * (1 + 1 / SPREAD) <= second <= NOW + 90 * DAY - lead
 
 
+def test_what_happens_at_the_very_end_is_shown() -> None:
+    of = subject(SETTLED)
+    due_at = foretold(of).events[0].at
+
+    assert [one.at for one in foretold(of, until=due_at - NOW).events] == [due_at]
+    assert foretold(of, until=due_at - NOW - TICK).events == ()
+
+
+def test_what_follows_a_rotation_has_reasons_and_instants_of_its_own() -> None:
+    """A successor is due by time, whyever its predecessor was replaced, and is spread by a key id of its own."""
+    ordered = subject(a.with_record(SETTLED, standing=a.order()))
+    rotations = [one for one in foretold(ordered, until=400 * DAY).events if one.what is What.ROTATE]
+
+    assert [one.reason for one in rotations] == ["ordered"] + ["due_by_expiry"] * (len(rotations) - 1)
+    assert not any(one.missed for one in rotations)
+    gaps = {after.at - before.at for before, after in pairwise(rotations)}
+    assert len(gaps) == len(rotations) - 1 > 4
+
+
 ORIGINAL = a.original(a.key("key-original", age=40 * DAY, lifetime=60 * DAY), superseded=None)
 KEPT = a.original(superseded=None)
 
@@ -114,6 +134,10 @@ KEPT = a.original(superseded=None)
         (
             subject(serving(ENDLESS, originals=(a.original(superseded=HOUR, at_once=True),))),
             [(timedelta(), "retire", "emergency")],
+        ),
+        (
+            subject(serving(ENDLESS, originals=(a.original(superseded=3 * DAY, release_after=2 * DAY),))),
+            [(timedelta(), "retire", "original_released")],
         ),
         # A window, or a freeze, puts a deletion off.
         (
@@ -316,6 +340,14 @@ def test_each_crowd_ends_when_the_last_of_it_begins() -> None:
         (timedelta(), 2 * HOUR),
         (5 * HOUR, 7 * HOUR),
     ]
+
+
+def test_who_could_begin_as_the_last_of_a_crowd_does_belongs_to_it() -> None:
+    failed = a.failure(RotateReason.DUE_BY_EXPIRY, tries_in=HOUR)
+    third = subject(a.with_record(DUE, rotate_failure=failed), name="third")
+    calendar = foretold(*crowd(2), third, until=DAY, starts_per_hour=1)
+
+    assert [(one.at - NOW, one.last_at - NOW) for one in calendar.crowds] == [(timedelta(), 2 * HOUR)]
 
 
 def test_one_that_waits_less_than_others_does_not_end_a_crowd() -> None:

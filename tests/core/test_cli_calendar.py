@@ -61,8 +61,10 @@ def test_a_few_events_are_shown_one_by_one() -> None:
         "Begun although all is closed, for an expiry can't wait:",
         "  2026-01-14 10:58Z secret/ivr",
         "",
-        "How old a key gets until it is deleted, if no more than one try fails; waits for a start (`starts_per_hour`) count until "
-        "2026-02-04 12:00Z:",
+        (
+            "How old a key gets until it is deleted, if no more than one try fails; waits for a start (`starts_per_hour`) count "
+            "until 2026-02-04 12:00Z:"
+        ),
         "  all (1 lineage): 61d8h14m = lifetime - rotate_before 60d7h12m + prove.deadline 2m + retry.max 1h + overlap 24h",
         "  shut (1 lineage): 90d = lifetime 90d",
     ]

@@ -136,6 +136,7 @@ HELD = replace(SETTLED, fleet_hold=HoldReason.MATCHED_TWICE)
         (line(BEFORE_FIRST), Phase.ADOPTED, exits.FINE),
         (line(SETTLED), Phase.CURRENT, exits.FINE),
         (line(SETTLED, WATCHING), Phase.WATCHED, exits.FINE),
+        (line(with_record(SETTLED, by_order=True), WATCHING), Phase.CURRENT, exits.FINE),
         (line(OVERLAPPING), Phase.OVERLAP, exits.FINE),
         (line(OVERLAPPING, WATCHING), Phase.OVERLAP, exits.FINE),
         (line(RELEASED_LATER), Phase.AWAITING_RELEASE, exits.FINE),

@@ -233,6 +233,8 @@ def frozen(length: timedelta, *, ended: timedelta = -DAY, of: Policy = POLICY) -
 
 
 IN_MAY = opened("0 2 1 5 *")
+OPEN_NOW = opened("30 11 5 1 *")
+NEW = key(age=10 * MINUTE)
 ROOM = 90 * DAY * 0.33 - (DAY + HOUR + 2 * MINUTE)
 """What a third of 90 days leaves for a freeze."""
 
@@ -251,10 +253,15 @@ ROOM = 90 * DAY * 0.33 - (DAY + HOUR + 2 * MINUTE)
         (used(policy=replace(IN_MAY, adopt=Adopt.NOW)), [Check.WINDOW_MISSED]),
         (used(policy=replace(opened("0 13 5 1 *"), adopt=Adopt.NOW)), [Check.POLICY_FIT]),
         (used(policy=replace(opened("0 13 5 1 *"), adopt=Adopt.NOW), rotated=True), [Check.POLICY_FIT]),
+        # Made while it was open, and it is still.
+        (used(NEW, OPEN_NOW), [Check.WINDOW_MISSED]),
+        (used(NEW, replace(OPEN_NOW, adopt=Adopt.NOW)), [Check.POLICY_FIT]),
+        (used(NEW, replace(OPEN_NOW, adopt=Adopt.NOW), rotated=True), [Check.WINDOW_MISSED]),
         (used(policy=frozen(ROOM)), [Check.POLICY_FIT]),
         (used(policy=frozen(ROOM + MINUTE)), [Check.FREEZE_TOO_LONG]),
         (used(policy=frozen(ROOM + MINUTE), watched=True), [Check.POLICY_FIT]),
         (used(policy=frozen(ROOM + MINUTE, ended=TICK)), [Check.POLICY_FIT]),
+        (used(policy=frozen(ROOM + MINUTE, ended=timedelta())), [Check.POLICY_FIT]),
         (used(policy=frozen(ROOM + MINUTE, ended=-TICK)), [Check.FREEZE_TOO_LONG]),
         (used(ENDLESS, replace(frozen(90 * DAY), max_age=DAY)), [Check.POLICY_FIT]),
         (used(policy=frozen(85 * DAY, ended=-85 * DAY)), [Check.WINDOW_MISSED, Check.FREEZE_TOO_LONG]),
