@@ -76,6 +76,8 @@ class Rounds:
         self.breakers: dict[str, Breaker] = {}
         self.swept_at: datetime | None = None
         """When the last sweep saw the whole fleet: every list, and every record."""
+        self.looked_at: datetime | None = None
+        """When the last sweep ended, whole or partial."""
         self.more = False
         """Whether more was found to do than went into the last round: the next may come at once."""
         self.skews: dict[str, timedelta] = {}
@@ -156,7 +158,7 @@ class Rounds:
             result = "whole" if self.book.whole else "partial"
         finally:
             self._meter.swept(timedelta(seconds=self._clock.monotonic() - began), result)
-        seen_at = self._clock.now()
+        self.looked_at = seen_at = self._clock.now()
         if result == "whole":
             self.swept_at = seen_at
             self._next_sweep_at = seen_at + link.file.runtime.sweep_every

@@ -141,6 +141,7 @@ class Service:
             file=self._file_seen(),
             connected=not self._down,
             swept_at=rounds.swept_at,
+            looked_at=rounds.looked_at,
             sweep_every=self._file.runtime.sweep_every,
             series=self._file.runtime.metrics_lineages,
             troubles=(*rounds.troubles, *filter(None, [self._down, self._unlinked])),
@@ -245,8 +246,8 @@ class Service:
         self._note_ready()
 
     def _note_ready(self) -> None:
-        """Tell, once, that the whole fleet was looked at; what was found to do may take longer."""
-        if self._was_ready or self._rounds.swept_at is None:
+        """Tell, once, that the fleet was looked at, as far as it can be; what was found to do may take longer."""
+        if self._was_ready or self._rounds.looked_at is None:
             return
         self._was_ready = True
         log.get("rotator").info("ready", lineages=self._rounds.lineages)

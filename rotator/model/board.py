@@ -28,7 +28,8 @@ class Board:
     """The service at `now`.
 
     `swept_at` is when the last sweep had read the control record, all records that it needed and every provider's list;
-    None before the first. `troubles` are what could not be looked at, in words. `breakers` are by provider, `skews` (what a clock
+    None before the first. `looked_at` is when the last one ended that was whole or partial: it reached Vault and the control
+    record, and tried the rest. `troubles` are what could not be looked at, in words. `breakers` are by provider, `skews` (what a clock
     is ahead of ours) by "vault" or provider. `series` is how many lineages may be shown one by one. `alive` says whether the
     work still makes progress.
     """
@@ -38,6 +39,7 @@ class Board:
     file: FileSeen
     connected: bool
     swept_at: datetime | None
+    looked_at: datetime | None
     sweep_every: timedelta
     series: int
     troubles: tuple[str, ...]
@@ -49,7 +51,9 @@ class Board:
 
     @property
     def ready(self) -> bool:
-        """Whether the whole fleet was looked at within the last three sweeps, and work goes on."""
-        if self.swept_at is None or self.stopping or not self.alive:
+        """Whether the fleet was looked at within the last three sweeps, as far as it can be, and work goes on."""
+        if self.looked_at is None or self.stopping or not self.alive:
             return False
-        return abs(self.now - self.swept_at) <= 3 * self.sweep_every  # our clock may have been set back since
+        return (
+            abs(self.now - self.looked_at) <= 3 * self.sweep_every
+        )  # our clock may have been set back since

@@ -20,12 +20,15 @@ def application(board: Callable[[], Board], metrics: Metrics) -> Starlette:
     """Return an application with `/livez`, `/readyz` and `/metrics`."""
 
     async def live(_request: Request) -> Response:
-        return _probe(good=board().alive, bad="work makes no progress")
+        return PlainTextResponse("ok\n") if board().alive else _unwell("work makes no progress")
 
     async def ready(_request: Request) -> Response:
         seen = board()
+        if seen.ready:
+            lines = [f"ok, but: {' '.join(one.split())}\n" for one in seen.troubles]
+            return PlainTextResponse("".join(lines) or "ok\n")
         why = "stopping" if seen.stopping else "; ".join(seen.troubles) or "the fleet was not looked at yet"
-        return _probe(good=seen.ready, bad=why)
+        return _unwell(why)
 
     async def scraped(_request: Request) -> Response:
         return Response(await asyncio.to_thread(metrics.text), media_type=METRICS_TYPE)
@@ -33,5 +36,5 @@ def application(board: Callable[[], Board], metrics: Metrics) -> Starlette:
     return Starlette(routes=[Route("/livez", live), Route("/readyz", ready), Route("/metrics", scraped)])
 
 
-def _probe(*, good: bool, bad: str) -> Response:
-    return PlainTextResponse("ok\n") if good else PlainTextResponse(f"{bad}\n", status_code=503)
+def _unwell(why: str) -> Response:
+    return PlainTextResponse(f"{why}\n", status_code=503)

@@ -180,7 +180,7 @@ def _of_service(board: Board) -> Iterator[Metric]:
     file = board.file
     yield _gauge(
         "rotator_ready",
-        "1 while the whole fleet was seen within the last three sweeps.",
+        "1 while the fleet was looked at within the last three sweeps, as far as it can be: rotator_troubles counts the rest.",
         (),
         [((), board.ready)],
     )

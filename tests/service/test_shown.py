@@ -47,6 +47,7 @@ def page(*standings: Standing, series: int = 10) -> str:
         file=FileSeen(digest="0" * 64, loaded_at=NOW),
         connected=True,
         swept_at=NOW,
+        looked_at=NOW,
         sweep_every=5 * MINUTE,
         series=series,
         troubles=(),

@@ -102,39 +102,35 @@ async def test_a_record_that_can_not_be_read_for_a_moment_wakes_no_other_lineage
     assert calls[VAULT, "read entry"] <= 2
 
 
-def ready(service: Attended) -> bool:
-    return service.board.ready
-
-
 @virtually
-async def test_the_service_is_not_ready_before_it_could_read_the_records() -> None:
+async def test_records_that_can_not_be_read_keep_the_service_from_nothing_else_and_are_shown() -> None:
     estate = Estate()
     await settled(estate)
     service = Attended(estate, policy_text(estate, SOME_WATCHED))
     estate.fails("read record", *[REFUSED] * 200)
     await service.run(2 * MINUTE)
 
-    assert not ready(service)
+    assert service.board.ready
+    assert service.meter.sweeps["whole"] == 0
     assert service.board.connected
     assert len(service.board.troubles) == 30
     await service.run(HOUR)
-    assert ready(service)
+    assert service.meter.sweeps["whole"] > 0
     assert [*service.board.troubles] == []
     assert len(service.board.standings) == 60
 
 
 @virtually
-async def test_the_service_is_not_ready_any_more_once_it_could_not_read_records_for_three_sweeps() -> None:
+async def test_records_that_can_not_be_read_any_more_are_shown_and_their_lineages_kept() -> None:
     estate = Estate()
     await settled(estate)
     service = Attended(estate, policy_text(estate, SOME_WATCHED))
     await service.run(2 * MINUTE)
-    assert ready(service)
     estate.pause()
     estate.fails("read record", *[REFUSED] * 2000)
     await service.run(4 * SWEEP)
 
-    assert not ready(service)
+    assert len(service.board.troubles) == 30
     assert len(service.board.standings) == 60
 
 

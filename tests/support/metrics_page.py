@@ -76,6 +76,7 @@ def filled() -> Metrics:
         file=FileSeen(digest="0" * 64, loaded_at=NOW),
         connected=True,
         swept_at=NOW,
+        looked_at=NOW,
         sweep_every=timedelta(minutes=5),
         series=1,
         troubles=(),

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 
+import httpx
+
 from rotator.cli.policy_files import PolicyTexts
 from rotator.clock import Clock
 from rotator.daemon.link import Link
@@ -19,6 +21,8 @@ from rotator.model.board import Board
 from rotator.model.standing import Standing
 from rotator.model.told import Heard, Step, Told
 from rotator.policy.settings import PolicyFile
+from rotator.web.app import application
+from rotator.web.metrics import Metrics
 from tests.support.builders import SECOND
 from tests.support.estate import Estate
 from tests.support.estate_ports import Line, WallClock, connect
@@ -101,6 +105,13 @@ class Scene:
     def times(self, step: Step, name: str = "") -> list[datetime]:
         """Return when that step was told, of one lineage or of all of them, on the true clock."""
         return [at for at, told in self.told if told.step is step and name in ("", told.lineage)]
+
+    async def asked(self, path: str) -> tuple[int, str]:
+        """Return what its probes answer, by status and text."""
+        probes = httpx.ASGITransport(application(self.board, Metrics(instance="test")))
+        async with httpx.AsyncClient(transport=probes, base_url="http://service") as http:
+            answer = await http.get(path)
+        return answer.status_code, answer.text
 
     def _read(self) -> PolicyTexts:
         if self.file is None:
