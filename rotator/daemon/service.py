@@ -128,6 +128,8 @@ class Service:
 
     def reload(self) -> None:
         """Take the policy file as it is now, and connect anew: credentials may be others."""
+        if self._stop.is_set():
+            return
         self._outside.systemd.reloading()
         self._asked = self._reloading = True
         self._word.set()
@@ -231,8 +233,11 @@ class Service:
         return False
 
     async def _act(self) -> None:
-        await self._look_at_file()
-        await self._connect()
+        try:
+            await self._look_at_file()
+            await self._connect()
+        finally:
+            self._note_reloaded()
         link = self._link
         if link is None:
             return
@@ -247,11 +252,19 @@ class Service:
 
     def _note_ready(self) -> None:
         """Tell, once, that the fleet was looked at, as far as it can be; what was found to do may take longer."""
-        if self._was_ready or self._rounds.looked_at is None:
+        if self._was_ready or self._stop.is_set() or self._rounds.looked_at is None:
             return
         self._was_ready = True
         log.get("rotator").info("ready", lineages=self._rounds.lineages)
         self._outside.systemd.ready()
+
+    def _note_reloaded(self) -> None:
+        """Tell that a reload has ended: the file is in use now, or it was refused, or what it names was."""
+        if not self._reloading or self._asked:
+            return
+        self._reloading = False
+        if self._was_ready and not self._stop.is_set():
+            self._outside.systemd.ready()
 
     def _not_reached(self, event: str, what: str) -> None:
         if self._down != what:
@@ -300,10 +313,6 @@ class Service:
             self._refuse(str(error))
         except Exception as bug:  # noqa: BLE001 (work goes on by the file before)
             self._refuse(f"a bug: {violation_of(bug)}")
-        if asked:
-            self._reloading = False
-            if self._was_ready:
-                self._outside.systemd.ready()
 
     async def _take_file(self, *, asked: bool) -> None:
         try:

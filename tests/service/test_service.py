@@ -240,6 +240,56 @@ async def test_a_hangup_takes_the_file_at_once_connects_anew_and_tells_systemd()
 
 
 @virtually
+async def test_a_reload_has_ended_once_the_new_file_is_in_use_and_not_before() -> None:
+    estate = estate_with("gateway")
+    with scene(estate, policy_text(estate)) as one:
+        async with one.running():
+            await ready(one)
+            before = one.board().file.digest
+            estate.latency = 20 * SECOND
+            one.file = policy_text(estate).replace("name: all", EARLY)
+            one.service.reload()
+            await one.clock.sleep(10 * SECOND)
+            assert one.manager.told.count("READY=1") == 1, "it is not connected yet"
+            one.service.reload()
+            await one.until(lambda: one.manager.told.count("READY=1") == 2, within=10 * MINUTE)
+            assert one.board().file.digest != before
+            assert len(one.lines) == 3, "the second of them has not ended yet"
+            await one.clock.sleep(10 * MINUTE)
+            assert one.manager.told.count("READY=1") == 2, "two reloads at once have one end"
+
+
+@virtually
+async def test_after_a_stop_nothing_is_told_of_being_ready_or_reloading() -> None:
+    estate = estate_with("gateway", due_in=-MINUTE)
+
+    def stops() -> None:
+        estate.latency = 5 * SECOND
+        one.service.stop()
+        one.service.reload()
+
+    estate.before("create key", stops)
+    with scene(estate, policy_text(estate)) as one:
+        await one.service.run()
+        assert estate.served(GATEWAY), "what was begun took its time"
+        assert "STOPPING=1" in one.manager.told
+        assert "READY=1" not in one.manager.told
+        assert not any(told.startswith("RELOADING=1") for told in one.manager.told)
+
+
+@virtually
+async def test_after_a_stop_amid_a_reload_its_end_is_not_told() -> None:
+    estate = estate_with("gateway")
+    with scene(estate, policy_text(estate)) as one:
+        async with one.running():
+            await ready(one)
+            estate.latency = 5 * SECOND
+            one.service.reload()
+            await one.clock.sleep(SECOND)
+        assert one.manager.told.count("READY=1") == 1
+
+
+@virtually
 async def test_a_bug_in_reading_the_file_does_not_stop_the_work() -> None:
     estate = estate_with("gateway", due_in=HOUR)
     with scene(estate, policy_text(estate)) as one:
