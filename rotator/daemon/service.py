@@ -243,8 +243,11 @@ class Service:
             return
         if self._clock.monotonic() >= self._look_after_at:
             self._look_after_at = self._clock.monotonic() + AGAIN_AFTER.total_seconds()
-            if await link.look_after():
-                self._anew = True
+            try:
+                self._anew |= await link.look_after()
+            except PortError:
+                self._rounds.want_sweep()  # it shows when Vault is there again
+                raise
         if await self._rounds.round(link) and self._down:
             self._down = ""
             log.get("rotator").info("reached")

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.errors import PolicyError, Problem
+from rotator.errors import PolicyError, Problem, Unavailable
 from rotator.model.told import Step
 from tests.service.conftest import Said
 from tests.support.builders import DAY, HOUR, MINUTE, SECOND
@@ -357,6 +357,19 @@ async def test_it_is_not_ready_any_more_after_three_sweeps_that_failed_and_is_ag
             assert (await one.asked("/readyz"))[0] == 503
             estate.down.clear()
             await one.until(lambda: one.board().ready, within=2 * MINUTE)
+
+
+@virtually
+async def test_a_token_that_could_not_be_renewed_for_a_moment_is_soon_shown_as_over() -> None:
+    estate = estate_with("gateway")
+    with scene(estate, policy_text(estate, runtime="sweep_every: 6h")) as one:
+        async with one.running():
+            await ready(one)
+            estate.fails("renew", Unavailable("renew", "our token", "503"))
+            await one.until(lambda: not one.board().connected, within=2 * MINUTE)
+            await one.until(lambda: one.board().connected, within=MINUTE)
+            await one.clock.sleep(4 * SECOND)
+            assert one.manager.told[-1] == "STATUS=1 lineage"
 
 
 @pytest.mark.parametrize("instance", ["other", None])

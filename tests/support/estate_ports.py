@@ -301,6 +301,7 @@ class EstateLink:
         return self.line.holder
 
     async def look_after(self) -> bool:
+        self.line.estate.carry_out("our token", "renew", "our token", lambda: None, writes=False)
         return self.line.estate.credentials != self.credentials
 
     def with_file(self, file: PolicyFile) -> EstateLink:
