@@ -40,7 +40,10 @@ STALLED_AFTER = timedelta(minutes=2)
 """Work that makes no call, and takes no step, for so long makes no progress. Twice the longest call counts where that is longer."""
 
 CONNECT_AGAIN_AFTER = timedelta(seconds=10)
-"""How long to wait before connecting again after it failed."""
+"""How long to wait before connecting again after it failed; twice as long after each further time."""
+
+CONNECT_AGAIN_WITHIN = timedelta(minutes=2)
+"""The longest such wait."""
 
 MORE_TIME = timedelta(seconds=30)
 """How much longer systemd is asked to wait, at each tick, while the service starts or ends."""
@@ -87,6 +90,8 @@ class Service:
         self._link: Link | None = None
         self._connections = AsyncExitStack()
         self._connect_at = 0.0
+        self._connect_pause = CONNECT_AGAIN_AFTER
+        self._tried = False
         self._look_after_at = 0.0
         self._down = "not connected yet"
         self._asked = self._reloading = self._was_ready = False
@@ -244,7 +249,8 @@ class Service:
         if self._clock.monotonic() >= self._look_after_at:
             self._look_after_at = self._clock.monotonic() + AGAIN_AFTER.total_seconds()
             try:
-                self._anew |= await link.look_after()
+                if await link.look_after() and not self._anew:
+                    self._connect_soon()
             except PortError:
                 self._rounds.want_sweep()  # it shows when Vault is there again
                 raise
@@ -275,19 +281,19 @@ class Service:
             log.get("rotator").error(event, detail=what)
 
     async def _connect(self) -> None:
-        """Connect, or connect anew. While that fails, what there is goes on."""
+        """Connect, or connect anew. While that fails, what there is goes on. Raise PolicyError when the first try can't do."""
         if not self._anew or self._clock.monotonic() < self._connect_at:
             return
-        self._connect_at = self._clock.monotonic() + CONNECT_AGAIN_AFTER.total_seconds()
+        self._connect_at = self._clock.monotonic() + self._connect_pause.total_seconds()
+        self._connect_pause = min(2 * self._connect_pause, CONNECT_AGAIN_WITHIN)
+        first, self._tried = not self._tried, True
         async with AsyncExitStack() as stack:
             try:
                 link = await stack.enter_async_context(self._outside.connect(self._file, self._heard))
             except (PolicyError, PortError) as error:
-                if self._link is None:
+                if first and isinstance(error, PolicyError):
                     raise
-                if self._unlinked != str(error):
-                    self._unlinked = str(error)
-                    log.get("rotator").error("not_connected", detail=self._unlinked)
+                self._not_connected(str(error))
                 return
             connections, self._connections = self._connections, stack.pop_all()
         if self._link is not None and self._link.journal_id != link.journal_id:
@@ -296,6 +302,16 @@ class Service:
         self._use(link)
         log.get("rotator").info("connected", journal_id=link.journal_id, holder=link.holder)
         await connections.aclose()
+
+    def _connect_soon(self) -> None:
+        self._anew, self._connect_at, self._connect_pause = True, 0.0, CONNECT_AGAIN_AFTER
+
+    def _not_connected(self, what: str) -> None:
+        if self._link is None:
+            self._not_reached("not_reached", what)
+        elif self._unlinked != what:
+            self._unlinked = what
+            log.get("rotator").error("not_connected", detail=what)
 
     def _use(self, link: Link) -> None:
         """Work by this link, and so by its policy file, from now on."""
@@ -342,7 +358,7 @@ class Service:
         if self._link is not None and not asked and _same_links(self._link.file, file):
             self._use(self._link.with_file(file))
         else:
-            self._anew, self._connect_at = True, 0.0
+            self._connect_soon()
 
     def _refuse(self, what: str) -> None:
         if what != self._refused:

@@ -90,10 +90,10 @@ async def test_a_policy_file_that_names_more_is_taken_though_connecting_fails_at
     assert service.board.file.digest == Text(before).digest
     assert service.board.file.rejected == str(error)
     assert service.board.connected, "by the file before"
-    assert 20 <= service.connected <= 40
+    assert 6 <= service.connected <= 8
 
     service.fails_to_connect = None
-    await service.run(MINUTE)
+    await service.run(2 * MINUTE)
     assert service.board.file.digest == Text(both).digest
     assert service.board.file.rejected == ""
     assert service.lineages(Step.ADOPTED) == {"secret/asr/voice", "secret/tts/voice"}
