@@ -33,6 +33,7 @@ from rotator.policy.settings import (
     PolicyFile,
     ProviderSettings,
     RuntimeSettings,
+    VaultAuth,
     VaultReference,
 )
 from rotator.ports import Access, Control, Destinations, Journal, Ports, Provider
@@ -42,6 +43,7 @@ from rotator.vault.client import VaultClient
 from rotator.vault.credential import read_credential
 from rotator.vault.destinations import VaultDestinations
 from rotator.vault.journal import VaultJournal
+from rotator.vault.login import Learnt
 
 CONTROL_LOOK_AFTER = timedelta(milliseconds=200)
 CONTROL_LOOKS = 25
@@ -55,6 +57,10 @@ JOURNAL = "the journal"
 
 Progress = Callable[[str, int, int], None]
 """Is told of long work while it goes on: what it is, how much of it is done, and how much there is."""
+
+
+Logins = dict[tuple[str, str, VaultAuth], Learnt]
+"""What the logins of this process showed, by the address of Vault, the namespace and the way to log in."""
 
 
 def _untold(_what: str, _done: int, _total: int) -> None:
@@ -176,17 +182,19 @@ async def connect(
     progress: Progress = _untold,
     clock: Clock | None = None,
     heard: Heard = unheard,
+    logins: Logins | None = None,
 ) -> AsyncIterator[Connected]:
     """Connect to Vault and to every provider of `file`; close all connections when the block is left.
 
     Time is the system's, unless another `clock` is given. With `found_journal`, a journal that does not exist yet is
-    begun; a command that touches nothing leaves it. `heard` is told of each call. Raise PolicyError when a credential or an address is missing or can't
+    begun; a command that touches nothing leaves it. `heard` is told of each call. Who connects more than once gives the same
+    `logins` each time, so that nothing which Vault refuses, or gives once, is tried again. Raise PolicyError when a credential or an address is missing or can't
     be used, LostJournal when there was a journal and its control record is gone, Rejected when it belongs to another
     instance, else what `Journal` raises.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        client = _vault_client(file, clock, heard)
+        client = _vault_client(file, clock, heard, logins)
         stack.push_async_callback(client.aclose)
         vault = _vault_ports(file, client, clock)
         managements = {settings.name: await _management(settings, client) for settings in file.providers}
@@ -262,8 +270,11 @@ def _vault_ports(file: PolicyFile, client: VaultClient, clock: Clock) -> VaultPo
     )
 
 
-def _vault_client(file: PolicyFile, clock: Clock, heard: Heard = unheard) -> VaultClient:
+def _vault_client(
+    file: PolicyFile, clock: Clock, heard: Heard = unheard, logins: Logins | None = None
+) -> VaultClient:
     address, namespace, ca_cert = vault_address(file)
+    known: Logins = {} if logins is None else logins
     try:
         return VaultClient(
             address=address,
@@ -273,6 +284,7 @@ def _vault_client(file: PolicyFile, clock: Clock, heard: Heard = unheard) -> Vau
             call_timeout=file.runtime.call_timeout,
             clock=clock,
             heard=heard,
+            learnt=known.setdefault((address, namespace, file.vault.auth), Learnt()),
         )
     except Rejected as rejected:
         if rejected.operation == "read certificates from":

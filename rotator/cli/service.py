@@ -6,9 +6,10 @@ import asyncio
 import signal
 import socket
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 from rotator import credentials
-from rotator.bootstrap import Connected, connect
+from rotator.bootstrap import Connected, Logins, connect
 from rotator.cli import exits
 from rotator.cli.failures import Failure
 from rotator.cli.once import Stop, tell
@@ -37,7 +38,7 @@ def run(options: Options) -> int:
     outside = Outside(
         clock=clock,
         read=lambda: _read(options),
-        connect=_connect,
+        connect=partial(_connect, {}),
         ticking=ticking,
         systemd=Systemd(credentials.variable, clock),
         meter=metrics,
@@ -58,8 +59,8 @@ async def _run(
         await service.run()
 
 
-def _connect(file: PolicyFile, heard: Heard) -> AbstractAsyncContextManager[Connected]:
-    return connect(file, found_journal=True, heard=heard)
+def _connect(logins: Logins, file: PolicyFile, heard: Heard) -> AbstractAsyncContextManager[Connected]:
+    return connect(file, found_journal=True, heard=heard, logins=logins)
 
 
 def _read(options: Options) -> PolicyTexts:

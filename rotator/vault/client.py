@@ -18,6 +18,7 @@ from rotator.policy.settings import CertAuth, VaultAuth
 from rotator.vault import answers, paths, translate, wire
 from rotator.vault.answers import Answer, Stored, Written
 from rotator.vault.line import Line
+from rotator.vault.login import Learnt
 from rotator.vault.session import Session, Verdict
 from rotator.vault.translate import Call
 from rotator.vault.wire import Send
@@ -52,8 +53,9 @@ class VaultClient:
         call_timeout: timedelta,
         clock: Clock,
         heard: Heard = unheard,
+        learnt: Learnt | None = None,
     ) -> None:
-        """Open nothing yet. `heard` is told of each call.
+        """Open nothing yet. `heard` is told of each call, `learnt` is what earlier logins of this process showed.
 
         Raise PolicyError when there is no credential that can be used, Rejected when `namespace` or `ca_cert`
         can't.
@@ -71,7 +73,7 @@ class VaultClient:
             call_timeout=call_timeout,
             heard=heard,
         )
-        self._session = Session(self._line, auth, clock)
+        self._session = Session(self._line, auth, clock, learnt or Learnt())
         self._clock = clock
         self._checked_mounts: set[str] = set()
         self._newest: dict[tuple[str, str], int] = {}

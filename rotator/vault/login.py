@@ -7,6 +7,7 @@ projects live an hour. Every method is one POST to `auth/MOUNT/login`
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, assert_never
 
@@ -33,16 +34,26 @@ _NO_LOCK: Final = timedelta(minutes=1)
 """The other methods lock nobody out, and their refusals may pass: Kubernetes' API was down."""
 
 
+@dataclass(slots=True, repr=False)
+class Learnt:
+    """What the logins of one process showed: what Vault refused, and the secret id that a wrapping token held.
+
+    It outlives connections: Vault counts wrong logins whoever makes them, and a wrapping token can be used once.
+    """
+
+    refusals: Refusals | None = None
+    unwrapped: tuple[Secret, Secret] | None = None
+
+
 class Login:
     """One way to log in. A Secret is a token that somebody has at hand, and is used as it is, never renewed."""
 
-    def __init__(self, auth: VaultAuth | Secret, line: Line, clock: Clock) -> None:
+    def __init__(self, auth: VaultAuth | Secret, line: Line, clock: Clock, learnt: Learnt) -> None:
         """Read the credential once, to find out early. Raise PolicyError when there is none that can be used."""
         self._auth = auth
         self._line = line
         self._clock = clock
-        self._refusals: Refusals | None = None
-        self._unwrapped: tuple[Secret, Secret] | None = None
+        self._learnt = learnt
         self._call = Call(operation=LOG_IN, target=login_credentials.option_of(auth))
         login_credentials.read(auth)
 
@@ -57,9 +68,9 @@ class Login:
         try:
             grant = await self._granted(credential)
         except Denied:
-            self._refusals = one_more(self._refusals, credential, self._clock.monotonic())
+            self._learnt.refusals = one_more(self._learnt.refusals, credential, self._clock.monotonic())
             raise
-        self._refusals = None
+        self._learnt.refusals = None
         return grant
 
     async def _granted(self, credential: tuple[Secret, ...]) -> Grant:
@@ -117,8 +128,8 @@ class Login:
 
     async def _unwrap(self, wrapping: Secret, path: str) -> Secret:
         """Return the secret id that a wrapping token holds. It can be had once, and is then kept in memory."""
-        if self._unwrapped is not None and self._unwrapped[0].matches(wrapping):
-            return self._unwrapped[1]
+        if self._learnt.unwrapped is not None and self._learnt.unwrapped[0].matches(wrapping):
+            return self._learnt.unwrapped[1]
         looked = await self._line.ask(
             self._call,
             lambda adapter: adapter.post("/v1/sys/wrapping/lookup", json={"token": wrapping.reveal()}),
@@ -138,7 +149,7 @@ class Login:
             secret_id = None
         if secret_id is None:
             raise self._denied("the wrapping token held no secret id")
-        self._unwrapped = (wrapping, secret_id)
+        self._learnt.unwrapped = (wrapping, secret_id)
         return secret_id
 
     def _check_wrapping(self, answer: Answer) -> None:
@@ -155,13 +166,12 @@ class Login:
         raise self._denied(problem)
 
     def _check_refusals(self, credential: tuple[Secret, ...]) -> None:
-        if self._refusals is None:
+        if self._learnt.refusals is None:
             return
         pause = _LOCKED_OUT if isinstance(self._auth, AppRoleAuth) else _NO_LOCK
-        left = self._refusals.pause_left(credential, self._clock.monotonic(), pause)
-        if left:
+        if self._learnt.refusals.pause_left(credential, self._clock.monotonic(), pause):
             raise self._denied(
-                f"refused {self._refusals.count} times; not tried again for {left.total_seconds():.0f} s, or until "
+                f"refused {self._learnt.refusals.count} times; not tried again for {pause.total_seconds():.0f} s, or until "
                 "the credential is another one, lest Vault lock it out"
             )
 

@@ -20,7 +20,7 @@ from rotator.vault import answers, translate
 from rotator.vault.answers import Grant
 from rotator.vault.lease import Due, Lease
 from rotator.vault.line import Line
-from rotator.vault.login import LOG_IN, Login
+from rotator.vault.login import LOG_IN, Learnt, Login
 from rotator.vault.login_credentials import option_of
 from rotator.vault.translate import Call
 
@@ -40,11 +40,11 @@ class Verdict(Enum):
 class Session:
     """A token for calls on `line`. Safe to share between tasks of one event loop."""
 
-    def __init__(self, line: Line, auth: VaultAuth | Secret, clock: Clock) -> None:
+    def __init__(self, line: Line, auth: VaultAuth | Secret, clock: Clock, learnt: Learnt) -> None:
         """Read the credential once, to find out early. Raise PolicyError when there is none that can be used."""
         self._line = line
         self._clock = clock
-        self._login = Login(auth, line, clock)
+        self._login = Login(auth, line, clock, learnt)
         self._option = option_of(auth)
         self._lease: Lease | None = None
         self._turn = asyncio.Lock()

@@ -18,8 +18,12 @@ from typing import Any
 import pytest
 
 from rotator.clock import SystemClock
+from rotator.model.secret import Secret
 from tests.integration.conftest import Desk
 from tests.support import canary
+from tests.support.canary import secret_text
+from tests.support.vault_auth import Role
+from tests.support.vault_lab import Root
 
 CLOCK = SystemClock()
 SOON = timedelta(milliseconds=100)
@@ -61,6 +65,15 @@ class Running:
             f"not so after {PATIENCE_SECONDS} s; said: {said} {self.other[-5:]} {self.told[-5:]}"
         )
 
+    async def hang_up(self) -> None:
+        """Ask it to reload, and wait until it has begun to."""
+        before = self._reloads()
+        self.process.send_signal(signal.SIGHUP)
+        await self.until(lambda: self._reloads() > before)
+
+    def _reloads(self) -> int:
+        return sum(told.startswith("RELOADING=1\nMONOTONIC_USEC=") for told in self.told)
+
     async def get(self, path: str) -> tuple[int, str]:
         def ask() -> tuple[int, str]:
             try:
@@ -80,6 +93,15 @@ class Running:
         assert found, f"{name} is not in {text}"
         return float(found[1])
 
+    async def until_shown(self, line: str) -> None:
+        """Wait until the metrics have such a line."""
+        for _ in range(int(PATIENCE_SECONDS / SOON.total_seconds())):
+            _, text = await self.get("/metrics")
+            if line in text.splitlines():
+                return
+            await CLOCK.sleep(SOON)
+        raise AssertionError(f"not shown after {PATIENCE_SECONDS} s: {line}")
+
     def _hear_manager(self) -> None:
         while True:
             try:
@@ -89,7 +111,8 @@ class Running:
 
 
 @asynccontextmanager
-async def running(desk: Desk, **environment: str) -> AsyncIterator[Running]:
+async def running(desk: Desk, **replaced: str) -> AsyncIterator[Running]:
+    """Run the service. `replaced` changes its policy file, as `Desk.write` does."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -100,8 +123,8 @@ async def running(desk: Desk, **environment: str) -> AsyncIterator[Running]:
         desk.head = desk.head.replace(
             "runtime: {", f'runtime: {{listen: "127.0.0.1:{port}", sweep_every: 1s, '
         )
-        desk.write()
-        process = await desk.start("--log-format", "json", "run", NOTIFY_SOCKET=str(path), **environment)
+        desk.write(**replaced)
+        process = await desk.start("--log-format", "json", "run", NOTIFY_SOCKET=str(path))
         service = Running(process, port, manager)
         hearing = asyncio.create_task(service.listen())
         try:
@@ -121,15 +144,14 @@ async def test_a_key_that_is_due_is_rotated_and_all_of_it_is_seen(desk: Desk) ->
     desk.key("calm", age=timedelta(hours=1))
     async with running(desk) as service:
         await service.until(lambda: "READY=1" in service.told)
-        assert desk.serves("voice-gateway")
+        await service.until(lambda: desk.exists("voice-gateway") and desk.serves("voice-gateway"))
         assert (await service.get("/livez"))[0] == 200
         assert (await service.get("/readyz"))[0] == 200
         reason = 'reason="due_by_expiry"'
-        assert (
-            await service.metric(f'rotator_rotations_total{{outcome="published",provider="asr",{reason}}}')
-            == 1.0
+        await service.until_shown(
+            f'rotator_rotations_total{{outcome="published",provider="asr",{reason}}} 1.0'
         )
-        assert await service.metric('rotator_keys_awaiting_revocation{kind="original",provider="asr"}') == 1.0
+        await service.until_shown('rotator_keys_awaiting_revocation{kind="original",provider="asr"} 1.0')
         service.process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(service.process.wait(), 20) == 0
         await service.until(lambda: "STOPPING=1" in service.told)
@@ -159,11 +181,43 @@ async def test_a_hangup_takes_the_file_at_once_and_tells_systemd(desk: Desk) -> 
     desk.key("voice gateway", age=timedelta(hours=1))
     async with running(desk) as service:
         await service.until(lambda: "READY=1" in service.told)
-        service.process.send_signal(signal.SIGHUP)
-        await service.until(
-            lambda: any(told.startswith("RELOADING=1\nMONOTONIC_USEC=") for told in service.told)
-        )
+        await service.hang_up()
         await service.until(lambda: service.told.count("READY=1") == 2)
+
+
+def approle(role: Role, *, wrapped: bool = False) -> str:
+    auth = role.auth(wrapped=wrapped)
+    path = f", secret_id_response_wrapping_path: {auth.secret_id_response_wrapping_path}" if wrapped else ""
+    return f"{{approle: {{mount: {auth.mount}, role_id: {auth.role_id}, secret_id: {auth.secret_id}{path}}}}}"
+
+
+async def test_however_often_it_connects_a_wrong_secret_id_does_not_lock_its_role_out(
+    desk: Desk, root: Root
+) -> None:
+    role = Role.made(root, desk.folder)
+    role.deliver(Secret(secret_text("wrong")))
+    refusals = 'rotator_calls_total{operation="log in with",result="400",to="vault"}'
+    async with running(desk, auth=approle(role)) as service:
+        await service.until(lambda: service.events("not_reached"))
+        for _ in range(5):
+            await service.hang_up()
+            await CLOCK.sleep(SOON)
+        assert await service.metric(refusals) == 2.0
+        assert "refused 2 times" in service.events("not_reached")[-1]["detail"]
+        role.deliver(role.new_secret_id())
+        await service.hang_up()
+        await service.until(lambda: "READY=1" in service.told)
+
+
+async def test_a_secret_id_that_was_wrapped_is_kept_for_the_next_connection(desk: Desk, root: Root) -> None:
+    role = Role.made(root, desk.folder)
+    role.deliver(role.wrapped())
+    async with running(desk, auth=approle(role, wrapped=True)) as service:
+        await service.until(lambda: "READY=1" in service.told)
+        await service.hang_up()
+        await service.until(lambda: service.told.count("READY=1") == 2)
+        assert service.events("not_connected") == []
+        assert len(service.events("connected")) == 2
 
 
 async def test_a_bad_policy_file_at_the_start_is_not_tried_again(desk: Desk) -> None:
