@@ -33,13 +33,21 @@ _ASKING = (signal.SIGTERM, signal.SIGINT)
 T = TypeVar("T")
 
 
+def _complain(what: str) -> None:
+    complain(f"rotator: {what}")
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Stop:
     """Whether the process was asked to stop. The first signal asks, the second ends the process."""
 
-    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
-        """Nobody has asked yet. `then` is called when somebody does."""
+    def __init__(self, say: Callable[[str], None] = _complain) -> None:
+        """Nobody has asked yet. `say` tells what is done about it."""
         self.asked = False
-        self._then = then
+        self._say = say
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run work that may `listen` to its end. After it, the signals do what they did before."""
@@ -51,20 +59,20 @@ class Stop:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def listen(self) -> None:
-        """Take the signals of the running event loop."""
+    def listen(self, then: Callable[[], None] = _nothing) -> None:
+        """Take the signals of the running event loop. `then` is called when somebody asks."""
         loop = asyncio.get_running_loop()
         for number in _ASKING:
-            loop.add_signal_handler(number, self._ask)
+            loop.add_signal_handler(number, self._ask, then)
 
-    def _ask(self) -> None:
+    def _ask(self, then: Callable[[], None]) -> None:
         if self.asked:
-            complain("rotator: ended at once; the next run finds what was under way")
+            self._say("ended at once; the next run finds what was under way")
             # Not by an exception: closing connections would wait for the calls that are under way.
             os._exit(exits.INTERRUPTED)
         self.asked = True
-        complain("rotator: asked to stop: finishing what is under way; once more ends at once")
-        self._then()
+        self._say("asked to stop: finishing what is under way; once more ends at once")
+        then()
 
 
 def once(options: Options, globs: tuple[str, ...], limit: int | None) -> int:

@@ -8,7 +8,7 @@ import socket
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
-from rotator import credentials
+from rotator import credentials, log
 from rotator.bootstrap import Connected, Logins, connect
 from rotator.cli import exits
 from rotator.cli.failures import Failure
@@ -44,16 +44,22 @@ def run(options: Options) -> int:
         meter=metrics,
         tell=tell,
     )
-    Stop().run(_run(outside, texts, file, metrics, listener))
+    stop = Stop(say=lambda what: log.get("rotator").warning("signal", detail=what))
+    stop.run(_run(outside, texts, file, metrics, listener, stop))
     return exits.FINE
 
 
 async def _run(
-    outside: Outside, texts: PolicyTexts, file: PolicyFile, metrics: Metrics, listener: socket.socket
+    outside: Outside,
+    texts: PolicyTexts,
+    file: PolicyFile,
+    metrics: Metrics,
+    listener: socket.socket,
+    stop: Stop,
 ) -> None:
     service = Service(outside, texts, file)
     metrics.show(service.board)
-    Stop(service.stop).listen()
+    stop.listen(service.stop)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload)
     async with serving(application(service.board, metrics), listener):
         await service.run()

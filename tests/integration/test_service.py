@@ -155,6 +155,8 @@ async def test_a_key_that_is_due_is_rotated_and_all_of_it_is_seen(desk: Desk) ->
         service.process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(service.process.wait(), 20) == 0
         await service.until(lambda: "STOPPING=1" in service.told)
+        assert "asked to stop" in service.events("signal")[0]["detail"]
+        assert service.other == [], "every line of the log is JSON"
 
 
 async def test_a_mistake_in_the_policy_file_is_refused_and_a_good_one_is_taken(desk: Desk) -> None:
