@@ -84,7 +84,7 @@ class Service:
         self._file = file
         self._digest = self._wanted = self._judged = self._pending = draft.digest
         self._pending_since = self._clock.monotonic()
-        self._loaded_at = self._refused_at = self._clock.now()
+        self._loaded_at = self._rejected_at = self._clock.now()
         self._refused = self._unlinked = ""
         self._rejections = 0
         self._link: Link | None = None
@@ -165,7 +165,7 @@ class Service:
             digest=self._digest,
             loaded_at=self._loaded_at,
             rejected=rejected,
-            rejected_at=self._refused_at if rejected else None,
+            rejected_at=self._rejected_at if rejected else None,
             rejections=self._rejections,
         )
 
@@ -310,6 +310,7 @@ class Service:
         if self._link is None:
             self._not_reached("not_reached", what)
         elif self._unlinked != what:
+            self._note_rejected()
             self._unlinked = what
             log.get("rotator").error("not_connected", detail=what)
 
@@ -363,8 +364,14 @@ class Service:
     def _refuse(self, what: str) -> None:
         if what != self._refused:
             log.get("rotator").error("policy_file_refused", detail=what)
-            self._refused, self._refused_at = what, self._clock.now()
+            self._note_rejected()
+            self._refused = what
             self._rejections += 1
+
+    def _note_rejected(self) -> None:
+        """Note since when there is a file that can't be used, whatever is wrong with it."""
+        if not (self._refused or self._unlinked):
+            self._rejected_at = self._clock.now()
 
 
 def _same_links(one: PolicyFile, other: PolicyFile) -> bool:

@@ -13,7 +13,7 @@ from rotator.model.standing import Standing
 class FileSeen:
     """The policy file in use, by its hash, since when; and what is wrong with the one that is there now, "" if nothing.
 
-    `rejections` counts the files that were refused since the service started.
+    `rejected_at` is since when something is wrong. `rejections` counts the files that were refused since the service started.
     """
 
     digest: str

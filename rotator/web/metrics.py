@@ -208,6 +208,12 @@ def _of_service(board: Board) -> Iterator[Metric]:
         (),
         [((), bool(file.rejected))],
     )
+    yield _gauge(
+        "rotator_policy_file_rejected_timestamp_seconds",
+        "Since when that is so; 0 while it is not.",
+        (),
+        [((), _seconds(file.rejected_at))],
+    )
     refused = CounterMetricFamily(
         "rotator_policy_file_rejections", "Policy files that were refused, each counted once."
     )

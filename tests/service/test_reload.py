@@ -89,6 +89,9 @@ async def test_a_policy_file_that_names_more_is_taken_though_connecting_fails_at
 
     assert service.board.file.digest == Text(before).digest
     assert service.board.file.rejected == str(error)
+    rejected_at = service.board.file.rejected_at
+    assert rejected_at is not None
+    assert rejected_at - service.board.file.loaded_at >= MINUTE
     assert service.board.connected, "by the file before"
     assert 6 <= service.connected <= 8
 

@@ -55,10 +55,17 @@ async def test_a_policy_file_that_is_gone_for_a_while_is_told_and_taken_again_wh
             await ready(one)
             text, one.file = one.file, None
             await one.until(lambda: one.board().file.rejected, within=MINUTE)
+            since = one.clock.now()
             assert "it is gone" in one.board().file.rejected
+            await one.clock.sleep(HOUR)
+            one.file = "version: 2"
+            await one.until(lambda: one.board().file.rejections == 2, within=MINUTE)
+            shown = await one.metric("rotator_policy_file_rejected_timestamp_seconds")
+            assert 0 <= since.timestamp() - shown <= 2
             one.file = text
             await one.until(lambda: not one.board().file.rejected, within=MINUTE)
-            assert one.board().file.rejections == 1
+            assert await one.metric("rotator_policy_file_rejected_timestamp_seconds") == 0
+            assert one.board().file.rejections == 2
 
 
 @virtually

@@ -108,10 +108,18 @@ class Scene:
 
     async def asked(self, path: str) -> tuple[int, str]:
         """Return what its probes answer, by status and text."""
-        probes = httpx.ASGITransport(application(self.board, Metrics(instance="test")))
+        metrics = Metrics(instance="test")
+        metrics.show(self.board)
+        probes = httpx.ASGITransport(application(self.board, metrics))
         async with httpx.AsyncClient(transport=probes, base_url="http://service") as http:
             answer = await http.get(path)
         return answer.status_code, answer.text
+
+    async def metric(self, name: str) -> float:
+        """Return a figure that has no labels."""
+        _, text = await self.asked("/metrics")
+        (line,) = (one for one in text.splitlines() if one.startswith(f"{name} "))
+        return float(line.rpartition(" ")[2])
 
     def _read(self) -> PolicyTexts:
         if self.file is None:
