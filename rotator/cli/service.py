@@ -34,7 +34,7 @@ def run(options: Options) -> int:
     file = texts.load()
     listener = _listening(file.runtime.listen)
     clock = SystemClock()
-    metrics = Metrics(instance=file.instance)
+    metrics = Metrics()
     outside = Outside(
         clock=clock,
         read=lambda: _read(options),

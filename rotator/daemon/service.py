@@ -163,6 +163,7 @@ class Service:
         rejected = self._refused or self._unlinked
         return FileSeen(
             digest=self._digest,
+            instance=(self._link.file if self._link else self._file).instance,
             loaded_at=self._loaded_at,
             rejected=rejected,
             rejected_at=self._rejected_at if rejected else None,

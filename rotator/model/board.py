@@ -11,12 +11,13 @@ from rotator.model.standing import Standing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSeen:
-    """The policy file in use, by its hash, since when; and what is wrong with the one that is there now, "" if nothing.
+    """The policy file in use, and what is wrong with the one that is there now, "" if nothing.
 
-    `rejected_at` is since when something is wrong. `rejections` counts the files that were refused since the service started.
+    `digest` is its hash, `loaded_at` since when it is in use, `rejected_at` since when something is wrong. `rejections` counts the files that were refused since the service started.
     """
 
     digest: str
+    instance: str
     loaded_at: datetime
     rejected: str = ""
     rejected_at: datetime | None = None

@@ -41,7 +41,7 @@ _FAR: Final = datetime.max.replace(tzinfo=UTC)
 class Metrics:
     """All metrics of one process."""
 
-    def __init__(self, *, instance: str) -> None:
+    def __init__(self) -> None:
         """Begin with nothing counted, and no board."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=True)
@@ -97,7 +97,7 @@ class Metrics:
             buckets=_SWEEP_SECONDS,
             registry=self.registry,
         )
-        self._standing = _Standing(instance)
+        self._standing = _Standing()
         self.registry.register(self._standing)
 
     def show(self, board: Callable[[], Board]) -> None:
@@ -135,9 +135,8 @@ class Metrics:
 class _Standing(Collector):
     """What stands at the moment of a scrape."""
 
-    def __init__(self, instance: str) -> None:
+    def __init__(self) -> None:
         self.board: Callable[[], Board] | None = None
-        self._instance = instance
 
     def describe(self) -> Iterable[Metric]:
         """Say that names are known only when asked: a registry would collect for it otherwise."""
@@ -145,19 +144,19 @@ class _Standing(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield all of it."""
+        if self.board is None:
+            return
+        board = self.board()
         build = InfoMetricFamily("rotator_build", "Which rotator this is, and of which installation.")
         build.add_metric(
             (),
             {
                 "version": __version__,
                 "python": platform.python_version(),
-                "instance_name": self._instance,
+                "instance_name": board.file.instance,
             },
         )
         yield build
-        if self.board is None:
-            return
-        board = self.board()
         yield from _of_service(board)
         yield from _of_fleet(board)
         yield from _of_lineages(board)

@@ -232,6 +232,22 @@ async def test_a_file_that_is_still_being_written_is_not_taken(said: Said) -> No
 
 
 @virtually
+async def test_the_metrics_name_the_installation_of_the_file_that_is_in_use() -> None:
+    estate = estate_with("gateway")
+    text = policy_text(estate)
+    with scene(estate, text) as one:
+        async with one.running():
+            await ready(one)
+            one.file = text.replace("instance: test", "instance: other")
+            await one.until(lambda: one.board().file.rejected, within=MINUTE)
+            assert 'instance_name="test"' in (await one.asked("/metrics"))[1]
+            estate.control = None
+            one.service.reload()
+            await one.until(lambda: not one.board().file.rejected, within=MINUTE)
+            assert 'instance_name="other"' in (await one.asked("/metrics"))[1]
+
+
+@virtually
 async def test_a_hangup_takes_the_file_at_once_connects_anew_and_tells_systemd() -> None:
     estate = estate_with("gateway")
     with scene(estate, policy_text(estate)) as one:

@@ -44,7 +44,7 @@ def page(*standings: Standing, series: int = 10) -> str:
     board = Board(
         now=NOW,
         standings=standings,
-        file=FileSeen(digest="0" * 64, loaded_at=NOW),
+        file=FileSeen(digest="0" * 64, instance="test", loaded_at=NOW),
         connected=True,
         swept_at=NOW,
         looked_at=NOW,
@@ -57,7 +57,7 @@ def page(*standings: Standing, series: int = 10) -> str:
         stopping=False,
         alive=True,
     )
-    metrics = Metrics(instance="test")
+    metrics = Metrics()
     metrics.show(lambda: board)
     metrics.called(CallMade(to="vault", operation="read record", result="200", took=MINUTE))
     metrics.swept(MINUTE, "failed")

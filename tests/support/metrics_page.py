@@ -46,7 +46,7 @@ NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
 def filled() -> Metrics:
     """Return metrics with at least one series of each."""
-    metrics = Metrics(instance="default")
+    metrics = Metrics()
     metrics.called(CallMade(to="vault", operation="read record", result="200", took=timedelta(seconds=0.01)))
     metrics.swept(timedelta(seconds=1), "whole")
     metrics.rotated(
@@ -73,7 +73,7 @@ def filled() -> Metrics:
     board = Board(
         now=NOW,
         standings=[standing],
-        file=FileSeen(digest="0" * 64, loaded_at=NOW),
+        file=FileSeen(digest="0" * 64, instance="default", loaded_at=NOW),
         connected=True,
         swept_at=NOW,
         looked_at=NOW,

@@ -108,7 +108,7 @@ class Scene:
 
     async def asked(self, path: str) -> tuple[int, str]:
         """Return what its probes answer, by status and text."""
-        metrics = Metrics(instance="test")
+        metrics = Metrics()
         metrics.show(self.board)
         probes = httpx.ASGITransport(application(self.board, metrics))
         async with httpx.AsyncClient(transport=probes, base_url="http://service") as http:
