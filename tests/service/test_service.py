@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.daemon.service import STALLED_AFTER
 from rotator.errors import PolicyError, Problem, Unavailable
 from rotator.model.told import Step
 from tests.service.conftest import Said
@@ -395,6 +396,42 @@ async def test_a_token_that_could_not_be_renewed_for_a_moment_is_soon_shown_as_o
             assert one.manager.told[-1] == "STATUS=1 lineage"
 
 
+@virtually
+async def test_work_that_takes_long_is_not_stalled_while_its_calls_are_answered() -> None:
+    estate = estate_with("gateway")
+    estate.latency = STALLED_AFTER / 2
+    with scene(estate, policy_text(estate)) as one:
+        async with one.running():
+            while not one.board().ready:
+                assert one.board().alive
+                await one.clock.sleep(SECOND)
+
+
+@virtually
+async def test_work_that_makes_no_progress_is_shown_as_stalled_until_it_does_again() -> None:
+    estate = estate_with("gateway", due_in=HOUR)
+    with scene(estate, policy_text(estate), WATCHDOG_USEC="60000000") as one:
+        async with one.running():
+            await ready(one)
+            assert await one.asked("/livez") == (200, "ok\n")
+            estate.before("create key", lambda: setattr(estate, "latency", 2 * STALLED_AFTER))
+            await one.until(lambda: not one.board().alive, within=2 * HOUR)
+            assert await one.asked("/livez") == (503, "work makes no progress\n")
+            assert (await one.asked("/readyz"))[0] == 503
+            await one.clock.sleep(4 * SECOND)
+            before = len(one.manager.told)
+            assert one.manager.told[-1] == "STATUS=stalled: work makes no progress"
+            await one.clock.sleep(MINUTE)
+            assert one.manager.told[before:] == [], "a service manager would end it"
+
+            estate.latency = SECOND
+            await one.until(lambda: one.board().alive, within=2 * STALLED_AFTER)
+            await one.clock.sleep(30 * SECOND)
+            assert "WATCHDOG=1" in one.manager.told[before:]
+            assert (await one.asked("/livez"))[0] == (await one.asked("/readyz"))[0] == 200
+            await one.until(lambda: one.times(Step.RECORDED), within=MINUTE)
+
+
 @pytest.mark.parametrize("instance", ["other", None])
 @virtually
 async def test_a_journal_that_is_exchanged_or_lost_stops_all_work_and_is_told(
@@ -449,14 +486,16 @@ async def test_a_stop_while_a_new_secret_does_not_work_yet_deletes_its_key_and_e
     with scene(estate, policy_text(estate)) as one:
         running = asyncio.create_task(one.service.run())
         await one.clock.sleep(50 * MINUTE)
-        estate.refused.add(("asr", "read key"))
+        estate.refused.add(("asr", "prove secret"))
         await one.until(lambda: estate.starts, within=HOUR)
         await one.clock.sleep(10 * SECOND)
         one.service.stop()
         stopped_at = estate.now()
         await running
         assert estate.now() - stopped_at <= 5 * SECOND
-    assert len(estate.alive(GATEWAY)) <= 2
+        assert one.times(Step.CANDIDATE_REVOKED)
+    assert estate.alive(GATEWAY) == [estate.begun[GATEWAY].key_id]
+    assert estate.served(GATEWAY) is None
 
 
 @virtually

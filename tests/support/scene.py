@@ -134,6 +134,8 @@ class Scene:
 
 
 @contextmanager
-def scene(estate: Estate, text: str) -> Iterator[Scene]:
+def scene(estate: Estate, text: str, **environment: str) -> Iterator[Scene]:
+    """Make a scene. `environment` is what else the service manager starts the service in."""
     with manager() as systemd, systemd.hearing():
+        systemd.environment |= environment
         yield Scene(estate, text, systemd)
