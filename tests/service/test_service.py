@@ -63,10 +63,13 @@ async def test_a_policy_file_that_is_gone_for_a_while_is_told_and_taken_again_wh
             await one.until(lambda: one.board().file.rejections == 2, within=MINUTE)
             shown = await one.metric("rotator_policy_file_rejected_timestamp_seconds")
             assert 0 <= since.timestamp() - shown <= 2
+            assert "REFUSED" in one.manager.status()
             one.file = text
             await one.until(lambda: not one.board().file.rejected, within=MINUTE)
             assert await one.metric("rotator_policy_file_rejected_timestamp_seconds") == 0
             assert one.board().file.rejections == 2
+            await one.clock.sleep(4 * SECOND)
+            assert "REFUSED" not in one.manager.status()
 
 
 @virtually

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -17,10 +16,11 @@ from rotator.model.standing import Standing
 from rotator.model.told import CallMade
 from rotator.web.metrics import Metrics
 from rotator.web.server import listening
-from tests.support.attended import Attended, Manager
 from tests.support.builders import DAY, MINUTE, NOW
 from tests.support.estate import VAULT, Estate
 from tests.support.estate_ports import policy_text
+from tests.support.manager import manager
+from tests.support.scene import scene
 from tests.support.virtual_loop import virtually
 
 
@@ -116,37 +116,37 @@ async def test_what_is_shown_of_a_provider_vanishes_when_the_policy_file_names_i
     for number in range(3):
         estate.add_key(f"mouth-{number}", provider="tts", age=80 * DAY)
     both = policy_text(estate)
-    service = Attended(estate, both)
     estate.fails("create key", *[Denied("create key", "project-tts", "403")] * 10)
-    await service.run(2 * MINUTE)
-    assert service.board.breakers["tts"] == State.OPEN
-    assert service.board.skews.keys() == {"vault", "asr", "tts"}
-    service.text = "".join(line for line in both.splitlines(keepends=True) if not line.startswith("  tts:"))
-    await service.run(MINUTE)
-
-    assert service.board.breakers.keys() <= {"asr"}
-    assert service.board.skews.keys() == {"vault", "asr"}
+    with scene(estate, both) as one:
+        async with one.running():
+            await one.clock.sleep(2 * MINUTE)
+            assert one.board().breakers["tts"] == State.OPEN
+            assert one.board().skews.keys() == {"vault", "asr", "tts"}
+            one.file = "\n".join(line for line in both.splitlines() if not line.startswith("  tts:"))
+            await one.clock.sleep(MINUTE)
+            assert one.board().breakers.keys() <= {"asr"}
+            assert one.board().skews.keys() == {"vault", "asr"}
 
 
 @virtually
 async def test_a_sweep_that_failed_is_counted() -> None:
     estate = Estate()
-    service = Attended(estate, policy_text(estate, runtime="sweep_every: 1m"))
-    await service.run(MINUTE)
-    estate.down.add(VAULT)
-    await service.run(5 * MINUTE)
+    with scene(estate, policy_text(estate, runtime="sweep_every: 1m")) as one:
+        async with one.running():
+            await one.clock.sleep(MINUTE)
+            estate.down.add(VAULT)
+            await one.clock.sleep(5 * MINUTE)
+            assert 4 <= one.meter.sweeps["failed"] <= 6
 
-    assert 4 <= service.meter.sweeps["failed"] <= 6
 
+def test_a_line_of_status_is_no_longer_than_systemd_takes() -> None:
+    with manager() as systemd:
+        service = Systemd(systemd.variable, SystemClock())
+        service.status("policy file REFUSED:\n" + "  config.yaml:1:5: not a duration\n" * 100)
 
-def test_a_line_of_status_is_no_longer_than_systemd_takes(tmp_path: Path) -> None:
-    with Manager(tmp_path) as manager:
-        systemd = Systemd({"NOTIFY_SOCKET": manager.address}.get, SystemClock())
-        systemd.status("policy file REFUSED:\n" + "  config.yaml:1:5: not a duration\n" * 100)
-
-        assert manager.status().startswith("policy file REFUSED: config.yaml:1:5: not a duration config")
-        assert len(manager.status()) == LONGEST_STATUS
-        assert len(manager.heard()) == 1
+        assert systemd.status().startswith("policy file REFUSED: config.yaml:1:5: not a duration config")
+        assert len(systemd.status()) == LONGEST_STATUS
+        assert len(systemd.told) == 1
 
 
 def test_a_place_where_another_service_listens_already_is_refused_at_once() -> None:

@@ -8,11 +8,11 @@ from rotator.daemon.rounds import AT_A_TIME, TROUBLES_TOLD
 from rotator.errors import Denied, Unavailable
 from rotator.model.told import Step
 from tests.service.conftest import Said
-from tests.support.attended import Attended
 from tests.support.builders import DAY, HOUR, MINUTE, SECOND
 from tests.support.estate import VAULT, Estate
 from tests.support.estate_ports import ALL, policy_text
 from tests.support.replica import Replica
+from tests.support.scene import scene
 from tests.support.virtual_loop import virtually
 
 SWEEP = 5 * MINUTE
@@ -106,32 +106,32 @@ async def test_a_record_that_can_not_be_read_for_a_moment_wakes_no_other_lineage
 async def test_records_that_can_not_be_read_keep_the_service_from_nothing_else_and_are_shown() -> None:
     estate = Estate()
     await settled(estate)
-    service = Attended(estate, policy_text(estate, SOME_WATCHED))
     estate.fails("read record", *[REFUSED] * 200)
-    await service.run(2 * MINUTE)
-
-    assert service.board.ready
-    assert service.meter.sweeps["whole"] == 0
-    assert service.board.connected
-    assert len(service.board.troubles) == 30
-    await service.run(HOUR)
-    assert service.meter.sweeps["whole"] > 0
-    assert [*service.board.troubles] == []
-    assert len(service.board.standings) == 60
+    with scene(estate, policy_text(estate, SOME_WATCHED)) as one:
+        async with one.running():
+            await one.clock.sleep(2 * MINUTE)
+            assert one.board().ready
+            assert one.board().connected
+            assert one.meter.sweeps["whole"] == 0
+            assert len(one.board().troubles) == 30
+            await one.clock.sleep(HOUR)
+            assert one.meter.sweeps["whole"] > 0
+            assert [*one.board().troubles] == []
+            assert len(one.board().standings) == 60
 
 
 @virtually
 async def test_records_that_can_not_be_read_any_more_are_shown_and_their_lineages_kept() -> None:
     estate = Estate()
     await settled(estate)
-    service = Attended(estate, policy_text(estate, SOME_WATCHED))
-    await service.run(2 * MINUTE)
-    estate.pause()
-    estate.fails("read record", *[REFUSED] * 2000)
-    await service.run(4 * SWEEP)
-
-    assert len(service.board.troubles) == 30
-    assert len(service.board.standings) == 60
+    with scene(estate, policy_text(estate, SOME_WATCHED)) as one:
+        async with one.running():
+            await one.clock.sleep(2 * MINUTE)
+            estate.pause()
+            estate.fails("read record", *[REFUSED] * 2000)
+            await one.clock.sleep(4 * SWEEP)
+            assert len(one.board().troubles) == 30
+            assert len(one.board().standings) == 60
 
 
 @virtually
@@ -142,16 +142,16 @@ async def test_a_project_can_be_left_out_of_the_policy_file_while_a_record_can_n
     estate.add_key("voice")
     estate.add_key("watched-1", provider="tts")
     both = policy_text(estate, SOME_WATCHED)
-    service = Attended(estate, both)
-    await service.run(2 * MINUTE)
-    assert {one.provider for one in service.board.standings} == {"asr", "tts"}
-    estate.fails("read record", *[UNREAD] * 3000)
-    service.text = "".join(line for line in both.splitlines(keepends=True) if not line.startswith("  tts:"))
-    estate.pause()
-    await service.run(2 * HOUR)
-
-    assert said("bug") == []
-    assert {one.provider for one in service.board.standings} == {"asr"}
+    with scene(estate, both) as one:
+        async with one.running():
+            await one.clock.sleep(2 * MINUTE)
+            assert {each.provider for each in one.board().standings} == {"asr", "tts"}
+            estate.fails("read record", *[UNREAD] * 3000)
+            one.file = "\n".join(line for line in both.splitlines() if not line.startswith("  tts:"))
+            estate.pause()
+            await one.clock.sleep(2 * HOUR)
+            assert said("bug") == []
+            assert {each.provider for each in one.board().standings} == {"asr"}
 
 
 @virtually

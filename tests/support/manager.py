@@ -28,6 +28,16 @@ class Manager:
         self._hear()
         return self._told
 
+    def states(self) -> list[str]:
+        """Return what was told of the state of the service."""
+        lines = (line for told in self.told for line in told.splitlines())
+        return [line for line in lines if line in {"READY=1", "RELOADING=1", "STOPPING=1"}]
+
+    def status(self) -> str:
+        """Return the last line of status."""
+        told = [one for one in self.told if one.startswith("STATUS=")]
+        return told[-1].removeprefix("STATUS=")
+
     @contextmanager
     def hearing(self) -> Iterator[None]:
         """Hear all in time: only so many datagrams wait for whoever does not."""

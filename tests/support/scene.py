@@ -16,7 +16,7 @@ from rotator.daemon.link import Link
 from rotator.daemon.notify import Systemd
 from rotator.daemon.service import Outside, Service
 from rotator.daemon.ticks import Tick
-from rotator.errors import PolicyError, Problem
+from rotator.errors import PolicyError, Problem, RotatorError
 from rotator.model.board import Board
 from rotator.model.standing import Standing
 from rotator.model.told import Heard, Step, Told
@@ -61,8 +61,10 @@ class Scene:
         self.meter = Counted()
         self.told: list[tuple[datetime, Told]] = []
         self.lines: list[Line] = []
-        self.refused: PolicyError | None = None
+        self.refused: RotatorError | None = None
         """Why nothing can be connected to, if so."""
+        self.attempts = 0
+        """How often it tried to connect."""
         outside = Outside(
             clock=self.clock,
             read=self._read,
@@ -102,6 +104,10 @@ class Scene:
     def standing(self, name: str) -> Standing:
         return next(one for one in self.board().standings if one.lineage == name)
 
+    def lineages(self, step: Step) -> set[str]:
+        """Return of which lineages that step was told."""
+        return {told.lineage for _, told in self.told if told.step is step}
+
     def times(self, step: Step, name: str = "") -> list[datetime]:
         """Return when that step was told, of one lineage or of all of them, on the true clock."""
         return [at for at, told in self.told if told.step is step and name in ("", told.lineage)]
@@ -127,6 +133,7 @@ class Scene:
         return PolicyTexts(name="policy.yaml", text=self.file.encode(), included=())
 
     def _connect(self, file: PolicyFile, heard: Heard) -> AbstractAsyncContextManager[Link]:
+        self.attempts += 1
         if self.refused is not None:
             raise self.refused
         self.lines.append(Line(self.estate, self.clock, f"service-{next(_names)}", heard))
