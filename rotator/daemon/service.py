@@ -282,7 +282,7 @@ class Service:
             log.get("rotator").error(event, detail=what)
 
     async def _connect(self) -> None:
-        """Connect, or connect anew. While that fails, what there is goes on. Raise PolicyError when the first try can't do."""
+        """Connect, or connect anew. While that fails, what there is goes on. Raise PolicyError at the first try only."""
         if not self._anew or self._clock.monotonic() < self._connect_at:
             return
         self._connect_at = self._clock.monotonic() + self._connect_pause.total_seconds()
