@@ -19,6 +19,8 @@ from tests.support.vault_lab import Root
 
 CREDENTIALS: Final = "/etc/rotator/credentials"
 
+FOR_ROOT_ONLY: Final = "umask 077"
+
 RIGHTS: Final = """
 path "secret/data/deepgram/*"             { capabilities = ["create", "read", "update"] }
 path "secret/metadata/deepgram/*"         { capabilities = ["read"] }
@@ -30,7 +32,7 @@ path "secret/metadata/rotator/default/*"  { capabilities = ["list"] }
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """A machine with rotator on it, and the servers that it reaches."""
+    """A machine with rotator on it, and the servers that it reaches. Its root makes files that nobody else can read."""
 
     machine: Machine
     internet: Internet
@@ -46,7 +48,7 @@ class Installation:
 
         A program that was just installed is made to trust the servers of the tests.
         """
-        ran = await self.machine.shell(text, given)
+        ran = await self.machine.shell(f"{FOR_ROOT_ONLY}\n{text}", given)
         if ran.status != 0:
             log = await self.machine.run("journalctl", "--no-pager", "--lines=30", "--output=short-precise")
             return replace(ran, shown=f"{ran.shown}\n{log.shown}")
@@ -56,8 +58,8 @@ class Installation:
         return ran
 
     async def write(self, path: str, text: str) -> None:
-        """Write a file of a page."""
-        await self.machine.write(path, text)
+        """Write a file of a page, into a folder that is there."""
+        await self.machine.done("sh", "-c", f'{FOR_ROOT_ONLY}\ncat >"$1"', "sh", path, given=text)
 
 
 @asynccontextmanager
@@ -86,6 +88,7 @@ def _pasted(there: Internet) -> dict[str, Secret]:
     role_id, secret_id = approle(there.root)
     return {
         f"{CREDENTIALS}/deepgram-api-key": there.management.secret,
+        f"{CREDENTIALS}/deepgram-us-api-key": there.management.secret,
         f"{CREDENTIALS}/vault-role-id": role_id,
         f"{CREDENTIALS}/vault-secret-id": secret_id,
     }

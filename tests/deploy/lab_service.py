@@ -18,6 +18,7 @@ from tests.deploy.internet import VAULT, Internet
 from tests.deploy.lab import ROOT, Lab
 from tests.deploy.machine import CHECKOUT, ran, until
 from tests.deploy.page import README
+from tests.deploy.test_units import SERVICE, options, text_of
 
 UNIT = "rotator"
 STARTS = 10
@@ -55,6 +56,13 @@ async def test_the_page_is_followed_word_by_word(here: Installation) -> None:
     assert await here.machine.shows(UNIT, "NRestarts") == "0"
 
 
+async def test_its_own_process_shows_in_its_metrics(here: Installation) -> None:
+    metrics = (await here.machine.shell("curl --silent 127.0.0.1:9464/metrics")).shown
+
+    assert "\nprocess_resident_memory_bytes " in metrics
+    assert "\nprocess_open_fds " in metrics
+
+
 async def test_it_may_do_what_it_needs_and_nothing_else(here: Installation) -> None:
     await forbids(here.machine, UNIT)
     await here.machine.done("systemctl", "start", UNIT)
@@ -66,10 +74,43 @@ async def test_a_mistake_in_the_policy_file_is_refused_and_the_one_before_stays(
     assert await here.machine.shows(UNIT, "NRestarts") == "0"
 
 
-async def test_it_is_upgraded_by_the_page(here: Installation) -> None:
+async def test_another_credential_is_passed_on_by_the_page(here: Installation) -> None:
+    await here.follow(README, "Pass on other credentials")
+
+    name = "deepgram-us-api-key"
+    assert (await here.machine.shell(READY)).shown == "ok\n"
+    await here.machine.done("test", "-s", f"/run/credentials/{UNIT}.service/{name}")
+    await here.machine.done("rm", f"{CREDENTIALS}/{name}")
+    assert (await here.machine.run("systemctl", "restart", UNIT)).status == 1, (
+        "it starts without a credential"
+    )
+    await here.machine.done("rm", "-r", f"/etc/systemd/system/{UNIT}.service.d")
+    await here.machine.done("systemctl", "daemon-reload")
+
+
+async def test_it_is_upgraded_by_the_page_with_its_unit(here: Installation) -> None:
+    (watchdog,) = options(text_of(SERVICE))["WatchdogSec"]
+    await here.machine.done(
+        "sed", "-i", f"s/^WatchdogSec={watchdog}/WatchdogSec=30s/", f"/etc/systemd/system/{SERVICE}"
+    )
+    await here.machine.done("systemctl", "daemon-reload")
     await here.follow(README, "Upgrade")
 
     assert await here.machine.shows(UNIT, "ActiveState") == "active"
+    assert await here.machine.shows(UNIT, "WatchdogUSec") == "1min"
+
+
+async def test_an_upgrade_that_can_not_fetch_all_leaves_what_is_there(here: Installation) -> None:
+    """With what builds the package, and nothing of what that needs."""
+    listed = f"{CHECKOUT}/deploy/build-requirements.txt"
+    names = f"sed -n 's/^\\([a-z-]*\\)==.*/\\1/p' {listed} | tr - _"
+    some = f"mkdir /tmp/some && for name in $({names}); do cp /wheels/$name-* /tmp/some; done"
+    await here.machine.done("sh", "-c", some)
+    ran = await here.machine.shell("PIP_FIND_LINKS=/tmp/some sh deploy/install.sh /opt/rotator")
+
+    assert ran.status != 0
+    assert "annotated-types" in ran.shown
+    assert (await here.machine.shell("/opt/rotator/bin/rotator --version")).status == 0
 
 
 async def test_credentials_are_encrypted_by_the_page(here: Installation) -> None:

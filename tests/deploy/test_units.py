@@ -29,8 +29,10 @@ LEFT_OPEN = {
     "IPAddressDeny",
     "DeviceAllow",
     "RootDirectoryOrRootImage",
+    "ProcSubset",
 }
-"""What a unit needs, or what costs more than it gives: the network, systemd's own socket, and a root of its own."""
+"""What a unit needs, or what costs more than it gives: the network, systemd's own socket, a root of its own, and no sight of
+what metrics of a process are worked out with."""
 
 MOST_EXPOSED = 12
 """In tenths, as `systemd-analyze security` counts."""
@@ -97,14 +99,15 @@ def test_systemd_knows_every_line_of_the_units(units: Path) -> None:
 @needs_systemd
 @pytest.mark.artefact("deploy/systemd/drop-ins", "static")
 @pytest.mark.parametrize("name", sorted(DROP_INS))
-def test_systemd_knows_every_line_of_each_drop_in(units: Path, name: str) -> None:
+@pytest.mark.parametrize("unit", [SERVICE, ONCE])
+def test_systemd_knows_every_line_of_each_drop_in(units: Path, unit: str, name: str) -> None:
     if needed := re.search(r"Needs systemd (\d+)", DROP_INS[name]):
         expected = "Unknown key" if version_of_systemd() < int(needed[1]) else ""
     else:
         expected = ""
-    (units / f"{SERVICE}.d").mkdir()
-    (units / f"{SERVICE}.d" / name).write_text(DROP_INS[name])
-    ran = analyze("verify", "--man=no", str(units / SERVICE))
+    (units / f"{unit}.d").mkdir()
+    (units / f"{unit}.d" / name).write_text(DROP_INS[name])
+    ran = analyze("verify", "--man=no", str(units / unit))
 
     assert ran.returncode == 0
     assert expected in ran.stderr
@@ -161,9 +164,9 @@ def test_systemd_waits_longer_than_a_drain_takes(unit: str) -> None:
     assert parse_duration(wait.removesuffix("in")) > LONGEST_DRAIN
 
 
-@pytest.mark.artefact("deploy/systemd/drop-ins", "static")
-def test_encrypted_credentials_are_those_of_the_unit() -> None:
-    plain = options(text_of(SERVICE))["LoadCredential"]
+@units_of_both_kinds
+def test_encrypted_credentials_are_those_of_the_unit(unit: str) -> None:
+    plain = options(text_of(unit))["LoadCredential"]
     found = options(DROP_INS["encrypted-credentials.conf"])
 
     assert found["LoadCredential"] == [""], "those of the unit are taken back"
@@ -173,7 +176,7 @@ def test_encrypted_credentials_are_those_of_the_unit() -> None:
 @units_of_both_kinds
 def test_the_page_names_and_installs_each_credential_that_a_unit_passes_on(unit: str) -> None:
     passed = dict(one.split(":") for one in options(text_of(unit))["LoadCredential"])
-    page = section(README, "A machine with systemd")
+    page = section(README, "Say what is rotated")
     policy_file = page[
         page.index("<!-- file: /etc/rotator/config.yaml -->") : page.index("The credentials go into")
     ]
@@ -190,4 +193,5 @@ def test_every_drop_in_says_where_it_goes_and_is_on_the_page() -> None:
     assert DROP_INS
     for name, text in DROP_INS.items():
         assert f"/etc/systemd/system/rotator.service.d/{name}" in text
+        assert ("rotator-once.service.d" in text) is (name != "restart-steps.conf"), "of a service only"
         assert f"drop-ins/{name}" in page
