@@ -137,7 +137,7 @@ def test_an_overlay_makes_what_it_should(name: str) -> None:
 
 
 @pytest.mark.artefact("deploy/kubernetes/overlays/high-availability", "static")
-def test_two_replicas_are_never_on_one_node_and_one_of_them_always_stays() -> None:
+def test_two_replicas_are_never_on_one_node_even_if_there_is_no_other_and_one_of_them_always_stays() -> None:
     found = by_kind(overlay("high-availability"))
     node = next(
         one
@@ -146,7 +146,7 @@ def test_two_replicas_are_never_on_one_node_and_one_of_them_always_stays() -> No
     )
 
     assert found["Deployment"]["spec"]["replicas"] == 2
-    assert (node["maxSkew"], node["whenUnsatisfiable"]) == (1, "DoNotSchedule")
+    assert (node["maxSkew"], node["minDomains"], node["whenUnsatisfiable"]) == (1, 2, "DoNotSchedule")
     assert found["PodDisruptionBudget"]["spec"]["minAvailable"] == 1
 
 

@@ -114,6 +114,12 @@ def playable(lab: Lab, folder: Path, *, token: Secret, management: Secret) -> st
     container["ports"][0] |= {"hostPort": 9464, "hostIP": "127.0.0.1"}
     pod["hostAliases"] = [{"ip": GATEWAY, "hostnames": list(PORTS)}]
     container["volumeMounts"].append({"name": "trusted", "mountPath": trusted(lab), "readOnly": True})
+    # As the page says, for an authority that only its user knows.
+    policy_file = found["ConfigMap"]["data"]
+    policy_file["config.yaml"] = policy_file["config.yaml"].replace(
+        "  auth:\n", "  ca_cert: /etc/rotator/vault-ca.pem\n  auth:\n", 1
+    )
+    policy_file["vault-ca.pem"] = (folder / "authority.pem").read_text()
     (projected,) = [volume for volume in pod["volumes"] if "projected" in volume]
     del projected["projected"]
     projected["configMap"] = {"name": "token"}
@@ -166,6 +172,18 @@ async def test_a_changed_config_map_is_taken_and_one_with_a_mistake_is_refused(h
     assert (await here.asked("/readyz")) == "ok\n", "what was in use before goes on"
     await here.engine.done(f"sed -i s/when_do/when_due/ {place}/config.yaml")
     await until(lambda: _refused(here, "0.0"), "it is mended")
+
+
+async def test_commands_are_given_in_it_and_the_journal_keeps_who_gave_them(here: Here) -> None:
+    await until(lambda: here.internet.serves("gateway"), "the new secret is in Vault")
+    for who, what in (("", "secret/x"), ("env USER=ann", "secret/y")):
+        await here.inside(f"{who} rotator pause {what} --reason test")
+    ended = await here.inside("rotator resume secret/x secret/y")
+
+    (nobody,) = re.findall(r"secret/x, .* by (.*)@rotator-pod-0 ", ended)
+    (somebody,) = re.findall(r"secret/y, .* by (.*)@rotator-pod-0 ", ended)
+    assert nobody.removeprefix("uid ") == "65532", "podman gives the number as a name"
+    assert somebody == "ann"
 
 
 async def test_it_ends_by_the_signal_that_kubernetes_sends(here: Here) -> None:

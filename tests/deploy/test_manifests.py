@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,26 @@ def test_one_sweep_at_a_time_and_none_is_repeated() -> None:
 
     assert job["concurrencyPolicy"] == "Forbid"
     assert job["jobTemplate"]["spec"]["backoffLimit"] == 0
+
+
+@pytest.mark.artefact("deploy/kubernetes/base", "static")
+@pytest.mark.parametrize("resolver", ["169.254.20.10", "169.254.169.254"], ids=["on the node", "of a cloud"])
+def test_a_resolver_that_is_no_pod_is_asked_for_names_only(resolver: str) -> None:
+    policy = yaml.safe_load((KUBERNETES / "base" / "network-policy.yaml").read_text())
+    reached = [
+        port["port"]
+        for rule in policy["spec"]["egress"]
+        for peer in rule.get("to", [])
+        if "ipBlock" in peer and _lets(peer["ipBlock"], ip_address(resolver))
+        for port in rule["ports"]
+    ]
+
+    assert reached == [53, 53]
+
+
+def _lets(block: Document, address: IPv4Address | IPv6Address) -> bool:
+    inside, *outside = (ip_network(one) for one in (block["cidr"], *block.get("except", [])))
+    return address in inside and not any(address in one for one in outside)
 
 
 @pytest.mark.artefact("deploy/kubernetes/overlays/single", "static")
