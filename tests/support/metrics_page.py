@@ -23,7 +23,8 @@ HEAD = """\
 times in seconds. Series of single lineages are shown for `runtime.metrics_lineages` of them, the most urgent first; totals
 cover all. Phases are those of `rotator status`, reasons those of its JSON (`rotator/model/reason.py` explains each).
 
-What a page should call a person for:
+What a page should call a person for. Two replicas see the same fleet: take `max` of their gauges, such as
+`max by (provider, reason) (rotator_held_lineages)`, and `sum` of what each of them counts (`_total` and histograms).
 
 | expression | means |
 |---|---|
@@ -32,7 +33,8 @@ What a page should call a person for:
 | `sum(rotator_lineages{phase=~"failing\\|unknown"}) > 0` for an hour | lineages whose rotations fail, or that can't be looked at |
 | `rotator_troubles > 0` for an hour | a provider, a record or a key can't be read; of a provider that gave no list since the start nothing is shown |
 | `rotator_held_lineages > 0` | nothing automatic is safe for a lineage: `rotator status` says what to do |
-| `time() - rotator_last_successful_sweep_timestamp_seconds > 1800` | the fleet was not looked at for half an hour |
+| `absent(rotator_ready)`, or `up == 0` of its job, for 10 minutes | a rotator does not run, or its metrics can't be read |
+| `rotator_ready == 0`, for 15 minutes | the fleet can't be looked at, or work stands still: `/readyz` and `/livez` say why |
 | `rotator_policy_file_rejected == 1` | the policy file has a mistake; the one before is in use |
 | `rotator_breaker_state{state="open"} == 1` | rotations fail under a provider |
 | `abs(rotator_clock_skew_seconds) > 30` | clocks differ by so much that no old key is deleted |
@@ -108,7 +110,8 @@ def page() -> str:
     return (
         HEAD
         + "".join(rows())
-        + "\nBesides, `process_*`: memory, CPU time, open files and start of the process.\n"
+        + "\nBesides, on Linux, `process_*`: memory, CPU time, open files and start of the process. None where /proc/stat can't be\n"
+        "read, such as in a unit with `ProcSubset=pid`.\n"
     )
 
 
