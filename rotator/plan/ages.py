@@ -57,7 +57,7 @@ def oldest_key(
             closed = windows.longest_closed(found)
             bounds.append(_way("lifetime - rotate_before", due_within, closed, waits, policy, found))
     sums = [(sum((length for _, length in parts), NOTHING), parts) for parts in bounds]
-    most, parts = min(sums, default=(None, ()), key=lambda one: one[0])
+    most, parts = min(sums, default=(None, ()))
     return OldestKey(policy=policy.name, lineages=len(in_use), most=most, parts=parts)
 
 

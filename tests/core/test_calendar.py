@@ -525,6 +525,19 @@ MONTHLY = (replace(NIGHTLY, cron="0 2 1 * *"),)
             [ENDLESS],
             (("max_age", 5 * DAY), ("closed", 26 * DAY), *LEFT, ("closed for the deletion", 30 * DAY)),
         ),
+        # One that ends now counts no more, and one that has lasted for more than a year counts from now on.
+        (
+            replace(POLICY, max_age=5 * DAY, freezes=(Freeze(starts_at=NOW - 40 * DAY, ends_at=NOW),)),
+            [ENDLESS],
+            (("max_age", 5 * DAY), *LEFT),
+        ),
+        (
+            replace(
+                POLICY, max_age=5 * DAY, freezes=(Freeze(starts_at=NOW - 400 * DAY, ends_at=NOW + 20 * DAY),)
+            ),
+            [ENDLESS],
+            (("max_age", 5 * DAY), ("closed", 15 * DAY), *LEFT, ("closed for the deletion", 20 * DAY)),
+        ),
     ],
 )
 def test_how_old_a_key_gets_is_added_up(
