@@ -142,8 +142,8 @@ SAID: Final[Mapping[Check, Said]] = {
         "`rotator rotate LINEAGE` at a time that suits, open a `window` before, or make `rotate_before` longer",
     ),
     Check.FREEZE_TOO_LONG: Said(
-        "a freeze of {frozen}, begin {starts_at}, for {subjects}",
-        "that is longer than `rotate_before` leaves: what would fall due in it is rotated before it begins if that can still "
+        "a freeze closes all for {closed}, begin {starts_at}, for {subjects}",
+        "windows and other freezes counted in, that is longer than `rotate_before` leaves: what would fall due in it is rotated before it begins if that can still "
         "be, else in it, when its expiry can't wait any more",
         "make `rotate_before` longer, or the freeze shorter",
     ),

@@ -14,9 +14,11 @@ from typing import Final
 from rotator.errors import RotatorError
 from rotator.model.key import Key, Listing
 from rotator.model.record import KnownKey
-from rotator.policy.policy import Adopt, Freeze, Lifetime, Policy
+from rotator.policy import windows
+from rotator.policy.policy import Adopt, Lifetime, Policy
 from rotator.policy.schedule import due, latest_safe_start, lifetime_of_next, rotate_lead, start
 from rotator.policy.scopes import lacking, manages_keys
+from rotator.policy.windows import Stretch
 
 TOKEN_ENDS_SOON: Final = timedelta(days=7)
 """A token that can't be renewed and ends sooner than this is told of."""
@@ -239,14 +241,13 @@ def of_policy(policy: Policy, in_use: Iterable[InUse], now: datetime) -> Iterato
         *_group(Check.WINDOW_MISSED, policy, [one for one in mine if _window_missed(one, now)]),
         *(
             finding
-            for freeze in policy.freezes
-            if freeze.ends_at > now
+            for closed in dict.fromkeys(_closed_by_freezes(policy, now))
             for finding in _group(
                 Check.FREEZE_TOO_LONG,
                 policy,
-                [one for one in mine if _freeze_too_long(one, freeze)],
-                starts_at=freeze.starts_at,
-                frozen=freeze.ends_at - freeze.starts_at,
+                [one for one in mine if _closed_too_long(one, closed)],
+                starts_at=closed.start,
+                closed=closed.end - closed.start,
             )
         ),
     ]
@@ -303,12 +304,27 @@ def _window_missed(one: InUse, now: datetime) -> bool:
     return begins.overrides is not None and begins.at > now
 
 
-def _freeze_too_long(one: InUse, freeze: Freeze) -> bool:
-    """Return whether a key of this lifetime that falls due as a freeze begins can't wait for its end."""
-    lifetime = None if one.key.expires_at is None else one.key.expires_at - one.key.created_at
-    if one.watched or lifetime is None:
+def _closed_by_freezes(policy: Policy, now: datetime) -> Iterator[Stretch]:
+    """Yield what is closed because of freezes that are not over, where that is longer than windows close anyway."""
+    anyway = windows.longest_closed(windows.reckoned(policy.windows))
+    for freeze in policy.freezes:
+        closed = windows.closed_around(policy, freeze)
+        if freeze.ends_at > now and closed.end - closed.start > anyway:
+            yield closed
+
+
+def _closed_too_long(one: InUse, closed: Stretch) -> bool:
+    """Return whether a key that falls due as a time begins that is closed can't wait for its end.
+
+    That is the key in use, if it lives for so long yet, or one that replaces it.
+    """
+    if one.watched:
         return False
-    return freeze.ends_at - freeze.starts_at > rotate_lead(one.policy, lifetime) - _needed(one.policy)
+    lives = [lifetime_of_next(one.policy, one.key)]
+    if one.key.expires_at is not None and one.key.expires_at > closed.start:
+        lives.append(one.key.expires_at - one.key.created_at)
+    rooms = [rotate_lead(one.policy, life) - _needed(one.policy) for life in lives if life is not None]
+    return any(closed.end - closed.start > room for room in rooms)
 
 
 def _needed(policy: Policy) -> timedelta:

@@ -53,7 +53,7 @@ _LOOKED_BACK = (timedelta(days=8), timedelta(days=64), timedelta(days=512))
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A time that is open, from `start` until just before `end`."""
+    """A time that is open, or one that is closed, from `start` until just before `end`."""
 
     start: datetime
     end: datetime
@@ -99,6 +99,15 @@ def longest_wait(found: Iterable[Stretch], due_within: timedelta) -> timedelta:
 def longest_closed(found: Iterable[Stretch]) -> timedelta:
     """Return the longest time between two stretches."""
     return max((later.start - one.end for one, later in pairwise(found)), default=timedelta(0))
+
+
+def closed_around(policy: Policy, freeze: Freeze) -> Stretch:
+    """Return the time in which nothing is open because of a freeze, with what is closed before it begins and after it ends."""
+    start = freeze.starts_at
+    for back in _LOOKED_BACK:
+        for last in deque(stretches(policy, start - back, start), maxlen=1):
+            return Stretch(last.end, opens_at(policy, freeze.ends_at))
+    return Stretch(start, opens_at(policy, freeze.ends_at))
 
 
 def closed_by(policy: Policy, at: datetime) -> Closed | None:

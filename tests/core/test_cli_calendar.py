@@ -26,6 +26,9 @@ SHUT = replace(POLICY, name="shut", windows=(Window(cron="0 2 1 12 *", length=HO
 WATCH = replace(POLICY, name="watch", adopt=Adopt.WATCH)
 
 
+AGES = "How old a key gets until it is deleted, if no more than one try fails; waits for a start (`starts_per_hour`) count until"
+
+
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
@@ -61,10 +64,7 @@ def test_a_few_events_are_shown_one_by_one() -> None:
         "Begun although all is closed, for an expiry can't wait:",
         "  2026-01-14 10:58Z secret/ivr",
         "",
-        (
-            "How old a key gets until it is deleted, if no more than one try fails; waits for a start (`starts_per_hour`) count "
-            "until 2026-02-04 12:00Z:"
-        ),
+        f"{AGES} 2026-02-04 12:00Z:",
         "  all (1 lineage): 61d8h14m = lifetime - rotate_before 60d7h12m + prove.deadline 2m + retry.max 1h + overlap 24h",
         "  shut (1 lineage): 90d = lifetime 90d",
     ]
@@ -163,8 +163,7 @@ def test_how_long_one_waits_for_a_start_is_shown_with_how_old_a_key_gets() -> No
     found = of(*(line(name, DUE, aged) for name in "abc"), starts_per_hour=1)
 
     assert (
-        "How old a key gets until it is deleted, if no more than one try fails; waits for a start (`starts_per_hour`) count until "
-        "2026-02-04 12:00Z:\n"
+        f"{AGES} 2026-02-04 12:00Z:\n"
         "  all (3 lineages): 31d3h2m = max_age 30d + starts_per_hour 2h + prove.deadline 2m + retry.max 1h + overlap 24h"
     ) in found.shown
     document = json.loads(documents.text_of(found.document))

@@ -31,7 +31,7 @@ TERMS = {
     "missing": frozenset({"owner", "keys:write"}),
     "needed": timedelta(hours=25),
     "starts_at": NOW + DAY,
-    "frozen": timedelta(days=17),
+    "closed": timedelta(days=17),
     "records": 1,
     "entries": 2,
     "keys": 300,

@@ -232,9 +232,17 @@ def frozen(length: timedelta, *, ended: timedelta = -DAY, of: Policy = POLICY) -
     return replace(of, freezes=(Freeze(starts_at=NOW - ended - length, ends_at=NOW - ended),))
 
 
+def two_in_turn(length: timedelta) -> Policy:
+    """Return a policy with two freezes of so long together, the one beginning as the other ends."""
+    begin, mid = NOW + DAY, NOW + 10 * DAY
+    freezes = Freeze(starts_at=mid, ends_at=begin + length), Freeze(starts_at=begin, ends_at=mid)
+    return replace(POLICY, freezes=freezes)
+
+
 IN_MAY = opened("0 2 1 5 *")
 OPEN_NOW = opened("30 11 5 1 *")
 NEW = key(age=10 * MINUTE)
+WEEKLY = opened("0 2 * * 0")
 ROOM = 90 * DAY * 0.33 - (DAY + HOUR + 2 * MINUTE)
 """What a third of 90 days leaves for a freeze."""
 
@@ -265,6 +273,19 @@ ROOM = 90 * DAY * 0.33 - (DAY + HOUR + 2 * MINUTE)
         (used(policy=frozen(ROOM + MINUTE, ended=-TICK)), [Check.FREEZE_TOO_LONG]),
         (used(ENDLESS, replace(frozen(90 * DAY), max_age=DAY)), [Check.POLICY_FIT]),
         (used(policy=frozen(85 * DAY, ended=-85 * DAY)), [Check.WINDOW_MISSED, Check.FREEZE_TOO_LONG]),
+        # Windows that are closed before and after it, and other freezes, make it longer.
+        (used(policy=frozen(28 * DAY, ended=-42 * DAY)), [Check.POLICY_FIT]),
+        (used(policy=frozen(28 * DAY, ended=-42 * DAY, of=WEEKLY)), [Check.FREEZE_TOO_LONG]),
+        (used(policy=two_in_turn(ROOM)), [Check.POLICY_FIT]),
+        (used(policy=two_in_turn(ROOM + MINUTE)), [Check.FREEZE_TOO_LONG]),
+        # Where windows alone close for as long, it is not the freeze.
+        (used(key(age=-DAY), policy=frozen(DAY, ended=-2 * DAY, of=IN_MAY)), [Check.WINDOW_MISSED]),
+        # What replaces a key that lives on for ever, or for another time, counts, too.
+        (used(ENDLESS, replace(frozen(20 * DAY), max_age=DAY, lifetime=30 * DAY)), [Check.FREEZE_TOO_LONG]),
+        (
+            used(key(lifetime=30 * DAY), replace(frozen(20 * DAY, ended=-90 * DAY), lifetime=90 * DAY)),
+            [Check.POLICY_FIT],
+        ),
     ],
 )
 def test_what_windows_and_freezes_mean_for_a_real_key(one: InUse, told: list[Check]) -> None:
@@ -354,7 +375,7 @@ BILLING = [used(replace(key(), scopes=frozenset({"billing:read"})))]
             lambda: of_policy(SHUT, [used(policy=SHUT)], NOW),
             [
                 "the key in use will be rotated while all is closed, for secret/voice",
-                "a freeze of 85d, begin in 0s (2026-01-05 12:00Z), for secret/voice",
+                "a freeze closes all for 85d, begin in 0s (2026-01-05 12:00Z), for secret/voice",
             ],
         ),
     ],
