@@ -1,7 +1,9 @@
 """`make bench`: figures, as ratios and medians, written to docs/explanation/performance.md.
 
-Takes about a quarter of an hour, most of it for the large fleet. `make bench ARGS="rotations --keys 100 --runs 1"` measures a
-part, prints its figures and leaves the page as it is.
+Takes about fifty minutes on two cores, most of it for the large fleet and for the service over one, which waits until keys
+fall due: that alone takes `--due-in` seconds, 18 minutes, and the time to replace them.
+`make bench ARGS=service` measures one part, and writes its section of the page only. `make bench ARGS="rotations --keys 100
+--runs 1 --print"` prints the figures and leaves the page as it is.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ def main() -> None:
     parser.add_argument("--due", type=int, default=2000, help="of those, how many fall due within a minute")
     parser.add_argument("--due-in", type=int, default=1080, help="in how many seconds, under the service")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--print", action="store_true", dest="prints", help="leave the page as it is")
     asked = parser.parse_args()
     parts: Mapping[str, Callable[[], Awaitable[Part]]] = {
         "rotations": lambda: rotations.measure(asked.keys, asked.runs, _say),
@@ -34,15 +37,17 @@ def main() -> None:
         "service": lambda: service.measure(asked.lineages, asked.due, asked.due_in, _say),
         "starting": lambda: starting.measure(_say),
     }
-    measured = [asyncio.run(_one(name, part)) for name, part in parts.items() if asked.part in (None, name)]
-    for part in measured:
+    measured = {
+        name: asyncio.run(_one(name, part)) for name, part in parts.items() if asked.part in (None, name)
+    }
+    for part in measured.values():
         click.echo(f"\n{part.title}")
         for figure in part.figures:
             click.echo(
                 f"  {figure.what}: {figure.shown}" + (f"  (goal: {figure.goal})" if figure.goal else "")
             )
-    if asked.part is None:
-        page.write(measured, runs=asked.runs)
+    if not asked.prints:
+        page.write(measured, names=list(parts), runs=asked.runs)
         click.echo(f"\nwritten: {page.PAGE}")
 
 

@@ -1,8 +1,8 @@
 """The simulated Deepgram in a process of its own, so that what is measured shares no interpreter with it.
 
 `python -m tests.benchmarks.provider NAME=KEYS... --latency MS` prints one JSON line with its address and its keys, then answers
-each line on standard input with one JSON line: how many calls of each kind came since, and how much CPU time they took.
-It ends with its input.
+each line on standard input with one JSON line: how many calls of each kind came since, and how much CPU time they took; to
+the line `replaced`, which keys of the group `soon` have a successor, and when that was made. It ends with its input.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
+from pydantic_core import to_jsonable_python
+
 from rotator.clock import SystemClock
 from rotator.simulator.deepgram import DeepgramSimulator
 from rotator.simulator.world import World
+from tests.benchmarks.lateness import replaced
 
 AGE = timedelta(days=80)
 LIFETIME = timedelta(days=90)
@@ -27,6 +30,8 @@ LIFETIME = timedelta(days=90)
 
 SOON = "soon"
 """Keys of a group of this name expire when the command line says."""
+
+REPLACED = "replaced"
 
 
 async def serve(groups: Mapping[str, int], latency: timedelta, projects: int, soon: timedelta) -> None:
@@ -53,6 +58,8 @@ async def serve(groups: Mapping[str, int], latency: timedelta, projects: int, so
             expires_at=world.clock.now() + soon if group == SOON else made_at + LIFETIME,
         )
         made[group].append((f"{group}-{number:05}", minted.key_id, minted.secret.reveal()))
+    begun = [world.key(key_id) for _, key_id, _ in made.get(SOON, ())]
+    soon_keys = [key for key in begun if key is not None]
     async with simulator.serve() as base_url:
         _say(
             base_url=base_url,
@@ -60,7 +67,11 @@ async def serve(groups: Mapping[str, int], latency: timedelta, projects: int, so
             keys=made,
         )
         cpu = _cpu()
-        while await asyncio.to_thread(sys.stdin.readline):
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            if line.strip() == REPLACED:
+                alive = [key for project in owners for key in world.keys(project)]
+                _say(replaced=to_jsonable_python(replaced(soon_keys, alive)))
+                continue
             calls = Counter(logged.operation.value for logged in simulator.log)
             simulator.log.clear()
             cpu, before = _cpu(), cpu

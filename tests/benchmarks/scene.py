@@ -16,10 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from pydantic import TypeAdapter
+
 from rotator.clock import SystemClock
 from rotator.credentials import variable
 from rotator.model.secret import Secret
 from rotator.simulator.vault_server import VaultServer, vault_server
+from tests.benchmarks.lateness import Replaced
+from tests.benchmarks.provider import REPLACED
 
 POLICY = """\
 version: 1
@@ -107,6 +111,11 @@ class Scene:
     def asked(self) -> dict[str, Any]:
         """Return what the provider says of itself: the calls since it was asked last, its CPU time, its number of keys."""
         return _line(self.provider, "\n")
+
+    def replaced(self) -> list[Replaced]:
+        """Return the keys of the group `provider.SOON` that have a successor."""
+        said = _line(self.provider, f"{REPLACED}\n")["replaced"]
+        return TypeAdapter(list[Replaced]).validate_python(said)
 
     def vault_cpu(self) -> float:
         """Return how much CPU time the Vault-API server has used, in seconds."""
