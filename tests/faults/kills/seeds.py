@@ -102,8 +102,8 @@ SEEDS = (
         edits=(
             Edit(
                 "rotator/cli/once.py",
-                "        if self.asked:\n            complain",
-                "        if True:\n            complain",
+                "        if self.asked:\n            self._say",
+                "        if True:\n            self._say",
             ),
         ),
         scenario=LATER,
