@@ -12,8 +12,18 @@ from structlog.testing import capture_logs
 
 from rotator.model.told import Step
 from tests.faults.outside import Installation, Life, SeenKey, Version
-from tests.service.year import CONCURRENCY, FREEZE, KINDS, MAX_AGE, STARTS_PER_HOUR, Kind, Year
-from tests.support.builders import DAY, SECOND
+from tests.service.year import (
+    CONCURRENCY,
+    FAR_AHEAD_SINCE,
+    FREEZE,
+    KINDS,
+    MAX_AGE,
+    SET_BACK_AT,
+    STARTS_PER_HOUR,
+    Kind,
+    Year,
+)
+from tests.support.builders import DAY, HOUR, SECOND
 from tests.support.estate import VAULT
 from tests.support.replica import Replica
 from tests.support.virtual_loop import VirtualLoop
@@ -156,6 +166,12 @@ def most_at_once(replica: Replica) -> int:
     return most
 
 
+def when_a_clock_that_was_far_ahead_is_set_back_rotations_go_on(past: Past) -> None:
+    begun = [start.at for start in past.year.estate.starts]
+    assert sum(FAR_AHEAD_SINCE <= at < SET_BACK_AT for at in begun) == STARTS_PER_HOUR
+    assert any(SET_BACK_AT <= at < SET_BACK_AT + HOUR for at in begun)
+
+
 def nothing_is_begun_outside_the_windows_of_its_policy(past: Past) -> None:
     within = 0
     for kind, lineage, at in past.times(Step.INTENT, Step.REVOKED):
@@ -198,6 +214,7 @@ def test_nobody_notices_anything_of_a_year() -> None:
         no_key_in_use_is_overdue_in_the_end,
         what_was_replaced_is_deleted_in_time_and_not_before_its_overlap_is_over,
         no_more_is_begun_in_an_hour_or_worked_on_at_once_than_is_allowed,
+        when_a_clock_that_was_far_ahead_is_set_back_rotations_go_on,
         nothing_is_begun_outside_the_windows_of_its_policy,
         so_many_calls_are_made_as_the_keys_and_what_went_wrong_account_for,
         it_went_on_until_the_end_and_no_bug_was_told,

@@ -33,6 +33,14 @@ CONCURRENCY = 4
 QUIET = 5 * DAY
 """For so long nothing goes wrong at the end: what was under way is done then."""
 
+FAR_AHEAD = 42 * DAY
+"""What the clock of our machines is ahead once, in a night in which more is due than may begin: whole weeks, for it is by
+this clock that windows are open."""
+
+FAR_AHEAD_SINCE = datetime(2026, 8, 8, 23, 25, tzinfo=UTC)
+SET_BACK_AT = datetime(2026, 8, 9, 0, 25, tzinfo=UTC)
+"""By then all starts of an hour were made, and none of them is to be had again."""
+
 MAX_AGE = 200 * DAY
 """Of `ageless`."""
 
@@ -149,7 +157,10 @@ class Year:
             for at in self._now_and_then(every):
                 yield from self._outage(place, at)
         for at in self._now_and_then(150 * DAY):
-            yield from self._clock_is_wrong(at)
+            yield from self._clock_is_wrong(
+                at, ahead=self._some(4 * HOUR) - 2 * HOUR, until=at + self._some(12 * HOUR)
+            )
+        yield from self._clock_is_wrong(FAR_AHEAD_SINCE - START, ahead=FAR_AHEAD, until=SET_BACK_AT - START)
         for at in self._now_and_then(150 * DAY):
             yield from self._provider_is_wrong("asr", at)
         for act, every in (
@@ -176,8 +187,9 @@ class Year:
         yield at, lambda: self.estate.down.add(place)
         yield at + self._some(3 * HOUR), lambda: self.estate.down.discard(place)
 
-    def _clock_is_wrong(self, at: timedelta) -> Iterator[tuple[timedelta, Act]]:
-        ahead, until = self._some(4 * HOUR) - 2 * HOUR, at + self._some(12 * HOUR)
+    def _clock_is_wrong(
+        self, at: timedelta, *, ahead: timedelta, until: timedelta
+    ) -> Iterator[tuple[timedelta, Act]]:
         self.happened["our clock is wrong"] += 1
         self.wrong_clock.append((START + at, START + until))
         yield at, lambda: self._set_clocks(ahead)
