@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,7 +23,9 @@ from tests.faults.report import Line, Say
 def of_exploration(say: Say) -> list[Line]:
     """Search every state within bounds wider than those of each run of the tests, and judge what is told."""
     say(f"exploring states: {len(THOROUGH)} searches")
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        PROCESSES, mp_context=get_context("spawn"), initializer=os.nice, initargs=(19,)
+    ) as pool:
         told = pool.submit(_told)
         searched = list(pool.map(_searched, THOROUGH))
         runs, silent = told.result()
