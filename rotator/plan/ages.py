@@ -53,7 +53,7 @@ def oldest_key(
             closed = windows.longest_wait(found, policy.max_age) - policy.max_age
             bounds.append(_way("max_age", policy.max_age, closed, waits, policy, found))
         if life is not None:
-            due_within = life - rotate_lead(policy, life)
+            due_within = max(one - rotate_lead(policy, one) for one in _lives(in_use, life))
             closed = windows.longest_closed(found)
             bounds.append(_way("lifetime - rotate_before", due_within, closed, waits, policy, found))
     sums = [(sum((length for _, length in parts), NOTHING), parts) for parts in bounds]
@@ -76,6 +76,12 @@ def _longest_life(policy: Policy, in_use: tuple[KnownKey, ...]) -> timedelta | N
         return None
     lives = [key.expires_at - key.created_at for key in in_use if key.expires_at is not None]
     return max(lives) if lives and len(lives) == len(in_use) else None
+
+
+def _lives(in_use: tuple[KnownKey, ...], longest: timedelta) -> list[timedelta]:
+    """Return how long keys live, up to `longest`: one that lives shorter may be due later, if the lead is too long for it."""
+    lives = [key.expires_at - key.created_at for key in in_use if key.expires_at is not None]
+    return [longest, *(life for life in lives if life < longest)]
 
 
 def _way(

@@ -19,6 +19,8 @@ from rotator.policy.policy import Lifetime, Policy, Share
 SPREAD = 10
 """Due times are spread over a tenth of what they are computed from, always to the early side."""
 
+_DEFAULT = Policy(name="", providers=())
+
 FIRST_PASS = timedelta(days=7)
 """Over so many days, and a tenth of `max_age` at most, keys are spread that were over age when they were taken in."""
 
@@ -54,10 +56,34 @@ class Start:
 
 
 def rotate_lead(policy: Policy, lifetime: timedelta) -> timedelta:
-    """Return how long before its expiry a key with that whole lifetime is due, before spreading."""
+    """Return how long before its expiry a key with that whole lifetime is due, before spreading.
+
+    With a lead that is too long, each key would be due as soon as it is made, and be replaced once per `min_gap` for ever.
+    The default counts instead, or the time that a rotation takes, if that is longer. Where not even that fits, the key
+    expires too soon for anything but `min_gap`.
+    """
+    asked = asked_lead(policy, lifetime)
+    if fits(asked, lifetime):
+        return asked
+    instead = max(asked_lead(_DEFAULT, lifetime), time_of_a_rotation(policy))
+    return instead if fits(instead, lifetime) else asked
+
+
+def asked_lead(policy: Policy, lifetime: timedelta) -> timedelta:
+    """Return what `rotate_before` says for a key with that whole lifetime, whether it fits or not."""
     if isinstance(policy.rotate_before, Share):
         return lifetime * (policy.rotate_before.percent / 100)
     return policy.rotate_before
+
+
+def fits(lead: timedelta, lifetime: timedelta) -> bool:
+    """Return whether a key with that whole lifetime is due only after it is made, however it is spread."""
+    return lead + lead / SPREAD < lifetime
+
+
+def time_of_a_rotation(policy: Policy) -> timedelta:
+    """Return the longest time from the start of a rotation to the end of its overlap."""
+    return policy.overlap + policy.prove_deadline + policy.retry_max
 
 
 def due(policy: Policy, lineage_id: str, key: KnownKey, *, taken_in_at: datetime | None = None) -> Due | None:
@@ -109,7 +135,7 @@ def latest_safe_start(policy: Policy, expires_at: datetime | None) -> datetime |
     """Return the last instant at which a rotation can start and still give the whole overlap, None without expiry."""
     if expires_at is None:
         return None
-    return expires_at - (policy.overlap + policy.prove_deadline + policy.retry_max)
+    return expires_at - time_of_a_rotation(policy)
 
 
 def lifetime_of_next(policy: Policy, key: KnownKey) -> timedelta | None:

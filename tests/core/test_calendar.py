@@ -432,7 +432,8 @@ def test_a_pause_keeps_old_keys_too_and_a_policy_that_watches_does_not() -> None
 
 
 def test_what_is_due_as_soon_as_it_is_made_fills_a_calendar_and_it_says_where_it_ends() -> None:
-    hasty = replace(POLICY, rotate_before=95 * DAY, min_gap=timedelta(0), overlap=timedelta(0))
+    brief = replace(POLICY, rotate_before=95 * DAY, lifetime=HOUR)
+    hasty = replace(brief, min_gap=timedelta(0), overlap=timedelta(0))
     calendar = foretold(subject(DUE, hasty), until=900 * DAY, starts_per_hour=100_000)
 
     assert calendar.cut
@@ -465,9 +466,15 @@ MONTHLY = (replace(NIGHTLY, cron="0 2 1 * *"),)
             (("lifetime - rotate_before", 45 * DAY), *LEFT),
         ),
         (replace(POLICY, rotate_before=HOUR), [CURRENT], (("lifetime", 90 * DAY),)),
+        # A key that lives shorter may get older, where the lead is too long for it.
+        (
+            replace(POLICY, rotate_before=80 * DAY),
+            [CURRENT, a.key(lifetime=80 * DAY), a.key(lifetime=50 * DAY)],
+            (("lifetime - rotate_before", 80 * DAY * 0.67), *LEFT),
+        ),
         (
             replace(POLICY, lifetime=30 * DAY, max_age=90 * DAY, rotate_before=20 * DAY),
-            [ENDLESS],
+            [ENDLESS, CURRENT],
             (("lifetime - rotate_before", 10 * DAY), *LEFT),
         ),
         (replace(POLICY, lifetime=300 * DAY, max_age=90 * DAY), [ENDLESS], (("max_age", 90 * DAY), *LEFT)),

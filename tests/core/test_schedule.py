@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rotator.model.reason import RotateReason, WaitReason
@@ -19,12 +19,14 @@ from rotator.policy.schedule import (
     Due,
     Start,
     due,
+    fits,
     latest_safe_start,
     lifetime_of_next,
     next_try,
     remembered_until,
     rotate_lead,
     start,
+    time_of_a_rotation,
 )
 from tests.support import builders as a
 from tests.support.builders import DAY, HOUR, LINEAGE, MINUTE, NOW, POLICY, TICK
@@ -32,7 +34,8 @@ from tests.support.builders import DAY, HOUR, LINEAGE, MINUTE, NOW, POLICY, TICK
 lineage_ids = st.text("0123456789abcdef", min_size=12, max_size=12)
 key_ids = st.text(min_size=1, max_size=36)
 lifetimes = st.timedeltas(MINUTE, 10 * 365 * DAY)
-percents = st.floats(0.1, 99.9)
+percents = st.floats(0.1, 90.9)
+"""Shares that fit below any lifetime, however much they are spread."""
 durations = st.timedeltas(timedelta(seconds=1), LONGEST)
 
 
@@ -94,6 +97,62 @@ def test_a_key_with_neither_expiry_nor_age_is_never_due() -> None:
 def test_a_lead_may_be_given_as_a_duration() -> None:
     assert rotate_lead(replace(POLICY, rotate_before=30 * DAY), 90 * DAY) == 30 * DAY
     assert rotate_lead(replace(POLICY, rotate_before=Share(33)), 90 * DAY) == 90 * DAY * 0.33
+
+
+NEEDED = DAY + HOUR + 2 * MINUTE
+"""Overlap, proof and retries of POLICY."""
+
+
+@pytest.mark.parametrize(
+    ("rotate_before", "lifetime", "lead"),
+    [
+        (30 * DAY, 33 * DAY + TICK, 30 * DAY),
+        # It is due as soon as it is made, if it is spread by a whole tenth: the default counts.
+        (30 * DAY, 33 * DAY, 33 * DAY * 0.33),
+        (30 * DAY, 30 * DAY, 30 * DAY * 0.33),
+        (30 * DAY, 10 * DAY, 10 * DAY * 0.33),
+        (Share(90), 90 * DAY, 81 * DAY),
+        (Share(91), 90 * DAY, 90 * DAY * 0.33),
+        # The default leaves too little for a rotation.
+        (30 * DAY, 3 * DAY, NEEDED),
+        (Share(95), 3 * DAY, NEEDED),
+        (30 * DAY, 1.1 * NEEDED + TICK, NEEDED),
+        # Nothing fits.
+        (30 * DAY, 1.1 * NEEDED, 30 * DAY),
+        (30 * DAY, HOUR, 30 * DAY),
+        (Share(95), DAY, 0.95 * DAY),
+    ],
+)
+def test_a_lead_that_is_too_long_for_a_lifetime_gives_way_to_one_that_fits(
+    rotate_before: Share | timedelta, lifetime: timedelta, lead: timedelta
+) -> None:
+    assert rotate_lead(replace(POLICY, rotate_before=rotate_before), lifetime) == lead
+
+
+@given(
+    st.builds(Share, st.floats(0.1, 99.9)) | durations,
+    lifetimes,
+    st.timedeltas(timedelta(0), 9 * DAY),
+    st.sampled_from(["", "0 2 * * *", "0 11 5 1 *", "0 2 1 * *"]),
+    key_ids,
+)
+def test_no_new_key_is_due_at_once_that_lives_long_enough_for_a_rotation(
+    rotate_before: Share | timedelta, lifetime: timedelta, overlap: timedelta, cron: str, key_id: str
+) -> None:
+    policy = replace(POLICY, rotate_before=rotate_before, overlap=overlap)
+    key = lasting(lifetime, key_id)
+    assume(lifetime > 1.1 * time_of_a_rotation(policy) + TICK)
+    lead = rotate_lead(policy, lifetime)
+    found = due_of(in_windows(cron, of=policy) if cron else policy, key)
+
+    assert found.at > NOW
+    asked = (
+        rotate_before if isinstance(rotate_before, timedelta) else lifetime * (rotate_before.percent / 100)
+    )
+    if fits(asked, lifetime):
+        assert lead == asked
+    else:
+        assert time_of_a_rotation(policy) <= lead < asked
 
 
 def test_the_lead_is_a_share_of_the_whole_lifetime_not_of_what_is_left() -> None:

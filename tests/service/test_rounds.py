@@ -222,10 +222,10 @@ async def test_a_rotation_by_another_process_is_seen_by_its_key_and_read_once() 
     estate = Estate()
     for number in range(5):
         estate.add_key(f"voice-{number}")
-    estate.add_key("gateway")
+    estate.add_key("gateway", age=30 * DAY)
     watching = await settled(estate)
     early = ALL.replace("comment: '*'", "comment: gateway").replace(
-        "name: all", "name: all, rotate_before: 98%"
+        "name: all", "name: all, rotate_before: 90%"
     )
     rotating = Replica(estate, policy_text(estate, f"- {early}"), name="replica-b")
     await rotating.leap_until(lambda: rotating.times(Step.RECORDED), within=2 * HOUR)

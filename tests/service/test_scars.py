@@ -222,13 +222,27 @@ async def test_3_16_6_7_and_6_9_a_key_that_could_not_be_deleted_is_deleted_later
 
 
 @virtually
-async def test_3_20_and_6_11_a_key_that_is_due_as_soon_as_it_is_made_is_replaced_no_faster_than_the_gap_allows() -> (
-    None
-):
+async def test_3_20_a_key_whose_lifetime_was_cut_to_the_lead_is_not_due_as_soon_as_it_is_made() -> None:
     """A lifetime was cut to `rotate_before`: github.com/cert-manager/cert-manager/issues/3813, and 4423 there."""
     estate = Estate()
     estate.add_key("gateway", due_in=HOUR, served=True)
     estate.projects["asr"].grant = lambda key: replace(key, expires_at=key.created_at + 30 * DAY)
+    replica = Replica(estate, policy_text(estate, policy(rotate_before="30d")))
+    await replica.leap(19 * DAY)
+    assert len(estate.starts) == 1
+    await replica.leap(2 * DAY)
+
+    assert len(estate.starts) == 2
+
+
+@virtually
+async def test_6_11_a_key_that_lives_too_short_for_a_rotation_is_replaced_no_faster_than_the_gap_allows() -> (
+    None
+):
+    """Each was due as soon as it was made: github.com/cert-manager/cert-manager/issues/4423."""
+    estate = Estate()
+    estate.add_key("gateway", due_in=HOUR, served=True)
+    estate.projects["asr"].grant = lambda key: replace(key, expires_at=key.created_at + 26 * HOUR)
     replica = Replica(estate, policy_text(estate, policy(rotate_before="30d", min_gap="12h")))
     await replica.leap(3 * DAY)
 

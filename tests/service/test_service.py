@@ -27,7 +27,7 @@ NO_CREDENTIAL = PolicyError((Problem(file="K", line=0, column=0, path="", what="
 def estate_with(*names: str, due_in: timedelta | None = None) -> Estate:
     estate = Estate()
     for name in names:
-        estate.add_key(name, due_in=due_in)
+        estate.add_key(name, age=30 * DAY, due_in=due_in)
     return estate
 
 
@@ -87,7 +87,8 @@ async def test_a_policy_file_that_is_gone_while_it_is_exchanged_is_not_told() ->
             assert one.board().file.rejections == 0
 
 
-EARLY = "name: all, rotate_before: 98%"
+EARLY = "name: all, rotate_before: 90%"
+"""What is a month old is due by it at once."""
 
 
 @virtually

@@ -119,7 +119,8 @@ ROTATE_BEFORE = Option(
     kind=SHARE_OR_DURATION,
     default=_POLICY.rotate_before,
     why="How early a key is replaced: a share of the lifetime that the provider granted, or a duration. It leaves room "
-    "for the overlap, the proof and the retries.",
+    "for the overlap, the proof and the retries. Where a key lives too short for it (it would be due as soon as it is made), "
+    "the default counts, or what those take, if that is longer.",
 )
 MAX_AGE = Option(
     name="max_age",
