@@ -40,7 +40,9 @@ def refusals_of(options: str) -> list[str]:
         "overlap: 12h\nlifetime: 90d",
         "rotate_before: 25h2m",
         "rotate_before: 34%\nlifetime: 90d",
-        "lifetime: 26h\noverlap: 23h\nrotate_before: 25h\nretry: {max: 1h}\nprove: {deadline: 1h}",
+        "lifetime: 27h31m\noverlap: 23h\nrotate_before: 25h\nretry: {max: 1h}\nprove: {deadline: 1h}",
+        "lifetime: 33d1s\nrotate_before: 30d",
+        "rotate_before: 90.9%",
         "max_age: 61m\noverlap: 0s",
         "max_age: 25h",
         "retry: {initial: 1h}",
@@ -94,8 +96,22 @@ def test_combinations_that_work(options: str) -> None:
         (
             "lifetime: 30d\nrotate_before: 30d",
             (
-                "policies[0].rotate_before: rotate_before 30d is not shorter than lifetime 30d "
-                "(a key would be due as soon as it is made)"
+                "policies[0].rotate_before: rotate_before 30d and a tenth of it = 33d is not shorter than lifetime 30d "
+                "(due times are spread by up to that tenth: a key could be due as soon as it is made)"
+            ),
+        ),
+        (
+            "lifetime: 33d\nrotate_before: 30d",
+            (
+                "policies[0].rotate_before: rotate_before 30d and a tenth of it = 33d is not shorter than lifetime 33d "
+                "(due times are spread by up to that tenth: a key could be due as soon as it is made)"
+            ),
+        ),
+        (
+            "rotate_before: 91%",
+            (
+                "policies[0].rotate_before: rotate_before 91% and a tenth of it = 100.1% is not less than a lifetime "
+                "(due times are spread by up to that tenth: a key could be due as soon as it is made)"
             ),
         ),
         (

@@ -9,7 +9,10 @@ from rotator.policy import windows
 from rotator.policy.duration import show_duration
 from rotator.policy.file.policy_reader import ReadPolicy
 from rotator.policy.policy import Policy, Share
+from rotator.policy.schedule import SPREAD, asked_lead, fits, time_of_a_rotation
 
+_WHOLE = 100
+_DUE_AT_ONCE = "due times are spread by up to that tenth: a key could be due as soon as it is made"
 _WINDOW = ("window", "window.cron", "window.for", "window.timezone")
 
 
@@ -31,6 +34,7 @@ def _contradictions(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]
             "the first wait is the shortest",
         )
     yield from _against_age(policy)
+    yield from _against_any_lifetime(policy)
     yield from _against_lifetime(policy)
     yield from _against_expiry(policy)
     yield from _against_windows(policy)
@@ -48,6 +52,14 @@ def _against_age(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]]:
         yield ("overlap", "max_age"), what, "a third key would be due while two still overlap"
 
 
+def _against_any_lifetime(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    before = policy.rotate_before
+    if isinstance(before, Share) and before.percent + before.percent / SPREAD >= _WHOLE:
+        most = before.percent + before.percent / SPREAD
+        what = f"rotate_before {before.percent:g}% and a tenth of it = {most:g}% is not less than a lifetime"
+        yield ("rotate_before",), what, _DUE_AT_ONCE
+
+
 def _against_lifetime(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]]:
     lifetime = policy.lifetime
     if not isinstance(lifetime, timedelta):
@@ -58,9 +70,10 @@ def _against_lifetime(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, st
         yield ("overlap", "lifetime"), what, "a key would expire before the overlap with its successor ends"
         return
     before = policy.rotate_before
-    if isinstance(before, timedelta) and before >= lifetime:
-        what = f"rotate_before {show_duration(before)} is not shorter than lifetime {shown}"
-        yield ("rotate_before", "lifetime"), what, "a key would be due as soon as it is made"
+    if isinstance(before, timedelta) and not fits(before, lifetime):
+        most = show_duration(before + before / SPREAD)
+        what = f"rotate_before {show_duration(before)} and a tenth of it = {most} is not shorter than lifetime {shown}"
+        yield ("rotate_before", "lifetime"), what, _DUE_AT_ONCE
     needed, sum_shown = _time_of_a_rotation(policy)
     if policy.min_gap + needed > lifetime:
         what = (
@@ -77,7 +90,7 @@ def _against_expiry(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]
     if isinstance(before, timedelta):
         left, shown = before, f"rotate_before {show_duration(before)}"
     elif isinstance(lifetime, timedelta) and policy.overlap < lifetime:
-        left = lifetime * (before.percent / 100)
+        left = asked_lead(policy, lifetime)
         shown = (
             f"rotate_before {before.percent:g}% of lifetime {show_duration(lifetime)} = {show_duration(left)}"
         )
@@ -102,18 +115,14 @@ def _against_windows(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str
         )
         hint = "a rotation that fails could not be tried again before the window closes"
         yield ("window.for", "prove.deadline", "retry.initial"), what, hint
-    lifetime, before, needs = (
-        policy.lifetime,
-        policy.rotate_before,
-        ("overlap", "prove.deadline", "retry.max"),
-    )
+    lifetime, needs = policy.lifetime, ("overlap", "prove.deadline", "retry.max")
     needed, sum_shown = _time_of_a_rotation(policy)
     if isinstance(lifetime, timedelta) and lifetime > needed:
-        lead = lifetime * (before.percent / 100) if isinstance(before, Share) else before
         shown = f"lifetime {show_duration(lifetime)} - ({sum_shown}) = {show_duration(lifetime - needed)}"
         hint = "a key that is made when one opens would have to be replaced while all are closed"
         names = ("lifetime", "rotate_before", *needs, *_WINDOW)
-        yield from _too_rare(policy, lifetime - lead, lifetime - needed, names, shown, hint)
+        due_within = lifetime - asked_lead(policy, lifetime)
+        yield from _too_rare(policy, due_within, lifetime - needed, names, shown, hint)
     if policy.max_age is not None:
         shown, hint = (
             f"max_age {show_duration(policy.max_age)}",
@@ -139,4 +148,4 @@ def _time_of_a_rotation(policy: Policy) -> tuple[timedelta, str]:
         "retry.max": policy.retry_max,
     }
     shown = " + ".join(f"{name} {show_duration(part)}" for name, part in parts.items())
-    return sum(parts.values(), timedelta()), shown
+    return time_of_a_rotation(policy), shown
