@@ -131,6 +131,17 @@ SAID: Final[Mapping[Check, Said]] = {
         "`rotate_before` leaves less than overlap + prove.deadline + retry.max = {needed}",
         "make `rotate_before` longer, or `overlap` shorter",
     ),
+    Check.LEAD_TOO_LONG: Said(
+        "`rotate_before` is too long for the key in use or the next one, for {subjects}",
+        "it is {lead}, and due times are spread by up to a tenth of it: a key that lives {lifetime} would be due as soon as "
+        "it is made, so {instead} counts for it instead",
+        "make `rotate_before` shorter or a share of the lifetime, or `lifetime` longer",
+    ),
+    Check.LIFETIME_TOO_SHORT: Said(
+        "each new key is due as soon as it is made, for {subjects}",
+        "it lives too short for overlap + prove.deadline + retry.max = {needed}: it is replaced once per `min_gap`",
+        "make `lifetime` longer, or `overlap` shorter",
+    ),
     Check.SAFE_START_PAST: Said(
         "it is too late for a whole overlap, for {subjects}",
         "the key in use expires in less than overlap + prove.deadline + retry.max = {needed}",

@@ -16,7 +16,16 @@ from rotator.model.key import Key, Listing
 from rotator.model.record import KnownKey
 from rotator.policy import windows
 from rotator.policy.policy import Adopt, Lifetime, Policy
-from rotator.policy.schedule import due, latest_safe_start, lifetime_of_next, rotate_lead, start
+from rotator.policy.schedule import (
+    asked_lead,
+    due,
+    fits,
+    latest_safe_start,
+    lifetime_of_next,
+    rotate_lead,
+    start,
+    time_of_a_rotation,
+)
 from rotator.policy.scopes import lacking, manages_keys
 from rotator.policy.windows import Stretch
 
@@ -69,6 +78,8 @@ class Check(StrEnum):
     NOTHING_SELECTED = "nothing_selected"
     NEVER_DUE = "never_due"
     LEAD_TOO_SHORT = "lead_too_short"
+    LEAD_TOO_LONG = "lead_too_long"
+    LIFETIME_TOO_SHORT = "lifetime_too_short"
     SAFE_START_PAST = "safe_start_past"
     WINDOW_MISSED = "window_missed"
     FREEZE_TOO_LONG = "freeze_too_long"
@@ -230,13 +241,20 @@ def of_policy(policy: Policy, in_use: Iterable[InUse], now: datetime) -> Iterato
             Check.LEAD_TOO_SHORT,
             policy,
             [one for one in mine if _lead_too_short(one)],
-            needed=_needed(policy),
+            needed=time_of_a_rotation(policy),
+        ),
+        *_leads_too_long(policy, mine),
+        *_group(
+            Check.LIFETIME_TOO_SHORT,
+            policy,
+            [one for one in mine if _lifetime_too_short(one)],
+            needed=time_of_a_rotation(policy),
         ),
         *_group(
             Check.SAFE_START_PAST,
             policy,
             [one for one in mine if _safe_start_past(one, now)],
-            needed=_needed(policy),
+            needed=time_of_a_rotation(policy),
         ),
         *_group(Check.WINDOW_MISSED, policy, [one for one in mine if _window_missed(one, now)]),
         *(
@@ -285,7 +303,41 @@ def _lead_too_short(one: InUse) -> bool:
     lifetime = None if one.key.expires_at is None else one.key.expires_at - one.key.created_at
     if one.watched or lifetime is None or one.policy.lifetime is not Lifetime.INHERIT:
         return False
-    return rotate_lead(one.policy, lifetime) < _needed(one.policy)
+    return rotate_lead(one.policy, lifetime) < time_of_a_rotation(one.policy)
+
+
+def _leads_too_long(policy: Policy, mine: list[InUse]) -> Iterator[Finding]:
+    """Yield for which keys another lead than `rotate_before` counts, and which that is for the one that lives shortest."""
+    lives = {one.lineage: _lives_of_another_lead(one) for one in mine}
+    shortest = min((life for some in lives.values() for life in some), default=timedelta())
+    yield from _group(
+        Check.LEAD_TOO_LONG,
+        policy,
+        [one for one in mine if lives[one.lineage]],
+        lead=asked_lead(policy, shortest),
+        lifetime=shortest,
+        instead=rotate_lead(policy, shortest),
+    )
+
+
+def _lives_of_another_lead(one: InUse) -> list[timedelta]:
+    """Return the lifetimes, of the key in use and of the next one, for which `rotate_before` is too long."""
+    lives = [lifetime_of_next(one.policy, one.key)]
+    if one.key.expires_at is not None:
+        lives.append(one.key.expires_at - one.key.created_at)
+    return [
+        life
+        for life in lives
+        if not one.watched
+        and life is not None
+        and rotate_lead(one.policy, life) != asked_lead(one.policy, life)
+    ]
+
+
+def _lifetime_too_short(one: InUse) -> bool:
+    """Return whether each new key is due as soon as it is made, as no lead fits below its lifetime."""
+    life = lifetime_of_next(one.policy, one.key)
+    return not one.watched and life is not None and not fits(rotate_lead(one.policy, life), life)
 
 
 def _safe_start_past(one: InUse, now: datetime) -> bool:
@@ -323,9 +375,7 @@ def _closed_too_long(one: InUse, closed: Stretch) -> bool:
     lives = [lifetime_of_next(one.policy, one.key)]
     if one.key.expires_at is not None and one.key.expires_at > closed.start:
         lives.append(one.key.expires_at - one.key.created_at)
-    rooms = [rotate_lead(one.policy, life) - _needed(one.policy) for life in lives if life is not None]
+    rooms = [
+        rotate_lead(one.policy, life) - time_of_a_rotation(one.policy) for life in lives if life is not None
+    ]
     return any(closed.end - closed.start > room for room in rooms)
-
-
-def _needed(policy: Policy) -> timedelta:
-    return policy.overlap + policy.prove_deadline + policy.retry_max

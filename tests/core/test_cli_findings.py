@@ -32,6 +32,9 @@ TERMS = {
     "needed": timedelta(hours=25),
     "starts_at": NOW + DAY,
     "closed": timedelta(days=17),
+    "lead": timedelta(days=30),
+    "lifetime": timedelta(days=20),
+    "instead": timedelta(days=6, hours=14),
     "records": 1,
     "entries": 2,
     "keys": 300,
@@ -87,6 +90,10 @@ def test_terms_are_put_in_as_people_read_them() -> None:
     assert "1 key belongs to other accounts" in said(finding(Check.NEW_OWNER), NOW).what
     assert said(finding(Check.MANAGEMENT_ACCEPTED), NOW).what.endswith("shows 300 keys")
     assert said(finding(Check.LEAD_TOO_SHORT), NOW).why.endswith("= 25h")
+    assert said(finding(Check.LEAD_TOO_LONG), NOW).why == (
+        "it is 30d, and due times are spread by up to a tenth of it: a key that lives 20d would be due as soon as it is made, "
+        "so 6d14h counts for it instead"
+    )
     assert said(finding(Check.HELD), NOW).why == "two policies match this key"
 
 

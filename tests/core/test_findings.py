@@ -188,6 +188,9 @@ SHORT = Policy(
     rotate_before=Share(50),
 )
 """A rotation takes 1h10m."""
+EARLY = replace(POLICY, rotate_before=30 * DAY)
+NEEDED = DAY + HOUR + 2 * MINUTE
+"""How long a rotation takes by that."""
 
 
 @pytest.mark.parametrize(
@@ -217,6 +220,24 @@ SHORT = Policy(
             [Check.POLICY_FIT],
         ),
         (used(key(age=100 * DAY)), [Check.POLICY_FIT]),
+        (used(key(lifetime=33 * DAY), EARLY), [Check.LEAD_TOO_LONG]),
+        (used(key(lifetime=33 * DAY + TICK), EARLY), [Check.POLICY_FIT]),
+        (used(key(lifetime=33 * DAY), EARLY, watched=True), [Check.POLICY_FIT]),
+        # Of the key in use alone, and of those that follow it.
+        (used(key(lifetime=33 * DAY), replace(EARLY, lifetime=90 * DAY)), [Check.LEAD_TOO_LONG]),
+        (used(policy=replace(EARLY, lifetime=33 * DAY)), [Check.LEAD_TOO_LONG]),
+        (
+            used(ENDLESS, replace(EARLY, max_age=DAY, lifetime=33 * DAY)),
+            [Check.LEAD_TOO_LONG],
+        ),
+        # No lead fits.
+        (used(key(age=MINUTE, lifetime=1.1 * NEEDED), EARLY), [Check.LIFETIME_TOO_SHORT]),
+        (used(key(age=MINUTE, lifetime=1.1 * NEEDED + TICK), EARLY), [Check.LEAD_TOO_LONG]),
+        (used(key(age=MINUTE, lifetime=1.1 * NEEDED), EARLY, watched=True), [Check.POLICY_FIT]),
+        (
+            used(key(age=MINUTE, lifetime=1.1 * NEEDED), replace(EARLY, lifetime=90 * DAY)),
+            [Check.POLICY_FIT],
+        ),
     ],
 )
 def test_what_times_mean_for_a_real_key(one: InUse, told: list[Check]) -> None:
@@ -237,6 +258,15 @@ def two_in_turn(length: timedelta) -> Policy:
     begin, mid = NOW + DAY, NOW + 10 * DAY
     freezes = Freeze(starts_at=mid, ends_at=begin + length), Freeze(starts_at=begin, ends_at=mid)
     return replace(POLICY, freezes=freezes)
+
+
+def test_of_several_lifetimes_that_the_lead_is_too_long_for_the_shortest_is_told() -> None:
+    keys = [used(key(lifetime=life * DAY), EARLY, lineage=f"secret/{life}") for life in (33, 90, 20)]
+    (found,) = of_policy(EARLY, keys, NOW)
+
+    assert (found.check, found.grade) == (Check.LEAD_TOO_LONG, Grade.WARNING)
+    assert found.subjects == ("secret/33", "secret/20")
+    assert found.terms == {"lead": 30 * DAY, "lifetime": 20 * DAY, "instead": 20 * DAY * 0.33}
 
 
 IN_MAY = opened("0 2 1 5 *")
