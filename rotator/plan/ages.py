@@ -81,7 +81,7 @@ def _longest_life(policy: Policy, in_use: tuple[KnownKey, ...]) -> timedelta | N
 def _lives(in_use: tuple[KnownKey, ...], longest: timedelta) -> list[timedelta]:
     """Return how long keys live, up to `longest`: one that lives shorter may be due later, if the lead is too long for it."""
     lives = [key.expires_at - key.created_at for key in in_use if key.expires_at is not None]
-    return [longest, *(life for life in lives if life < longest)]
+    return [longest, *(min(life, longest) for life in lives)]
 
 
 def _way(

@@ -244,6 +244,12 @@ def test_what_times_mean_for_a_real_key(one: InUse, told: list[Check]) -> None:
     assert checks(of_policy(one.policy, [one], NOW)) == told
 
 
+def test_how_long_a_rotation_takes_is_said_to_those_whose_keys_live_too_short_for_it() -> None:
+    (found,) = of_policy(EARLY, [used(key(age=MINUTE, lifetime=1.1 * NEEDED), EARLY)], NOW)
+
+    assert (found.check, found.terms["needed"]) == (Check.LIFETIME_TOO_SHORT, NEEDED)
+
+
 def opened(cron: str, of: Policy = POLICY) -> Policy:
     return replace(of, windows=(Window(cron=cron, length=HOUR, zone=ZoneInfo("UTC")),))
 
@@ -251,6 +257,10 @@ def opened(cron: str, of: Policy = POLICY) -> Policy:
 def frozen(length: timedelta, *, ended: timedelta = -DAY, of: Policy = POLICY) -> Policy:
     """Return a policy with a freeze that ended so long ago (a negative time: it will)."""
     return replace(of, freezes=(Freeze(starts_at=NOW - ended - length, ends_at=NOW - ended),))
+
+
+def frozen_in(begins_in: timedelta, of: Policy) -> Policy:
+    return frozen(ROOM + MINUTE, ended=-(begins_in + ROOM + MINUTE), of=of)
 
 
 def two_in_turn(length: timedelta) -> Policy:
@@ -269,6 +279,7 @@ def test_of_several_lifetimes_that_the_lead_is_too_long_for_the_shortest_is_told
     assert found.terms == {"lead": 30 * DAY, "lifetime": 20 * DAY, "instead": 20 * DAY * 0.33}
 
 
+LONGER = replace(POLICY, lifetime=400 * DAY)
 IN_MAY = opened("0 2 1 5 *")
 OPEN_NOW = opened("30 11 5 1 *")
 NEW = key(age=10 * MINUTE)
@@ -298,6 +309,9 @@ ROOM = 90 * DAY * 0.33 - (DAY + HOUR + 2 * MINUTE)
         (used(policy=frozen(ROOM)), [Check.POLICY_FIT]),
         (used(policy=frozen(ROOM + MINUTE)), [Check.FREEZE_TOO_LONG]),
         (used(policy=frozen(ROOM + MINUTE), watched=True), [Check.POLICY_FIT]),
+        # Its successors live long enough; it expires in 80 days itself.
+        (used(policy=frozen_in(80 * DAY, LONGER)), [Check.POLICY_FIT]),
+        (used(policy=frozen_in(80 * DAY - TICK, LONGER)), [Check.FREEZE_TOO_LONG]),
         (used(policy=frozen(ROOM + MINUTE, ended=TICK)), [Check.POLICY_FIT]),
         (used(policy=frozen(ROOM + MINUTE, ended=timedelta())), [Check.POLICY_FIT]),
         (used(policy=frozen(ROOM + MINUTE, ended=-TICK)), [Check.FREEZE_TOO_LONG]),
