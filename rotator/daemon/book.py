@@ -292,10 +292,7 @@ class Book:
         return [
             page.found
             for lineage_id, page in self._pages.items()
-            if page.standing is not None
-            and page.standing.reason == reason
-            and page.version is not None
-            and lineage_id not in self._wanted
+            if page.standing is not None and page.standing.reason == reason and lineage_id not in self._wanted
         ]
 
     def strays(self) -> Iterator[tuple[str, str]]:
@@ -303,7 +300,10 @@ class Book:
         for stray in self.fleet.strays if self.fleet else ():
             yield stray.provider, stray.key.key_id
         for one in self.standings:
-            yield from ((one.provider, key_id) for key_id in one.strays)
+            listing = self._listings.get(one.provider)
+            for key_id in one.strays:
+                if listing is None or listing.shows(key_id):
+                    yield one.provider, key_id
 
     def put_off(self, found: Found, wakes_at: datetime) -> None:
         """Look at a lineage again at another instant than was noted."""

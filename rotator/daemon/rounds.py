@@ -92,6 +92,7 @@ class Rounds:
         self._started: dict[str, datetime] = {}
         self._said: dict[str, tuple[str, datetime]] = {}
         self._told_late: dict[str, datetime] = {}
+        self._all_seen = False
         self._told_strays: frozenset[tuple[str, str]] = frozenset()
 
     def want_sweep(self) -> None:
@@ -126,6 +127,7 @@ class Rounds:
         try:
             control = await (self._sweep(link) if sweeps else self._look_again(link))
             self.more = await self._work(link, control) and bool(self.book.awake(self._clock.now()))
+            self._all_seen = self._all_seen or not self.more
         except Exception:
             self.more = False
             self._silent_until = self._clock.now() + AGAIN_AFTER
@@ -340,8 +342,8 @@ class Rounds:
         self._tell(told)
 
     def _tell_changed(self, before: Standing | None, after: Standing) -> None:
-        """Tell of a key that is only watched, and of one that is due at another instant because its policy entry is another one."""
-        if after.phase == Phase.WATCHED and (before is None or before.phase != Phase.WATCHED):
+        """Tell of a new key that is only watched, and of one that is due at another instant because its policy entry is another one."""
+        if after.phase == Phase.WATCHED and before is None and self._all_seen:
             log.get("rotator").info(
                 "watched", lineage=after.lineage, key_id=after.key_id, policy=after.policy
             )
@@ -382,8 +384,11 @@ class Rounds:
                     reason=one.reason,
                 )
         strays = frozenset(self.book.strays())
-        for provider, key_id in sorted(strays - self._told_strays)[:TROUBLES_TOLD]:
+        new = sorted(strays - self._told_strays)
+        for provider, key_id in new[:TROUBLES_TOLD]:
             log.get("rotator").warning("stray_key", provider=provider, key_id=key_id)
+        if len(new) > TROUBLES_TOLD:
+            log.get("rotator").warning("stray_keys", detail=f"and {len(new) - TROUBLES_TOLD} more")
         self._told_strays = strays
 
 

@@ -15,7 +15,7 @@ from rotator.plan import facts
 from rotator.plan.actions import Adopt, Copy, Decision, Finish, Hold, Inherit, Wait
 from rotator.plan.phase import Phase, phase_of
 from rotator.plan.rules import LOOK_AGAIN, next_start
-from rotator.policy.schedule import due, latest_safe_start, next_try
+from rotator.policy.schedule import due, latest_safe_start, next_try, start
 from rotator.reconcile import Reconciled
 
 
@@ -62,7 +62,9 @@ def _unseen(found: Found, ended: Reconciled, before: Standing | None) -> Standin
         phase=Phase.UNKNOWN,
     )
     key = facts.head(record) if record else None
-    if key is not None:
+    if record is not None and record.forgotten:
+        known = replace(known, due_at=None, safe_until=None)
+    elif key is not None:
         same = known.key_id == key.key_id
         known = replace(
             known,
@@ -84,13 +86,13 @@ def _unseen(found: Found, ended: Reconciled, before: Standing | None) -> Standin
 
 
 def due_by_record(found: Found) -> datetime | None:
-    """Return when the key in use of a lineage is due by its policy, as far as its record says: on the provider's clock, and ahead of windows."""
+    """Return when the key in use of a lineage is due by its policy, as far as its record says, on the provider's clock."""
     record, policy = found.record.record if found.record else None, found.assignment.policy
     key = facts.head(record) if record else None
-    if record is None or key is None or facts.watched(policy, record):
+    if record is None or key is None or record.forgotten or facts.watched(policy, record):
         return None
     first = due(policy, found.assignment.lineage.lineage_id, key, taken_in_at=record.adopted_at)
-    return first.at if first else None
+    return start(policy, first.at, latest_safe_start(policy, key.expires_at)).at if first else None
 
 
 def _previous_since(record: Record | None) -> tuple[datetime, ...]:
@@ -122,7 +124,7 @@ def wakes_at(found: Found, ended: Reconciled, standing: Standing, now: datetime)
         return next_try(
             found.assignment.policy,
             found.assignment.lineage.lineage_id,
-            failures=max(1, standing.failures),
+            failures=standing.failures,
             now=now,
             safe_until=now if facts.emergency(record) else standing.safe_until,
         )

@@ -264,7 +264,9 @@ def _of_fleet(board: Board) -> Iterator[Metric]:
         if one.safe_until is not None and one.safe_until <= board.now and one.phase != "forgotten"
     )
     overdue = Counted(
-        (one.provider, one.policy) for one in standings if one.due_at is not None and one.due_at <= board.now
+        (one.provider, one.policy)
+        for one in standings
+        if one.due_at is not None and one.due_at <= board.now and one.phase != "forgotten"
     )
     yield _gauge(
         "rotator_overdue_lineages",

@@ -200,8 +200,11 @@ async def test_a_new_key_that_is_only_watched_is_told_once(said: Said) -> None:
     key_id = estate.add_key("newcomer")
     await replica.leap(DAY)
 
-    newcomer = [line for line in said("watched") if line["lineage"] == "secret/asr/newcomer"]
-    assert [line["key_id"] for line in newcomer] == [key_id]
+    await settled(estate, replica.text)
+
+    assert [(line["lineage"], line["key_id"]) for line in said("watched")] == [
+        ("secret/asr/newcomer", key_id)
+    ]
 
 
 @virtually

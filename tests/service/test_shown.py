@@ -89,6 +89,7 @@ def test_what_is_due_and_not_replaced_is_counted_with_and_without_an_expiry() ->
         replace(waiting, lineage="secret/calm", due_at=NOW + MINUTE),
         replace(waiting, lineage="secret/overdue", due_at=NOW - MINUTE),
         replace(endless, due_at=NOW - DAY),
+        replace(endless, lineage="secret/left", phase="forgotten", due_at=NOW - DAY),
     )
     assert value(shown, "rotator_overdue_lineages") == 2
     assert value(page(waiting), "rotator_overdue_lineages") == 0

@@ -308,7 +308,6 @@ async def test_nothing_is_looked_at_any_more_once_asked_to_stop() -> None:
     ] * 2
 
 
-@pytest.mark.promise("P2")
 async def test_a_bug_is_raised_once_all_others_have_ended() -> None:
     world, first = World(), itertools.count()
 
@@ -326,6 +325,7 @@ async def test_a_bug_is_raised_once_all_others_have_ended() -> None:
     assert world.reads == ["late"]
 
 
+@pytest.mark.promise("P2")
 async def test_a_cancelled_sweep_brings_what_is_under_way_to_an_end_and_starts_nothing() -> None:
     world = World()
     lineages = [found(f"voice-{n}", age=80 * DAY, lifetime=90 * DAY + n * DAY) for n in range(3)]

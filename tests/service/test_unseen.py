@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from rotator.model.told import Step
 from tests.service.conftest import Said
 from tests.support.builders import DAY, HOUR, MINUTE, SECOND
 from tests.support.estate import VAULT, Estate
-from tests.support.estate_ports import policy_text
+from tests.support.estate_ports import ALL, policy_text
 from tests.support.replica import Replica, order
 from tests.support.virtual_loop import virtually
 
@@ -103,6 +104,44 @@ async def test_in_an_emergency_it_is_looked_at_each_minute() -> None:
 
 
 @virtually
+async def test_what_is_forgotten_is_never_late_or_due() -> None:
+    estate = Estate()
+    replica = await adopted(estate)
+    there = estate.records[estate.begun[NAME].lineage.record_name]
+    estate.write_record(replace(there.record(), forgotten=True), base=there.version)
+    other = Replica(estate, replica.text, name="replica-b")
+    await other.leap(10 * MINUTE)
+    assert other.standing(NAME).phase == "forgotten"
+    estate.refused.add(LOOKING)
+    other.take(other.text.replace("name: all,", "name: all, rotate_before: 34%,"))
+    await other.leap(MINUTE)
+
+    now = other.standing(NAME)
+    assert now.phase == "unknown"
+    assert (now.due_at, now.safe_until) == (None, None)
+
+
+@virtually
+async def test_what_is_known_by_its_record_waits_for_its_window() -> None:
+    estate = Estate()
+    estate.add_key("gateway", due_in=HOUR)
+    nightly = "- " + ALL.replace(
+        "when_due}", "when_due, window: [{cron: '0 3 * * *', for: 2h, timezone: UTC}]}"
+    )
+    replica = Replica(estate, policy_text(estate, nightly))
+    await replica.leap(10 * MINUTE)
+    seen = replica.standing(NAME).due_at
+    assert seen is not None
+    estate.refused.add(LOOKING)
+    other = Replica(estate, replica.text, name="replica-b")
+    await other.leap(HOUR)
+
+    by_record = other.standing(NAME).due_at
+    assert by_record is not None
+    assert abs(by_record - seen) < 2 * SECOND
+
+
+@virtually
 async def test_a_copy_of_our_mark_is_counted_and_told_once(said: Said) -> None:
     estate = Estate()
     replica = await adopted(estate, due_in=HOUR)
@@ -112,9 +151,11 @@ async def test_a_copy_of_our_mark_is_counted_and_told_once(said: Said) -> None:
     copy = estate.person_adds(estate.made[ours].key.comment)
     await replica.leap(DAY)
 
-    assert replica.standing(NAME).strays == (copy,)
     assert set(replica.rounds.book.strays()) == {("asr", copy)}
     assert [(line["provider"], line["key_id"]) for line in said("stray_key")] == [("asr", copy)]
+    estate.person_deletes(copy)
+    await replica.leap(10 * MINUTE)
+    assert list(replica.rounds.book.strays()) == []
 
 
 @virtually

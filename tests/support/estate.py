@@ -239,6 +239,7 @@ class Estate:
     def person_deletes(self, key_id: str) -> None:
         """Let a person delete a key at the provider."""
         self._remove(self.projects[self.made[key_id].provider], key_id)
+        self._untouchable = [one for one in self._untouchable if one.key_id != key_id]
 
     def person_adds(self, comment: str, *, provider: str = "asr") -> str:
         """Let a person make a key with that comment, which may be that of one of ours."""

@@ -29,7 +29,7 @@ What a page should call a person for. Two replicas see the same fleet: take `max
 | expression | means |
 |---|---|
 | `rotator_late_lineages > 0` | a key can't be rotated any more so that consumers have the whole overlap |
-| `rotator_overdue_lineages > 0` for two hours | keys that are due are not replaced: windows, `starts_per_hour`, failures |
+| `rotator_overdue_lineages > 0` for two hours | keys that are due are not replaced: windows, `starts_per_hour`, a pause, failures |
 | `sum(rotator_lineages{phase=~"failing\\|unknown"}) > 0` for an hour | lineages whose rotations fail, or that can't be looked at |
 | `rotator_troubles > 0` for an hour | a provider, a record or a key can't be read; of a provider that gave no list since the start nothing is shown |
 | `rotator_held_lineages > 0` | nothing automatic is safe for a lineage: `rotator status` says what to do |
