@@ -20,6 +20,7 @@ from rotator.errors import PortError
 from rotator.inventory.discover import Discovered, Discovery, discover
 from rotator.inventory.records import Records, Trouble, read_records
 from rotator.plan.whose import Role
+from rotator.plural import count
 from rotator.policy.duration import parse_duration, show_duration
 from rotator.policy.settings import PolicyFile
 
@@ -122,8 +123,7 @@ def _shown(findings: Findings) -> str:
 def _counts(provider: str, found: Discovered) -> str:
     counts = found.counts
     kinds = [f"{counts[name]} {said}" for name, said in _COUNTED.items() if counts[name]]
-    keys = "1 key" if counts["keys"] == 1 else f"{counts['keys']} keys"
-    lines = [paragraph(f"{provider}: {', '.join([keys, *kinds])}")]
+    lines = [paragraph(f"{provider}: {', '.join([count(counts['keys'], 'key'), *kinds])}")]
     if found.partial:
         lines.append(paragraph("Only keys of our own account are shown to us; other accounts may have more."))
     return "\n".join(lines)

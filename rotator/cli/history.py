@@ -39,7 +39,7 @@ def history(options: Options, lineage: str) -> int:
 async def _read(options: Options, lineage: str) -> Record | None:
     async with connected(options.load(), found_journal=False) as connection:
         found = await find_one(connection, lineage)
-        return found.record.record if found.record else None
+        return found.known_record
 
 
 def _events(record: Record | None) -> list[Event]:

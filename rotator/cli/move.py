@@ -134,7 +134,7 @@ async def _ordered(
 
 def _left(found: Found) -> Left | None:
     """Return what stays behind, None when nothing was ever published."""
-    record, policy = found.record.record if found.record else None, found.assignment.policy
+    record, policy = found.known_record, found.assignment.policy
     if record is None or record.current is None:
         return None
     key = record.current.key

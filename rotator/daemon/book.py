@@ -57,7 +57,7 @@ class _Page:
     @property
     def known(self) -> frozenset[str]:
         """The keys that its record named when it was read last."""
-        record = self.found.record.record if self.found.record else None
+        record = self.found.known_record
         return record.known_key_ids() if record else frozenset()
 
 

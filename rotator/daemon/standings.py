@@ -53,7 +53,7 @@ def standing_of(found: Found, ended: Reconciled, now: datetime, before: Standing
 
 def _unseen(found: Found, ended: Reconciled, before: Standing | None) -> Standing:
     """Return what is still known of a lineage that could not be looked at: what its record says, and what was seen before."""
-    policy, record = found.assignment.policy, found.record.record if found.record else None
+    policy, record = found.assignment.policy, found.known_record
     known = before or Standing(
         lineage=ended.lineage,
         provider=found.provider,
@@ -87,7 +87,7 @@ def _unseen(found: Found, ended: Reconciled, before: Standing | None) -> Standin
 
 def due_by_record(found: Found) -> datetime | None:
     """Return when the key in use of a lineage is due by its policy, as far as its record says, on the provider's clock."""
-    record, policy = found.record.record if found.record else None, found.assignment.policy
+    record, policy = found.known_record, found.assignment.policy
     key = facts.head(record) if record else None
     if record is None or key is None or record.forgotten or facts.watched(policy, record):
         return None
@@ -120,7 +120,7 @@ def wakes_at(found: Found, ended: Reconciled, standing: Standing, now: datetime)
     the next look comes when a rotation would be tried again after as many; in an emergency within a minute.
     """
     if ended.error is not None or ended.last is None:
-        record = found.record.record if found.record else None
+        record = found.known_record
         return next_try(
             found.assignment.policy,
             found.assignment.lineage.lineage_id,

@@ -242,7 +242,7 @@ def _urgency(found: Found, holder: str, fleet: Fleet) -> tuple[bool, bool, datet
     order is shuffled by the name of this process, so that several replicas do not all begin with the same one.
     """
     lineage = found.assignment.lineage
-    record = found.record.record if found.record else None
+    record = found.known_record
     in_use = (
         head(record) if record else fleet.listings[found.provider].get(str(found.assignment.matched_key_id))
     )

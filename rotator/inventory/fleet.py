@@ -45,10 +45,15 @@ class Found:
     record: RecordRead | None
 
     @property
+    def known_record(self) -> Record | None:
+        """Its record itself, None where there is none."""
+        return self.record.record if self.record else None
+
+    @property
     def places(self) -> tuple[Place, ...]:
         """Every place where the lineage is served, or will be."""
-        if self.record is not None and self.record.record is not None:
-            return self.record.record.places
+        if self.known_record is not None:
+            return self.known_record.places
         lineage, fields = self.assignment.lineage, self.assignment.policy.destination.fields
         return (Place(mount=lineage.mount, path=lineage.path, fields=fields),)
 
@@ -437,7 +442,7 @@ def _begun_or_served(record: Record) -> str:
 
 
 def _key_id(found: Found) -> str:
-    record = found.record.record if found.record else None
+    record = found.known_record
     return str(found.assignment.matched_key_id) if record is None else _begun_or_served(record)
 
 

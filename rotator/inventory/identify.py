@@ -77,7 +77,7 @@ async def find_served(
     answers = await asyncio.gather(*reads, return_exceptions=True)
     served, troubles = [], []
     for (one, _), answer in zip(places, answers, strict=True):
-        name, record = one.assignment.lineage.name, one.record.record if one.record else None
+        name, record = one.assignment.lineage.name, one.known_record
         if isinstance(answer, PortError):
             troubles.append(Trouble(what=f"lineage {name}", error=answer))
         elif isinstance(answer, BaseException):

@@ -112,7 +112,7 @@ def in_use(fleet: Fleet) -> tuple[tuple[str, InUse], ...]:
     """Return the key in use of each lineage that is not held for another, with the name of its provider."""
     seen = []
     for one in fleet.found:
-        record = one.record.record if one.record else None
+        record = one.known_record
         listing = fleet.listings[one.provider]
         matched = listing.get(one.assignment.matched_key_id) if one.assignment.matched_key_id else None
         key = facts.head(record) if record else KnownKey.seen(matched) if matched else None

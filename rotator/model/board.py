@@ -55,6 +55,5 @@ class Board:
         """Whether the fleet was looked at within the last three sweeps, as far as it can be, and work goes on."""
         if self.looked_at is None or self.stopping or not self.alive:
             return False
-        return (
-            abs(self.now - self.looked_at) <= 3 * self.sweep_every
-        )  # our clock may have been set back since
+        # Our clock may have been set back since.
+        return abs(self.now - self.looked_at) <= 3 * self.sweep_every

@@ -258,15 +258,12 @@ def _of_fleet(board: Board) -> Iterator[Metric]:
         ("provider", "reason"),
         holds.items(),
     )
+    in_use = [one for one in standings if one.phase != "forgotten"]
     late = Counted(
-        one.provider
-        for one in standings
-        if one.safe_until is not None and one.safe_until <= board.now and one.phase != "forgotten"
+        one.provider for one in in_use if one.safe_until is not None and one.safe_until <= board.now
     )
     overdue = Counted(
-        (one.provider, one.policy)
-        for one in standings
-        if one.due_at is not None and one.due_at <= board.now and one.phase != "forgotten"
+        (one.provider, one.policy) for one in in_use if one.due_at is not None and one.due_at <= board.now
     )
     yield _gauge(
         "rotator_overdue_lineages",
@@ -285,13 +282,13 @@ def _of_fleet(board: Board) -> Iterator[Metric]:
         "rotator_earliest_safe_start_timestamp_seconds",
         "The nearest latest safe start of all lineages of a policy.",
         ("provider", "policy"),
-        _nearest((one, one.safe_until) for one in standings if one.phase != "forgotten"),
+        _nearest((one, one.safe_until) for one in in_use),
     )
     yield _gauge(
         "rotator_earliest_expiry_timestamp_seconds",
         "The nearest expiry of all keys in use of a policy.",
         ("provider", "policy"),
-        _nearest((one, one.expires_at) for one in standings if one.phase != "forgotten"),
+        _nearest((one, one.expires_at) for one in in_use),
     )
     yield from _of_old_keys(standings)
     for name, says, counted in (

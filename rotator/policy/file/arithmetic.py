@@ -54,8 +54,10 @@ def _against_age(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]]:
 
 def _against_any_lifetime(policy: Policy) -> Iterator[tuple[tuple[str, ...], str, str]]:
     before = policy.rotate_before
-    if isinstance(before, Share) and before.percent + before.percent / SPREAD >= _WHOLE:
-        most = before.percent + before.percent / SPREAD
+    if not isinstance(before, Share):
+        return
+    most = before.percent + before.percent / SPREAD
+    if most >= _WHOLE:
         what = f"rotate_before {before.percent:g}% and a tenth of it = {most:g}% is not less than a lifetime"
         yield ("rotate_before",), what, _DUE_AT_ONCE
 
