@@ -6,6 +6,7 @@ that was set changes nothing but when it is looked for.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -80,6 +81,8 @@ class Rounds:
         """When the last sweep ended, whole or partial."""
         self.more = False
         """Whether more was found to do than went into the last round: the next may come at once."""
+        self.phases: Counter[str] = Counter()
+        """How many lineages were in each phase after the last round."""
         self.skews: dict[str, timedelta] = {}
         self.troubles: tuple[str, ...] = ()
         self._stopping = stopping
@@ -87,6 +90,7 @@ class Rounds:
         self._meter = meter
         self._next_sweep_at: datetime | None = None
         self._silent_until: datetime | None = None
+        self._wakes_at: datetime | None = None
         self._courses: dict[str, _Course] = {}
         self._due_at: dict[str, datetime | None] = {}
         self._started: dict[str, datetime] = {}
@@ -109,7 +113,7 @@ class Rounds:
         """When there is something to do for the next round, as far as that is known; None: at once."""
         if self._silent_until is not None or self._next_sweep_at is None:
             return self._silent_until
-        return min(self._next_sweep_at, self.book.wakes_at or self._next_sweep_at)
+        return min(self._next_sweep_at, self._wakes_at or self._next_sweep_at)
 
     async def round(self, link: Link) -> bool:
         """Do what there is to do now, as far as one portion goes; return whether Vault was asked for it, and answered.
@@ -121,19 +125,30 @@ class Rounds:
         if self._silent_until is not None and self._silent_until - AGAIN_AFTER <= now < self._silent_until:
             return False
         sweeps = self._sweep_is_due(now, link)
-        if not sweeps and not self.book.awake(now):
-            self._silent_until, self.more = None, False
+        self.more = False
+        if not sweeps and not self._any_awake(now):
+            self._silent_until = None
             return False
         try:
             control = await (self._sweep(link) if sweeps else self._look_again(link))
-            self.more = await self._work(link, control) and bool(self.book.awake(self._clock.now()))
-            self._all_seen = self._all_seen or not self.more
+            worked = await self._work(link, control)
         except Exception:
-            self.more = False
             self._silent_until = self._clock.now() + AGAIN_AFTER
             raise
+        finally:
+            self._sum_up()
         self._silent_until = None
+        self.more = worked and self._any_awake(self._clock.now())
+        self._all_seen = self._all_seen or not self.more
         return True
+
+    def _any_awake(self, now: datetime) -> bool:
+        return self._wakes_at is not None and self._wakes_at <= now
+
+    def _sum_up(self) -> None:
+        """Note what every tick asks for, once a round: to go through many thousands of lineages each time takes a share of a core."""
+        self._wakes_at = self.book.wakes_at
+        self.phases = Counter(one.phase for one in self.book.standings)
 
     def _sweep_is_due(self, now: datetime, link: Link) -> bool:
         at = self._next_sweep_at

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,7 +23,6 @@ from rotator.daemon.rounds import AGAIN_AFTER, Rounds
 from rotator.daemon.ticks import Tick
 from rotator.errors import PolicyError, PortError
 from rotator.model.board import Board, FileSeen
-from rotator.model.standing import Standing
 from rotator.model.told import CallMade, Heard, Told
 from rotator.plan.phase import Phase
 from rotator.plural import count
@@ -209,7 +208,7 @@ class Service:
         said = [f"policy file REFUSED, the one before is in use: {rejected}"] if rejected else []
         if self._down:
             return "; ".join([f"waiting: {self._down}", *said])
-        said = [count(self._rounds.lineages, "lineage"), *_counted(self._rounds.book.standings), *said]
+        said = [count(self._rounds.lineages, "lineage"), *_counted(self._rounds.phases), *said]
         if self._rounds.troubles:
             said.append(f"{len(self._rounds.troubles)} could not be looked at: {self._rounds.troubles[0]}")
         return "; ".join(said)
@@ -385,9 +384,8 @@ def _same_links(one: PolicyFile, other: PolicyFile) -> bool:
     )
 
 
-def _counted(standings: Collection[Standing]) -> Iterator[str]:
+def _counted(phases: Counter[str]) -> Iterator[str]:
     """Yield how many lineages need a person, or fail."""
-    phases = Counter(one.phase for one in standings)
     yield from (
         f"{phases[phase]} {phase}" for phase in (Phase.HELD, Phase.FAILING, Phase.UNKNOWN) if phases[phase]
     )

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from types import FrameType
 
 import pytest
 
 from rotator.daemon.service import STALLED_AFTER
 from rotator.errors import PolicyError, Problem, Unavailable
 from rotator.model.told import Step
+from rotator.plural import count
 from tests.service.conftest import Said
 from tests.support.builders import DAY, HOUR, MINUTE, SECOND
 from tests.support.estate import VAULT, Estate
@@ -46,6 +52,39 @@ async def test_it_is_ready_once_it_has_looked_at_all_and_rotates_what_falls_due(
         assert "STOPPING=1" in one.manager.told
     assert estate.connections == 0
     assert estate.installation().broken(at_rest=False) == ()
+
+
+@contextmanager
+def calls_counted() -> Iterator[Counter[str]]:
+    """Count the calls of functions, and the items that generators give, in this thread."""
+    calls: Counter[str] = Counter()
+
+    def note(frame: FrameType, event: str, _arg: object) -> None:
+        if event == "call":
+            calls[frame.f_code.co_filename] += 1
+
+    sys.setprofile(note)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
+
+
+@virtually
+async def test_between_two_sweeps_a_tick_costs_the_same_however_many_lineages_there_are() -> None:
+    costs = []
+    for lineages in (1, 101):
+        estate = estate_with(*(f"voice-{number}" for number in range(lineages)))
+        with scene(estate, policy_text(estate, runtime="sweep_every: 1h")) as one:
+            async with one.running():
+                await ready(one)
+                await one.clock.sleep(MINUTE)
+                with calls_counted() as calls:
+                    await one.clock.sleep(MINUTE)
+                assert one.manager.status() == count(lineages, "lineage")
+        costs.append(calls.total())
+    few, many = costs
+    assert many - few < 100, "a call for each"
 
 
 @virtually
