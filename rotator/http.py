@@ -24,6 +24,7 @@ import math
 import re
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -52,6 +53,9 @@ _YEARS = range(2000, 3000)
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=60)
 """How long nothing is sent after a rate limit that names no time: doubled each time, until a call is let through."""
+
+_KEPT = timedelta(seconds=5)
+"""How long a connection that no call uses is kept: httpx's own default, and it uses none again that is older."""
 
 # httpx logs whole URLs at INFO, httpcore logs headers at DEBUG.
 for _name in ("httpx", "httpcore"):
@@ -197,8 +201,8 @@ class HttpClient:
         self._trust = _trust()
         reaching = self._most_seconds / 2
         self._timeouts = httpx.Timeout(self._most_seconds, connect=reaching, pool=reaching).as_dict()
-        self._idle: list[httpx.AsyncBaseTransport] = []
-        """The one that was used last is used next: its connection is the likeliest to be open."""
+        self._idle: list[tuple[float, httpx.AsyncBaseTransport]] = []
+        """Since when, and which. The one that was used last is used next: its connection is the likeliest to be open."""
 
     async def call(self, call: Call) -> Answer:
         """Send `call` once and return the answer, whatever its status.
@@ -227,8 +231,7 @@ class HttpClient:
         """Let the requests under way end, each within its timeouts, then close the connections."""
         if self._running:
             await asyncio.wait(self._running)
-        for connection in self._idle:
-            await connection.aclose()
+        await self._close_idle_since_before(math.inf)
 
     async def _may_be_sent(self, call: Call, asked_at: float) -> None:
         """Wait until no rate limit is known. Raise when that takes too long, or the turn came too late already."""
@@ -265,8 +268,10 @@ class HttpClient:
         return answer
 
     async def _exchange(self, call: Call) -> Answer:
-        sent_at = asyncio.get_running_loop().time()
-        connection = self._idle.pop() if self._idle else self._connection()
+        loop = asyncio.get_running_loop()
+        sent_at = loop.time()
+        await self._close_idle_since_before(sent_at - _KEPT.total_seconds())
+        connection = self._idle.pop()[1] if self._idle else self._connection()
         try:
             request = self._request(call)
             response = await connection.handle_async_request(request)
@@ -283,7 +288,7 @@ class HttpClient:
         else:
             return answer
         finally:
-            self._idle.append(connection)
+            self._idle.append((loop.time(), connection))
         # Outside of the handler, and so without a context: h11's texts quote headers.
         raise _failure(call, sent, what)
 
@@ -306,10 +311,19 @@ class HttpClient:
             extensions={"timeout": self._timeouts},
         )
 
+    async def _close_idle_since_before(self, instant: float) -> None:
+        """Close what was used last before `instant`: a first look at a project opens many that nothing needs afterwards."""
+        while self._idle and self._idle[0][0] < instant:
+            _, connection = self._idle.pop(0)
+            with suppress(Exception):  # whether that goes well changes nothing for any call
+                await connection.aclose()
+
     def _connection(self) -> httpx.AsyncBaseTransport:
         return self._transport or httpx.AsyncHTTPTransport(
             verify=self._trust,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+            limits=httpx.Limits(
+                max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEPT.total_seconds()
+            ),
             trust_env=False,
         )
 
