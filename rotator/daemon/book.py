@@ -278,10 +278,14 @@ class Book:
             before = page.found.record
             if before is not None and _where(before.record) != _where(kept.record):
                 self._changed = True  # a command wrote that, since the fleet was put together
-            if isinstance(self._read.get(lineage.record_name), PortError):
+            known = self._read.get(lineage.record_name)
+            if isinstance(known, PortError):
                 self._changed = True  # the fleet was put together without it, which holds up all others
+            elif known is not None and (known.version, known.record) == (kept.version, kept.record):
+                kept = known  # one copy is enough
             page.version = read.version
-            page.found = replace(page.found, record=kept if kept.record is not None else None)
+            if kept is not before:
+                page.found = replace(page.found, record=kept if kept.record is not None else None)
             if kept.record is not None:
                 self._read[lineage.record_name] = kept
         page.standing, page.wakes_at = standing, wakes_at

@@ -191,7 +191,7 @@ def _recorded(
         elif name in absent:
             hold, detail = HoldReason.MANY_ABSENT, absent[name]
         served_elsewhere = frozenset(
-            key_id for key_id in record.known_key_ids() if served_by.get(key_id, set()) - {lineage_id}
+            key_id for key_id in record.known_key_ids() if {*served_by.get(key_id, ())} - {lineage_id}
         )
         assignment = Assignment(
             lineage=record.lineage,
@@ -312,19 +312,19 @@ def _without_clashes(found: list[Found]) -> list[Found]:
 
     One that is to be moved to a place of another, or to where another is to be moved too, is held for that.
     """
-    at: dict[str, set[int]] = {}
-    wanted: dict[str, set[int]] = {}
+    at: dict[str, list[int]] = {}
+    wanted: dict[str, list[int]] = {}
     for index, one in enumerate(found):
         for name in {place.name for place in one.places}:
-            at.setdefault(name, set()).add(index)
+            at.setdefault(name, []).append(index)
         if one.assignment.moves_to is not None:
-            wanted.setdefault(one.assignment.moves_to.name, set()).add(index)
+            wanted.setdefault(one.assignment.moves_to.name, []).append(index)
     held = []
     for one in found:
         sharing = {index for place in one.places for index in at[place.name]}
         if one.assignment.moves_to is not None:
             to = one.assignment.moves_to.name
-            sharing |= at.get(to, set()) | wanted[to]
+            sharing.update(at.get(to, ()), wanted[to])
         if len(sharing) > 1:
             clashing = (found[index] for index in sharing)
             detail = " and ".join(sorted(f"{_key_id(each)} at {each.provider}" for each in clashing))

@@ -63,12 +63,12 @@ class Records:
             and not one.record.forgotten
         }
 
-    def served_by(self) -> dict[str, set[str]]:
+    def served_by(self) -> dict[str, list[str]]:
         """Return which lineages serve each key."""
-        lineages: dict[str, set[str]] = {}
+        lineages: dict[str, list[str]] = {}
         for lineage_id, one in self.read.items():
             if one.record is not None and one.record.current is not None:
-                lineages.setdefault(one.record.current.key.key_id, set()).add(lineage_id)
+                lineages.setdefault(one.record.current.key.key_id, []).append(lineage_id)
         return lineages
 
 

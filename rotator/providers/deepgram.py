@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from rotator.clock import Clock
@@ -80,20 +80,27 @@ class Deepgram:
 
     async def _list(self) -> Listing:
         management_key_id = await self._own_key_id()
-        call = self._wire.call("GET", "/keys", "list keys", self._project_id)
-        answer = await self._wire.ask(call)
-        now = self._clock.now()
-        listed = understood(call, answers.listed, answer.body)
+        listed, at, seen_at = await self._listed()
         known = await self._keys.know(listed)
         members = {one.key_id: one.member_id for one in listed}
         return Listing(
             keys=known.keys,
             unreadable=known.unreadable,
-            at=answer.at or now,
-            seen_at=now,
+            at=at,
+            seen_at=seen_at,
             management_key_id=management_key_id,
             management_member_id=None if management_key_id is None else members.get(management_key_id),
         )
+
+    async def _listed(self) -> tuple[tuple[Listed, ...], datetime, datetime]:
+        """Return what the list says, and when it said so, by the provider's clock and by ours.
+
+        The answer itself, about a megabyte for a thousand keys, must not be kept while each of them is read.
+        """
+        call = self._wire.call("GET", "/keys", "list keys", self._project_id)
+        answer = await self._wire.ask(call)
+        now = self._clock.now()
+        return understood(call, answers.listed, answer.body), answer.at or now, now
 
     async def get_key(self, key_id: str) -> Key:
         """Return one key as it is now, never from what was kept."""

@@ -9,6 +9,7 @@ answer that is none of them is refused: a missing field is never taken for "none
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -255,4 +256,4 @@ def _readable(value: object) -> str:
 
 def _member_id(member: object) -> str | None:
     member_id = member.get("member_id") if _is_object(member) else None
-    return member_id if is_id(member_id) else None
+    return sys.intern(member_id) if is_id(member_id) else None  # one text for all keys of a member

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
@@ -150,7 +150,7 @@ def date_header(value: str | None) -> datetime | None:
     """Return the instant that a `Date` header names, in UTC; None when there is none to read."""
     try:
         instant = parsedate_to_datetime(value or "")
-        return None if instant.tzinfo is None else bounded(instant.astimezone(UTC))
+        return None if instant.tzinfo is None else bounded(instant)
     except (ValueError, OverflowError):
         return None
 
@@ -179,6 +179,6 @@ def instant_of(value: object) -> datetime | None:
     """Return the instant that RFC 3339 as Go writes it means; digits below a microsecond are cut off. None for all else."""
     try:
         instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return None if instant is None or instant.tzinfo is None else bounded(instant.astimezone(UTC))
+        return None if instant is None or instant.tzinfo is None else bounded(instant)
     except (ValueError, OverflowError):
         return None

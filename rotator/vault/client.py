@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
@@ -76,7 +77,8 @@ class VaultClient:
         self._session = Session(self._line, auth, clock, learnt or Learnt())
         self._clock = clock
         self._checked_mounts: set[str] = set()
-        self._newest: dict[tuple[str, str], int] = {}
+        self._newest: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        """The newest version that was written or read, by mount and path."""
 
     async def aclose(self) -> None:
         """Wait for the calls that are still under way, then close the connections."""
@@ -117,11 +119,11 @@ class VaultClient:
         call = await self._kv_call(operation, mount, path)
         found = await self._read(call, mount, path)
         for _ in range(_LOOKS):
-            if found.version >= max(at_least, self._newest.get((mount, path), 0)):
+            if found.version >= max(at_least, self._newest[mount].get(path, 0)):
                 break
             await self._clock.sleep(_LOOK_AGAIN)
             found = await self._read(call, mount, path)
-        self._newest[mount, path] = found.version
+        self._newest[mount][path] = found.version
         return found
 
     async def _read(self, call: Call, mount: str, path: str) -> Stored:
@@ -160,7 +162,7 @@ class VaultClient:
         result = answers.written(answer)
         if result is None:
             raise translate.senseless(call, "200 without the version that was written")
-        self._newest[mount, path] = result.version
+        self._newest[mount][path] = result.version
         return result
 
     async def _write(self, call: Call, send: Send, where: tuple[str, str], base: int) -> Answer:
@@ -176,9 +178,9 @@ class VaultClient:
 
     async def _may_lag(self, where: tuple[str, str], base: int) -> bool:
         """Return whether an entry that we wrote or saw at `base` is not seen to be at a later version yet."""
-        if base == 0 or self._newest.get(where) != base:
-            return False
         mount, path = where
+        if base == 0 or self._newest[mount].get(path) != base:
+            return False
         try:
             found = await self._read(Call(operation="read", target=f"{mount}/{path}"), mount, path)
         except PortError:
