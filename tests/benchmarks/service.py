@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import subprocess
-import sys
+import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -104,9 +104,19 @@ class Running:
 
 
 @contextmanager
-def running(where: Scene, policy: Path) -> Iterator[Running]:
+def installation() -> Iterator[Path]:
+    """Install the program with nothing but what it needs, as users do, and yield it: what developers have beside it takes memory."""
+    uv = Path(".tools/uv-path").read_text().strip()
+    with tempfile.TemporaryDirectory() as folder:
+        only = ("--quiet", "--frozen", "--no-default-groups", "--no-editable", "--compile-bytecode")
+        subprocess.run(("/usr/bin/env", f"UV_PROJECT_ENVIRONMENT={folder}", uv, "sync", *only), check=True)
+        yield Path(folder, "bin", "rotator")
+
+
+@contextmanager
+def running(rotator: Path, where: Scene, policy: Path) -> Iterator[Running]:
     """Run the service."""
-    command = (sys.executable, "-m", "rotator", "--log-format", "json", "--config", str(policy), "run")
+    command = (rotator, "--log-format", "json", "--config", policy, "run")
     with (where.folder / "log").open("ab") as log:
         process = subprocess.Popen(command, stderr=log, stdout=log)
     try:
@@ -117,16 +127,21 @@ def running(where: Scene, policy: Path) -> Iterator[Running]:
 
 
 async def measure(lineages: int, due: int, due_in: int, say: Callable[[str], None]) -> Part:
-    """Take the fleet in, then run the service anew over it. `due` lineages fall due `due_in` seconds after the beginning."""
+    """Take the fleet in, then run the service anew over it, both measured. `due` lineages fall due `due_in` seconds after the beginning."""
+    with installation() as rotator:
+        return await _measured(rotator, lineages, due, due_in, say)
+
+
+async def _measured(rotator: Path, lineages: int, due: int, due_in: int, say: Callable[[str], None]) -> Part:
     soon = due_in + int(LEAD.total_seconds())
     groups = {"ours": lineages - due, SOON: due}
     began = CLOCK.monotonic()
     async with scene(groups, milliseconds=0, projects=PROJECTS, soon=soon) as where:
         policy = _policy(where)
-        with running(where, policy) as first:
-            taken = await first.look_at_all(lineages)
-            say(f"{lineages:,} lineages taken in: {taken:.0f} s")
-        with running(where, policy) as service:
+        with running(rotator, where, policy) as first:
+            taken, taking = await first.look_at_all(lineages), first.megabytes
+            say(f"{lineages:,} lineages taken in: {taken:.0f} s, {taking:.0f} MB")
+        with running(rotator, where, policy) as service:
             ready = await service.look_at_all(lineages)
             say(f"looked at by a new process: {ready:.0f} s, {service.megabytes:.0f} MB")
             least = CLOCK.monotonic() - began + (IDLE + SPARE).total_seconds()
@@ -152,11 +167,13 @@ async def measure(lineages: int, due: int, due_in: int, say: Callable[[str], Non
             projects=PROJECTS, concurrency=CONCURRENCY, minutes=int(IDLE.total_seconds() // 60), due=due
         ),
         figures=[
-            Figure(what="from its start until it has looked at each lineage", values=[ready], unit="s"),
+            Figure(what="taking all of them in, from an empty journal", values=[taken], unit="s"),
+            _megabytes("of the process that takes them in", taking),
             Figure(
-                what="peak memory (RSS), nothing due", values=[quiet], unit="MB", goal="at most 150", digits=0
+                what="from the start of another process until it has looked at each", values=[ready], unit="s"
             ),
-            Figure(what="peak memory (RSS), all of it", values=[most], unit="MB", digits=0),
+            _megabytes("of that process, nothing due", quiet),
+            _megabytes("of that process, all of it", most),
             Figure(
                 what="CPU while nothing is due, of a core",
                 values=[idle],
@@ -178,9 +195,10 @@ async def measure(lineages: int, due: int, due_in: int, say: Callable[[str], Non
 
 
 HOW = """\
-`rotator run` over keys in {projects} projects that were taken in before, `concurrency: {concurrency}`, a sweep every five minutes. Once it has looked at
-each lineage and calls nobody any more, for {minutes} minutes in which nothing is due. Then {due:,} keys are due within one minute; when their
-successors were created, the provider says. Once, by a process of its own; program, provider and Vault share the cores.
+`rotator run` over keys in {projects} projects, `concurrency: {concurrency}`, a sweep every five minutes. One process takes them in; another is started once that
+is done. When it has looked at each lineage and calls nobody any more, for {minutes} minutes nothing is due. Then {due:,} keys are due within one minute; when their
+successors were created, the provider says. Once, by a process of an installation that has
+nothing but what it needs; program, provider and Vault share the cores.
 """
 
 SAYS = """\
@@ -201,6 +219,12 @@ def _policy(where: Scene) -> Path:
     second += "    prove: {deadline: 30s}\n    retry: {initial: 1s, max: 10s}\n"
     path.write_text(f"{head}policies:\n{policies}{second}")
     return path
+
+
+def _megabytes(what: str, megabytes: float) -> Figure:
+    return Figure(
+        what=f"peak memory (RSS) {what}", values=[megabytes], unit="MB", goal="at most 150", digits=0
+    )
 
 
 def _timed(scrape: Callable[[], str]) -> float:
