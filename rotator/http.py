@@ -55,7 +55,7 @@ LONGEST_PAUSE = timedelta(seconds=60)
 """How long nothing is sent after a rate limit that names no time: doubled each time, until a call is let through."""
 
 _KEPT = timedelta(seconds=5)
-"""How long a connection that no call uses is kept: httpx's own default, and it uses none again that is older."""
+"""The next call closes connections that none has used for so long: httpx would use none of them again, by its default."""
 
 # httpx logs whole URLs at INFO, httpcore logs headers at DEBUG.
 for _name in ("httpx", "httpcore"):
@@ -215,6 +215,7 @@ class HttpClient:
         asked_at = asyncio.get_running_loop().time()
         await self._turns.acquire()
         try:
+            await self._close_idle_since_before(asked_at - _KEPT.total_seconds())
             await self._may_be_sent(call, asked_at)
         except BaseException:
             self._turns.release()
@@ -270,7 +271,6 @@ class HttpClient:
     async def _exchange(self, call: Call) -> Answer:
         loop = asyncio.get_running_loop()
         sent_at = loop.time()
-        await self._close_idle_since_before(sent_at - _KEPT.total_seconds())
         connection = self._idle.pop()[1] if self._idle else self._connection()
         try:
             request = self._request(call)
@@ -312,7 +312,7 @@ class HttpClient:
         )
 
     async def _close_idle_since_before(self, instant: float) -> None:
-        """Close what was used last before `instant`: a first look at a project opens many that nothing needs afterwards."""
+        """Close what was used last before `instant`: a first look at a project opens many, and only one is needed afterwards."""
         while self._idle and self._idle[0][0] < instant:
             _, connection = self._idle.pop(0)
             with suppress(Exception):  # whether that goes well changes nothing for any call

@@ -82,7 +82,7 @@ class Rounds:
         self.more = False
         """Whether more was found to do than went into the last round: the next may come at once."""
         self.phases: Counter[str] = Counter()
-        """How many lineages were in each phase after the last round."""
+        """How many lineages are in each phase, as far as they were looked at."""
         self.skews: dict[str, timedelta] = {}
         self.troubles: tuple[str, ...] = ()
         self._stopping = stopping
@@ -146,7 +146,10 @@ class Rounds:
         return self._wakes_at is not None and self._wakes_at <= now
 
     def _sum_up(self) -> None:
-        """Note what every tick asks for, once a round: to go through many thousands of lineages each time takes a share of a core."""
+        """Note what each tick asks for: to go through many thousands of lineages every time would take a share of a core.
+
+        That will do until the next round, for only rounds change the book.
+        """
         self._wakes_at = self.book.wakes_at
         self.phases = Counter(one.phase for one in self.book.standings)
 
@@ -210,6 +213,7 @@ class Rounds:
     async def _assemble(self, link: Link, control: Control) -> None:
         """Put the fleet together, and tell what of it could not be looked at."""
         fleet = await self.book.assemble(link, control, self._clock.now())
+        self._sum_up()
         self._tell_troubles([f"{trouble.what}: {trouble.error}" for trouble in fleet.troubles])
         for gone in self.breakers.keys() - link.providers.keys():
             del self.breakers[gone]

@@ -191,7 +191,9 @@ def _recorded(
         elif name in absent:
             hold, detail = HoldReason.MANY_ABSENT, absent[name]
         served_elsewhere = frozenset(
-            key_id for key_id in record.known_key_ids() if {*served_by.get(key_id, ())} - {lineage_id}
+            key_id
+            for key_id in record.known_key_ids()
+            if any(other != lineage_id for other in served_by.get(key_id, ()))
         )
         assignment = Assignment(
             lineage=record.lineage,
@@ -312,7 +314,7 @@ def _without_clashes(found: list[Found]) -> list[Found]:
 
     One that is to be moved to a place of another, or to where another is to be moved too, is held for that.
     """
-    at: dict[str, list[int]] = {}
+    at: dict[str, list[int]] = {}  # lists: a set for each of many thousands takes four times the memory
     wanted: dict[str, list[int]] = {}
     for index, one in enumerate(found):
         for name in {place.name for place in one.places}:

@@ -19,7 +19,10 @@ LONGEST_SPAN: Final = timedelta(days=36_500)
 
 
 def bounded(instant: datetime) -> datetime:
-    """Return `instant`, which is aware, in UTC. Raise ValueError when no arithmetic could go on from it."""
+    """Return `instant`, which is aware, in UTC. Raise ValueError when no arithmetic could go on from it.
+
+    Each that pydantic reads has a zone of its own; of many thousands of records that is memory.
+    """
     if not FIRST <= instant <= LAST:
         raise ValueError("an instant before 1970 or after 9000")
     return instant.astimezone(UTC)

@@ -180,5 +180,5 @@ def instant_of(value: object) -> datetime | None:
     try:
         instant = datetime.fromisoformat(value) if isinstance(value, str) else None
         return None if instant is None or instant.tzinfo is None else bounded(instant)
-    except (ValueError, OverflowError):
+    except ValueError:
         return None

@@ -78,7 +78,7 @@ class VaultClient:
         self._clock = clock
         self._checked_mounts: set[str] = set()
         self._newest: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        """The newest version that was written or read, by mount and path."""
+        """The newest version that was written or read, by mount and path: with two keys a tuple for each entry would take memory."""
 
     async def aclose(self) -> None:
         """Wait for the calls that are still under way, then close the connections."""

@@ -22,14 +22,9 @@ SECOND = timedelta(seconds=1)
 CALL_TIMEOUT = 10 * SECOND
 
 
-class Body(httpx.AsyncByteStream):
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield b"{}"
-
-
 def limited(status: int = 429, **headers: str) -> httpx.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.Response(status, headers=named, stream=Body())
+    return httpx.Response(status, headers=named, stream=httpx.ByteStream(b"{}"))
 
 
 def limits(count: int) -> list[httpx.Response]:
@@ -37,7 +32,7 @@ def limits(count: int) -> list[httpx.Response]:
 
 
 def fine() -> httpx.Response:
-    return httpx.Response(200, stream=Body())
+    return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
 
 
 @dataclass

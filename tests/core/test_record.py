@@ -224,6 +224,7 @@ def test_instants_of_other_zones_are_the_same_instants() -> None:
 
     assert found is not None
     assert found.since == NOW
+    assert found.since.tzinfo is UTC, "with a zone of its own each takes more memory"
 
 
 # Strictness

@@ -80,7 +80,9 @@ def test_what_a_write_answers() -> None:
 
 def test_the_date_header_is_utc() -> None:
     assert date_header("Mon, 23 Nov 2026 01:11:35 GMT") == AT
-    assert date_header("Mon, 23 Nov 2026 02:11:35 +0100") == AT
+    elsewhere = date_header("Mon, 23 Nov 2026 02:11:35 +0100")
+    assert elsewhere == AT
+    assert elsewhere.tzinfo is UTC
     assert date_header("Mon, 23 Nov 2026 01:11:35 -0000") is None
     assert date_header("now") is None
     assert date_header(None) is None

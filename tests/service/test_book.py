@@ -180,3 +180,19 @@ async def test_the_fleet_is_not_put_together_anew_for_what_this_process_made_and
     estate.person_deletes(str(estate.served("secret/asr/gateway")))
     await replica.leap(11 * MINUTE)
     assert replica.rounds.book.fleet is not before
+
+
+@virtually
+async def test_of_a_record_that_stays_the_same_one_copy_is_kept() -> None:
+    estate = Estate()
+    estate.add_key("gateway")
+    for replica in (Replica(estate, policy_text(estate)), Replica(estate, policy_text(estate))):
+        await replica.run(HOUR)
+    book = replica.rounds.book
+    assert book.fleet is not None
+    (found,) = book.fleet.found
+    looked_at = book.found(found.assignment.lineage.lineage_id)
+
+    assert looked_at is not None
+    assert looked_at.record is found.record
+    assert found.record is not None
