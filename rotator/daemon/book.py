@@ -152,7 +152,7 @@ class Book:
         """Note what reading some records gave."""
         for name, answer in answers.items():
             before = self._read.get(name)
-            if not isinstance(before, RecordRead) or _version(before) != _version(answer):
+            if isinstance(answer, PortError) or _version(before) != answer.version:
                 self._changed = True
                 self._read[name] = (
                     brief(answer, self._kept_since(now)) if isinstance(answer, RecordRead) else answer
@@ -398,6 +398,9 @@ def _where(record: Record | None) -> tuple[object, ...] | None:
 
 
 def _version(read: RecordRead | PortError | None) -> int | None:
+    """Return at which version a record is, as far as it was read: 0 where nobody knows of any, None where that is not sure."""
+    if read is None:
+        return 0
     return read.version if isinstance(read, RecordRead) else None
 
 

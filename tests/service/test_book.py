@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rotator.daemon.rounds import AT_A_TIME
 from rotator.model.reason import HoldReason
 from rotator.model.record import Copied, Current, KnownKey, Original, Record
 from rotator.model.told import Step
@@ -196,3 +197,18 @@ async def test_of_a_record_that_stays_the_same_one_copy_is_kept() -> None:
     assert looked_at is not None
     assert looked_at.record is found.record
     assert found.record is not None
+
+
+@virtually
+async def test_keys_that_are_taken_in_portion_by_portion_have_the_fleet_put_together_once() -> None:
+    estate = Estate()
+    for number in range(AT_A_TIME + 1):
+        estate.add_key(f"voice-{number}")
+    replica = Replica(estate, policy_text(estate))
+    await replica.round()
+    fleet = replica.rounds.book.fleet
+    assert replica.rounds.more
+    await replica.round()
+
+    assert len(replica.rounds.book.standings) == AT_A_TIME + 1
+    assert replica.rounds.book.fleet is fleet
