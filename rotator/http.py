@@ -123,16 +123,28 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A complete answer. `body` is the parsed JSON, None when there is none or it is something else.
+    """A complete answer. `content` is its body as it came.
 
     `at` is the other side's clock (the `Date` header, whole seconds). `retry_after` is a duration from then.
     The body may hold a secret, so it is left out of the repr.
     """
 
     status: int
-    body: object = field(repr=False)
+    content: bytes = field(repr=False)
     at: datetime | None
     retry_after: timedelta | None
+
+    @property
+    def body(self) -> object:
+        """The JSON in the body, None when there is none or it is something else.
+
+        Taken apart by whoever asks, each time: a list of keys takes four times as much memory then, and many lists may be
+        under way.
+        """
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError):
+            return None
 
 
 class Brake:
@@ -350,7 +362,7 @@ class HttpClient:
         at = _moment(response.headers.get("Date"))
         return Answer(
             status=response.status_code,
-            body=_parsed(bytes(content)),
+            content=bytes(content),
             at=at,
             retry_after=_retry_after(response.headers, at),
         )
@@ -385,13 +397,6 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _parsed(content: bytes) -> object:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _moment(header: str | None) -> datetime | None:
