@@ -203,7 +203,8 @@ nothing but what it needs; program, provider and Vault share the cores.
 
 SAYS = """\
 A process's first look asks Vault three times a lineage, and the provider once a key; after that, a sweep costs one list per project, the control
-record and the names of all records. How late a rotation begins when many are due is how long those before it take: see above.
+record and the names of all records. In memory it keeps of each lineage its key, a short form of its record and where it stood, and of one that
+was rotated, for a day, when that was started. How late a rotation begins when many are due is how long those before it take: see above.
 """
 
 
