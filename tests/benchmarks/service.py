@@ -20,6 +20,7 @@ from rotator.policy.policy import Policy
 from tests.benchmarks.figures import Figure, Part
 from tests.benchmarks.provider import SOON
 from tests.benchmarks.scene import CONCURRENCY, Scene, scene
+from tests.support.tools import uv
 
 PORT = 19464
 CLOCK = SystemClock()
@@ -106,10 +107,9 @@ class Running:
 @contextmanager
 def installation() -> Iterator[Path]:
     """Install the program with nothing but what it needs, as users do, and yield it: what developers have beside it takes memory."""
-    uv = Path(".tools/uv-path").read_text().strip()
     with tempfile.TemporaryDirectory() as folder:
         only = ("--quiet", "--frozen", "--no-default-groups", "--no-editable", "--compile-bytecode")
-        subprocess.run(("/usr/bin/env", f"UV_PROJECT_ENVIRONMENT={folder}", uv, "sync", *only), check=True)
+        subprocess.run(("/usr/bin/env", f"UV_PROJECT_ENVIRONMENT={folder}", uv(), "sync", *only), check=True)
         yield Path(folder, "bin", "rotator")
 
 

@@ -15,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from tests.support.tools import uv
+
 ROOT: Final = Path(__file__).parents[2]
 
 PACKAGES: Final = ("systemd", "systemd-sysv", "dbus", "libnss-systemd", "python3", "python3-venv", "curl")
@@ -94,10 +96,10 @@ class Lab:
         """A judge of manifests and container files, in an environment of its own: it wants older packages than we do."""
         place = self.folder / f"checkov-{_digest(CHECKOV)}"
         if not place.exists():
-            uv, partly = (ROOT / ".tools" / "uv-path").read_text().strip(), self.folder / "checkov.partly"
-            run(ROOT / uv, "venv", "--quiet", "--clear", "--relocatable", partly)
+            partly = self.folder / "checkov.partly"
+            run(uv(), "venv", "--quiet", "--clear", "--relocatable", partly)
             outside(
-                *(ROOT / uv, "pip", "install", "--quiet", "--python", partly / "bin" / "python"),
+                *(uv(), "pip", "install", "--quiet", "--python", partly / "bin" / "python"),
                 *("--require-hashes", "--requirement", CHECKOV),
             )
             partly.rename(place)

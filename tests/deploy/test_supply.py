@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.tools import uv
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text())
@@ -69,7 +71,7 @@ def test_a_licence_that_is_not_allowed_is_told() -> None:
     fewer = ";".join(one for one in allowed if not one.startswith("Mozilla"))
     ran = subprocess.run(
         (
-            (ROOT / ".tools" / "uv-path").read_text().strip(),
+            uv(),
             *("run", "--quiet", "--isolated", "--frozen"),
             *("--no-default-groups", "--group", "audit", "pip-licenses", "--allow-only", fewer),
         ),
@@ -100,7 +102,7 @@ def test_the_bill_of_materials_lists_all_that_is_needed_and_nothing_else(tmp_pat
 def test_what_is_installed_is_what_is_locked(file: str, chosen: str) -> None:
     exported = subprocess.run(
         (
-            (ROOT / ".tools" / "uv-path").read_text().strip(),
+            uv(),
             *("export", "--quiet", "--frozen", "--no-emit-project", "--no-annotate", "--no-header", chosen),
         ),
         cwd=ROOT,
