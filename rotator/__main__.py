@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-from pathlib import Path
 
 INTERRUPTED = 130
-
-_CORE_FILTER = Path("/proc/self/coredump_filter")
 
 
 def main() -> None:
@@ -18,7 +14,8 @@ def main() -> None:
     `pause`, `resume` and a rebuild do not: each of their writes is one record, whole or not at all, and an end in between
     does no harm.
     """
-    # Not by KeyboardInterrupt: raised while modules are loaded, it can get lost in a callback that can't raise.
+    # Not by KeyboardInterrupt: raised while modules are loaded, it can get lost in a callback that can't raise. Whatever
+    # is loaded before this line is a moment in which Python itself would answer Ctrl-C, with a traceback.
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     leave_no_trace()
     from rotator.cli import run  # noqa: PLC0415 (--help must not wait for the adapters)
@@ -32,6 +29,9 @@ def leave_no_trace() -> None:
     Not by making the process undumpable (PR_SET_DUMPABLE): that is another 5 ms for each command, as Python has it only
     by ctypes, and takes debuggers from the operator. Whoever is this user could read the credentials themselves.
     """
+    import contextlib  # noqa: PLC0415 (not before Ctrl-C is answered)
+    from pathlib import Path  # noqa: PLC0415
+
     # Python writes the keys of each TLS session where this says, for those who debug TLS; libraries that are told to
     # read nothing from the environment do so too.
     os.environ.pop("SSLKEYLOGFILE", None)  # noqa: TID251 (before any library is loaded)
@@ -41,7 +41,7 @@ def leave_no_trace() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # The limit does not count where the kernel hands cores to a program (core(5)): then they hold no memory.
     with contextlib.suppress(OSError):
-        _CORE_FILTER.write_text("0")
+        Path("/proc/self/coredump_filter").write_text("0")
 
 
 if __name__ == "__main__":
