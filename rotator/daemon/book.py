@@ -82,6 +82,11 @@ class Book:
     """The ids of those whose records were written by somebody else since they were read, by what lists show."""
 
     @property
+    def lineages(self) -> int:
+        """How many lineages there are."""
+        return len(self._pages)
+
+    @property
     def standings(self) -> Collection[Standing]:
         """Where each lineage stood that was looked at."""
         return [page.standing for page in self._pages.values() if page.standing is not None]
@@ -161,7 +166,7 @@ class Book:
                 self._stale.discard(lineage_id_of(name))
 
     async def assemble(self, link: Link, control: Control, now: datetime) -> Fleet:
-        """Put the fleet together, unless nothing can have made it another one, and return it.
+        """Put the fleet together, unless nothing can have made it another one, and return it but for `found` and `records`.
 
         Of a provider that gives no list now, its last one counts: what it showed is still there, as far as anybody knows, and
         so are the holds that follow from it.
@@ -196,9 +201,11 @@ class Book:
             seen = {name: one for name, one in self._pages.items() if one.found.provider in link.providers}
             pages = seen | pages
         self._pages, self._wanted = pages, self._wanted & pages.keys()
-        self.fleet, self._file, self._changed = fleet, link.file, False
+        # Those are kept as they were read last, in the pages and in `_read`; here they would stay as they are now.
+        self.fleet = replace(fleet, found=(), records=())
+        self._file, self._changed = link.file, False
         self._changes_at = min(_ends(self._listings.values()), default=None)
-        return fleet
+        return self.fleet
 
     @property
     def whole(self) -> bool:
@@ -274,7 +281,7 @@ class Book:
             self._stale.add(lineage.lineage_id)
             page.version = page.version or 0
         else:
-            kept = brief(read, self._kept_since(now))
+            kept = brief(read, self._kept_since(now), lineage)
             before = page.found.record
             if before is not None and _where(before.record) != _where(kept.record):
                 self._changed = True  # a command wrote that, since the fleet was put together

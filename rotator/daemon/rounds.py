@@ -106,7 +106,7 @@ class Rounds:
     @property
     def lineages(self) -> int:
         """How many lineages there are."""
-        return len(self.book.fleet.found) if self.book.fleet else 0
+        return self.book.lineages
 
     @property
     def next_at(self) -> datetime | None:

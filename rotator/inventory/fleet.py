@@ -17,7 +17,7 @@ from rotator.inventory.listings import list_all
 from rotator.inventory.match import Project, Taken, covering, elsewhere, expected_lineage, taken_by
 from rotator.inventory.records import Records, Trouble, read_records
 from rotator.model.entry import Place
-from rotator.model.key import Key, Listing
+from rotator.model.key import Key, Listing, shared
 from rotator.model.lineage import Lineage
 from rotator.model.order import Pause, pause_of
 from rotator.model.reason import HoldReason
@@ -190,10 +190,12 @@ def _recorded(
             detail = _named("places", [place.name for place in moves_to if place is not None])
         elif name in absent:
             hold, detail = HoldReason.MANY_ABSENT, absent[name]
-        served_elsewhere = frozenset(
-            key_id
-            for key_id in record.known_key_ids()
-            if any(other != lineage_id for other in served_by.get(key_id, ()))
+        served_elsewhere = shared(
+            frozenset(
+                key_id
+                for key_id in record.known_key_ids()
+                if any(other != lineage_id for other in served_by.get(key_id, ()))
+            )
         )
         assignment = Assignment(
             lineage=record.lineage,

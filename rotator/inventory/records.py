@@ -11,7 +11,8 @@ from functools import lru_cache
 from rotator.errors import PortError, Rejected, RotatorError, TooNew
 from rotator.model.entry import FieldNames
 from rotator.model.key import shared
-from rotator.model.record import KnownKey
+from rotator.model.lineage import Lineage
+from rotator.model.record import Attempt, KnownKey
 from rotator.ports import Journal, RecordRead
 
 _AT_ONCE = 32
@@ -122,21 +123,22 @@ def sorted_out(answers: Answers) -> Records:
     )
 
 
-def brief(read: RecordRead, since: datetime) -> RecordRead:
+def brief(read: RecordRead, since: datetime, lineage: Lineage | None = None) -> RecordRead:
     """Return a record without what only a look at its own lineage needs, to be kept for long beside many others.
 
     Of attempts and history it keeps what began after `since`: how many rotations were started of late. Likewise of what was
-    deleted.
+    deleted. `lineage` is the one that is kept already, if there is one.
     """
     record = read.record
     if record is None:
         return read
     short = replace(
         record,
+        lineage=lineage if record.lineage == lineage else record.lineage,
         current=None if record.current is None else replace(record.current, key=_brief(record.current.key)),
         originals=tuple(replace(one, key=_brief(one.key)) for one in record.originals),
         fields=_shared(record.fields),
-        attempts=tuple(one for one in record.attempts if one.intent_at > since),
+        attempts=tuple(_brief_attempt(one) for one in record.attempts if one.intent_at > since),
         history=tuple(one for one in record.history if one.intent_at > since),
         retired=tuple(one for one in record.retired if one.revoked_at > since),
         orders=(),
@@ -149,6 +151,16 @@ def brief(read: RecordRead, since: datetime) -> RecordRead:
 def _brief(key: KnownKey) -> KnownKey:
     return replace(
         key, asked_scopes=shared(key.asked_scopes), scopes=shared(key.scopes), tags=shared(key.tags)
+    )
+
+
+def _brief_attempt(attempt: Attempt) -> Attempt:
+    return replace(
+        attempt,
+        asked_scopes=shared(attempt.asked_scopes),
+        expected_scopes=shared(attempt.expected_scopes),
+        tags=shared(attempt.tags),
+        expected_tags=shared(attempt.expected_tags),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
@@ -20,6 +19,7 @@ from rotator.vault import answers, paths, translate, wire
 from rotator.vault.answers import Answer, Stored, Written
 from rotator.vault.line import Line
 from rotator.vault.login import Learnt
+from rotator.vault.newest import Newest
 from rotator.vault.session import Session, Verdict
 from rotator.vault.translate import Call
 from rotator.vault.wire import Send
@@ -77,8 +77,7 @@ class VaultClient:
         self._session = Session(self._line, auth, clock, learnt or Learnt())
         self._clock = clock
         self._checked_mounts: set[str] = set()
-        self._newest: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        """The newest version that was written or read, by mount and path: with two keys a tuple for each entry would take memory."""
+        self._newest = Newest()
 
     async def aclose(self) -> None:
         """Wait for the calls that are still under way, then close the connections."""
@@ -113,17 +112,17 @@ class VaultClient:
         """Return the latest version of an entry, or that it was deleted, or never written.
 
         A standby may answer with an older version, and with 404 as well. While it is one below `at_least`, or older than
-        what this client has written or read before, it is asked again, for 3 s. What is older even after that has come
+        what this client wrote or read of late (`Newest`), it is asked again, for 3 s. What is older even after that has come
         back from a backup, and counts. Raise Unavailable, Throttled, Denied or Rejected.
         """
         call = await self._kv_call(operation, mount, path)
         found = await self._read(call, mount, path)
         for _ in range(_LOOKS):
-            if found.version >= max(at_least, self._newest[mount].get(path, 0)):
+            if found.version >= max(at_least, self._newest.of(mount, path)):
                 break
             await self._clock.sleep(_LOOK_AGAIN)
             found = await self._read(call, mount, path)
-        self._newest[mount][path] = found.version
+        self._newest.note(mount, path, found.version)
         return found
 
     async def _read(self, call: Call, mount: str, path: str) -> Stored:
@@ -162,7 +161,7 @@ class VaultClient:
         result = answers.written(answer)
         if result is None:
             raise translate.senseless(call, "200 without the version that was written")
-        self._newest[mount][path] = result.version
+        self._newest.note(mount, path, result.version)
         return result
 
     async def _write(self, call: Call, send: Send, where: tuple[str, str], base: int) -> Answer:
@@ -179,7 +178,7 @@ class VaultClient:
     async def _may_lag(self, where: tuple[str, str], base: int) -> bool:
         """Return whether an entry that we wrote or saw at `base` is not seen to be at a later version yet."""
         mount, path = where
-        if base == 0 or self._newest[mount].get(path) != base:
+        if base == 0 or self._newest.of(mount, path) != base:
             return False
         try:
             found = await self._read(Call(operation="read", target=f"{mount}/{path}"), mount, path)

@@ -70,7 +70,7 @@ class Watched(VaultClient):
     stale = 0
 
     async def _read(self, call: Call, mount: str, path: str) -> Stored:
-        known = self._newest[mount].get(path, 0)
+        known = self._newest.of(mount, path)
         found = await super()._read(call, mount, path)
         self.stale += found.version < known
         return found

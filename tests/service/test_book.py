@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from dataclasses import replace
+from enum import Enum
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
 
 from rotator.daemon.rounds import AT_A_TIME
+from rotator.inventory.assignment import Assignment
+from rotator.inventory.fleet import Found
+from rotator.model.lineage import Lineage
 from rotator.model.reason import HoldReason
-from rotator.model.record import Copied, Current, KnownKey, Original, Record
+from rotator.model.record import Attempt, Copied, Current, KnownKey, Original, Record
 from rotator.model.told import Step
 from tests.support import builders as a
 from tests.support.builders import DAY, HOUR, MINUTE
@@ -20,6 +27,18 @@ from tests.support.virtual_loop import virtually
 
 ONCE_SERVED = "secret/asr/before"
 SERVES_NOW = "secret/asr/after"
+
+
+def reachable(root: object) -> Iterator[object]:
+    """Yield all data that an object leads to, each once."""
+    seen, further = {id(root)}, [root]
+    while further:
+        one = further.pop()
+        yield one
+        for next_one in gc.get_referents(one):
+            if id(next_one) not in seen and not isinstance(next_one, type | ModuleType | FunctionType | Enum):
+                seen.add(id(next_one))
+                further.append(next_one)
 
 
 def two_that_name_one_key(estate: Estate) -> str:
@@ -158,11 +177,11 @@ async def test_what_a_command_wrote_while_a_lineage_was_worked_on_counts_for_the
     await replica.leap(10 * MINUTE)
 
     there = estate.records[name].record()
-    fleet = replica.rounds.book.fleet
-    assert fleet is not None
-    (found,) = (one for one in fleet.found if one.assignment.lineage.name == ONCE_SERVED)
+    book = replica.rounds.book
+    found = book.found(there.lineage.lineage_id)
+    assert found is not None
     assert set(found.places) == {there.place, *({a.THERE} if "also_at" in what else ())}
-    (known,) = (one for one in fleet.records if one.lineage.record_name == name)
+    (known,) = (one for one in book.records() if one.lineage.record_name == name)
     assert (known.places, known.forgotten) == (there.places, "forgotten" in what)
 
 
@@ -190,13 +209,27 @@ async def test_of_a_record_that_stays_the_same_one_copy_is_kept() -> None:
     for replica in (Replica(estate, policy_text(estate)), Replica(estate, policy_text(estate))):
         await replica.run(HOUR)
     book = replica.rounds.book
-    assert book.fleet is not None
-    (found,) = book.fleet.found
-    looked_at = book.found(found.assignment.lineage.lineage_id)
+    (record,) = book.records()
+    looked_at = book.found(record.lineage.lineage_id)
 
     assert looked_at is not None
-    assert looked_at.record is found.record
-    assert found.record is not None
+    assert looked_at.known_record is record
+
+
+@virtually
+async def test_of_lineages_that_were_rotated_nothing_is_kept_twice() -> None:
+    estate = Estate()
+    originals = {estate.add_key(name, due_in=HOUR) for name in ("gateway", "voice")}
+    for replica in (Replica(estate, policy_text(estate)), Replica(estate, policy_text(estate))):
+        await replica.run(3 * HOUR)
+        assert not originals & {estate.served(f"secret/asr/{name}") for name in ("gateway", "voice")}
+        kept = list(reachable(replica.rounds.book))
+
+        for kind in (Found, Record, Attempt, Lineage):
+            assert len([one for one in kept if isinstance(one, kind)]) == 2, kind
+        named = [one for one in reachable(replica.rounds.book.records()) if isinstance(one, frozenset)]
+        named += [one.currents_elsewhere for one in kept if isinstance(one, Assignment)]
+        assert len(set(map(id, named))) == len(set(named))
 
 
 @virtually
