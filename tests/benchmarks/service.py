@@ -41,6 +41,8 @@ SOON_POLICY = Policy(name=SOON, providers=(), rotate_before=LEAD)
 SPARE = timedelta(minutes=2)
 """Between the idle time and the first that is due."""
 
+WARNINGS_SAID = 20
+
 RUN = """
 runtime: {{concurrency: {concurrency}, listen: "127.0.0.1:{port}", metrics_lineages: {series}}}
 """
@@ -161,6 +163,8 @@ async def _measured(rotator: Path, lineages: int, due: int, due_in: int, say: Ca
             most = service.megabytes
             late = [one.late(SOON_POLICY).total_seconds() for one in where.replaced()]
             say(f"{due:,} due: the last was replaced {max(late):.0f} s late")
+        odd = warnings((where.folder / "log").read_text())
+        say("\n    ".join([f"{len(odd):,} warnings in the log", *odd[:WARNINGS_SAID]]))
     return Part(
         title=f"The service over {lineages:,} lineages",
         how=HOW.format(
@@ -232,6 +236,11 @@ def _timed(scrape: Callable[[], str]) -> float:
     began = CLOCK.monotonic()
     scrape()
     return CLOCK.monotonic() - began
+
+
+def warnings(log: str) -> list[str]:
+    """Return the lines of a log that tell of anything that went wrong, those that are not the program's own among them."""
+    return [line for line in log.splitlines() if not re.search(r'"level": ?"(debug|info)"', line)]
 
 
 def sum_of(text: str, name: str) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rotator.daemon.rounds import AT_A_TIME
+from rotator.errors import Unavailable
 from rotator.inventory.assignment import Assignment
 from rotator.inventory.fleet import Found
 from rotator.model.lineage import Lineage
@@ -29,9 +30,9 @@ ONCE_SERVED = "secret/asr/before"
 SERVES_NOW = "secret/asr/after"
 
 
-def reachable(root: object) -> Iterator[object]:
-    """Yield all data that an object leads to, each once."""
-    seen, further = {id(root)}, [root]
+def reachable(root: object, *besides: object) -> Iterator[object]:
+    """Yield all data that an object leads to, each once, but for what is known only to others."""
+    seen, further = {id(root), *map(id, besides)}, [root]
     while further:
         one = further.pop()
         yield one
@@ -230,6 +231,27 @@ async def test_of_lineages_that_were_rotated_nothing_is_kept_twice() -> None:
         named = [one for one in reachable(replica.rounds.book.records()) if isinstance(one, frozenset)]
         named += [one.currents_elsewhere for one in kept if isinstance(one, Assignment)]
         assert len(set(map(id, named))) == len(set(named))
+
+
+@virtually
+async def test_what_is_kept_does_not_grow_with_time() -> None:
+    estate = Estate()
+    for number in range(5):
+        estate.add_key(f"voice-{number}", due_in=number * DAY, lifetime=10 * DAY)
+    replica = Replica(estate, policy_text(estate, runtime="sweep_every: 1h"))
+
+    async def month() -> int:
+        """Let a month pass in which keys are rotated and calls fail, and return how much is kept after it."""
+        for _ in range(3):
+            estate.fails("create key", *[Unavailable("create key", "asr", "503")] * 7)
+            estate.fails("list keys", *[Unavailable("list keys", "asr", "503")] * 7)
+            await replica.leap(10 * DAY)
+        kept = reachable(replica.rounds, replica, replica.meter, replica.clock, estate)
+        return sum(1 for _ in kept)
+
+    months = [await month() for _ in range(10)]
+    assert len(replica.times(Step.PUBLISHED)) > months[0] / 2
+    assert max(months) < months[0] * 1.2
 
 
 @virtually
