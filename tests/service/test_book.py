@@ -228,9 +228,9 @@ async def test_of_lineages_that_were_rotated_nothing_is_kept_twice() -> None:
 
         for kind in (Found, Record, Attempt, Lineage):
             assert len([one for one in kept if isinstance(one, kind)]) == 2, kind
-        named = [one for one in reachable(replica.rounds.book.records()) if isinstance(one, frozenset)]
-        named += [one.currents_elsewhere for one in kept if isinstance(one, Assignment)]
-        assert len(set(map(id, named))) == len(set(named))
+        held = [one.currents_elsewhere for one in kept if isinstance(one, Assignment)]
+        sets = [one for one in reachable((replica.rounds.book.records(), held)) if isinstance(one, frozenset)]
+        assert len(sets) == len(set(sets))
 
 
 @virtually
