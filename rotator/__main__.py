@@ -30,7 +30,7 @@ def leave_no_trace() -> None:
     by ctypes, and takes debuggers from the operator. Whoever is this user could read the credentials themselves.
     """
     import contextlib  # noqa: PLC0415 (not before Ctrl-C is answered)
-    from pathlib import Path  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415 (not before Ctrl-C is answered)
 
     # Python writes the keys of each TLS session where this says, for those who debug TLS; libraries that are told to
     # read nothing from the environment do so too.

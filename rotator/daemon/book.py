@@ -66,6 +66,7 @@ class Book:
     """What was seen last of one journal and the projects that go with it."""
 
     fleet: Fleet | None = None
+    """As it was put together last, None before that. Its `found` and `records` are left out: they are kept here, as they were read last."""
     _control: Control | None = None
     _file: PolicyFile | None = None
     _listings: dict[str, Listing] = field(default_factory=dict)
@@ -166,7 +167,7 @@ class Book:
                 self._stale.discard(lineage_id_of(name))
 
     async def assemble(self, link: Link, control: Control, now: datetime) -> Fleet:
-        """Put the fleet together, unless nothing can have made it another one, and return it but for `found` and `records`.
+        """Put the fleet together, unless nothing can have made it another one, and return it as `fleet` is.
 
         Of a provider that gives no list now, its last one counts: what it showed is still there, as far as anybody knows, and
         so are the holds that follow from it.
@@ -201,7 +202,6 @@ class Book:
             seen = {name: one for name, one in self._pages.items() if one.found.provider in link.providers}
             pages = seen | pages
         self._pages, self._wanted = pages, self._wanted & pages.keys()
-        # Those are kept as they were read last, in the pages and in `_read`; here they would stay as they are now.
         self.fleet = replace(fleet, found=(), records=())
         self._file, self._changed = link.file, False
         self._changes_at = min(_ends(self._listings.values()), default=None)

@@ -42,7 +42,7 @@ class Mark:
 
 @lru_cache(maxsize=256)
 def shared(names: frozenset[str]) -> frozenset[str]:
-    """Return the one set of these names that is kept: many thousands of keys have few different scopes and tags."""
+    """Return the one set of these names that is kept: many thousands of keys and lineages have few different ones."""
     return names
 
 

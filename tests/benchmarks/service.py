@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from rotator.clock import Clock, SystemClock
+from rotator.plural import count
 from rotator.policy.policy import Policy
 from tests.benchmarks.figures import Figure, Part
 from tests.benchmarks.provider import SOON
@@ -41,7 +42,7 @@ SOON_POLICY = Policy(name=SOON, providers=(), rotate_before=LEAD)
 SPARE = timedelta(minutes=2)
 """Between the idle time and the first that is due."""
 
-WARNINGS_SAID = 20
+ODD_LINES_SAID = 20
 
 RUN = """
 runtime: {{concurrency: {concurrency}, listen: "127.0.0.1:{port}", metrics_lineages: {series}}}
@@ -116,16 +117,18 @@ def installation() -> Iterator[Path]:
 
 
 @contextmanager
-def running(rotator: Path, where: Scene, policy: Path) -> Iterator[Running]:
-    """Run the service."""
+def running(rotator: Path, where: Scene, policy: Path, say: Callable[[str], None]) -> Iterator[Running]:
+    """Run the service, and say at its end what went wrong in it."""
     command = (rotator, "--log-format", "json", "--config", policy, "run")
-    with (where.folder / "log").open("ab") as log:
+    with (where.folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stderr=log, stdout=log)
     try:
         yield Running(process)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
+        odd = odd_lines((where.folder / "log").read_text())
+        say("\n    ".join([f"it logged {count(len(odd), 'odd line')}", *odd[:ODD_LINES_SAID]]))
 
 
 async def measure(lineages: int, due: int, due_in: int, say: Callable[[str], None]) -> Part:
@@ -140,10 +143,10 @@ async def _measured(rotator: Path, lineages: int, due: int, due_in: int, say: Ca
     began = CLOCK.monotonic()
     async with scene(groups, milliseconds=0, projects=PROJECTS, soon=soon) as where:
         policy = _policy(where)
-        with running(rotator, where, policy) as first:
+        with running(rotator, where, policy, say) as first:
             taken, taking = await first.look_at_all(lineages), first.megabytes
             say(f"{lineages:,} lineages taken in: {taken:.0f} s, {taking:.0f} MB")
-        with running(rotator, where, policy) as service:
+        with running(rotator, where, policy, say) as service:
             ready = await service.look_at_all(lineages)
             say(f"looked at by a new process: {ready:.0f} s, {service.megabytes:.0f} MB")
             least = CLOCK.monotonic() - began + (IDLE + SPARE).total_seconds()
@@ -163,8 +166,6 @@ async def _measured(rotator: Path, lineages: int, due: int, due_in: int, say: Ca
             most = service.megabytes
             late = [one.late(SOON_POLICY).total_seconds() for one in where.replaced()]
             say(f"{due:,} due: the last was replaced {max(late):.0f} s late")
-        odd = warnings((where.folder / "log").read_text())
-        say("\n    ".join([f"{len(odd):,} warnings in the log", *odd[:WARNINGS_SAID]]))
     return Part(
         title=f"The service over {lineages:,} lineages",
         how=HOW.format(
@@ -238,7 +239,7 @@ def _timed(scrape: Callable[[], str]) -> float:
     return CLOCK.monotonic() - began
 
 
-def warnings(log: str) -> list[str]:
+def odd_lines(log: str) -> list[str]:
     """Return the lines of a log that tell of anything that went wrong, those that are not the program's own among them."""
     return [line for line in log.splitlines() if not re.search(r'"level": ?"(debug|info)"', line)]
 

@@ -16,7 +16,7 @@ from rotator.policy.schedule import SPREAD
 from rotator.simulator.world import SimulatedKey
 from tests.benchmarks import page
 from tests.benchmarks.lateness import replaced
-from tests.benchmarks.service import CALM, LEAD, SOON_POLICY, Running, sum_of, warnings
+from tests.benchmarks.service import CALM, LEAD, SOON_POLICY, Running, odd_lines, sum_of
 from tests.support.builders import DAY, HOUR, JOURNAL, LINEAGE, MINUTE, NOW
 from tests.support.canary import secret_text
 from tests.support.virtual_clock import VirtualClock
@@ -47,7 +47,7 @@ def test_the_page_that_is_there_can_be_written_part_by_part() -> None:
 def test_what_went_wrong_is_found_in_the_log() -> None:
     told = [f'{{"event": "step", "level": "{level}"}}' for level in ("debug", "info", "warning", "error")]
 
-    assert warnings("\n".join([*told, "Traceback"])) == [*told[2:], "Traceback"]
+    assert odd_lines("\n".join([*told, "Traceback"])) == [*told[2:], "Traceback"]
 
 
 def test_what_was_looked_at_is_counted_by_the_series_of_one_metric() -> None:

@@ -35,8 +35,8 @@ def wait_until_it_has_begun(demo: subprocess.Popen[str]) -> None:
     The sign is what these lines do to the process: its core dumps hold no memory.
     """
     core_filter = Path(f"/proc/{demo.pid}/coredump_filter")
-    while int(core_filter.read_text(), 16):
-        assert demo.poll() is None, "it ended before it had begun"
+    while (text := core_filter.read_text().strip()) != "00000000":
+        assert text, "it ended before it had begun"
         time.sleep(0.002)  # noqa: TID251 (real processes take real time)
 
 
@@ -71,6 +71,12 @@ def test_it_ends_by_itself_with_no_failed_call_and_leaves_nothing(tmp_path: Path
     assert "lives on, as nobody may read Vault yet" in shown
     assert list(tmp_path.iterdir()) == []
     assert living_children_of(tmp_path) == []
+
+
+def test_nothing_but_signals_is_loaded_before_ctrl_c_is_answered() -> None:
+    code = "import sys, signal; before = set(sys.modules); import rotator.__main__; print(*sorted({*sys.modules} - before))"
+    shown = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True).stdout
+    assert shown.split() == ["__future__", "rotator", "rotator.__main__"]
 
 
 @pytest.mark.parametrize("after", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0, 4.0])
