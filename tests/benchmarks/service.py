@@ -240,8 +240,12 @@ def _timed(scrape: Callable[[], str]) -> float:
 
 
 def odd_lines(log: str) -> list[str]:
-    """Return the lines of a log that tell of anything that went wrong, those that are not the program's own among them."""
-    return [line for line in log.splitlines() if not re.search(r'"level": ?"(debug|info)"', line)]
+    """Return the lines of a log that tell of anything that went wrong, those that are not the program's own among them.
+
+    That it was asked to stop is a warning as well, and nothing odd.
+    """
+    expected = re.compile(r'"level": "(debug|info)"|"event": "signal"')
+    return [line for line in log.splitlines() if not expected.search(line)]
 
 
 def sum_of(text: str, name: str) -> float:

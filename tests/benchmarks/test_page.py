@@ -47,7 +47,8 @@ def test_the_page_that_is_there_can_be_written_part_by_part() -> None:
 def test_what_went_wrong_is_found_in_the_log() -> None:
     told = [f'{{"event": "step", "level": "{level}"}}' for level in ("debug", "info", "warning", "error")]
 
-    assert odd_lines("\n".join([*told, "Traceback"])) == [*told[2:], "Traceback"]
+    stop = '{"event": "signal", "level": "warning"}'
+    assert odd_lines("\n".join([*told, stop, "Traceback"])) == [*told[2:], "Traceback"]
 
 
 def test_what_was_looked_at_is_counted_by_the_series_of_one_metric() -> None:
