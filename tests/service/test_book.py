@@ -170,7 +170,11 @@ async def test_what_a_command_wrote_while_a_lineage_was_worked_on_counts_for_the
     await replica.leap(30 * MINUTE)
     name = estate.begun[ONCE_SERVED].lineage.record_name
 
+    book = replica.rounds.book
+    before: list[object] = []
+
     def command_writes() -> None:
+        before.append(book.fleet)
         there = estate.records[name]
         estate.write_record(replace(there.record(), **what), base=there.version)
 
@@ -179,8 +183,9 @@ async def test_what_a_command_wrote_while_a_lineage_was_worked_on_counts_for_the
     estate.before("read entry", command_writes)
     await replica.leap(10 * MINUTE)
 
+    assert before != []
+    assert book.fleet is not before[0]
     there = estate.records[name].record()
-    book = replica.rounds.book
     found = book.found(there.lineage.lineage_id)
     assert found is not None
     assert set(found.places) == {there.place, *({a.THERE} if "also_at" in what else ())}
