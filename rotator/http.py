@@ -54,12 +54,8 @@ FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=60)
 """How long nothing is sent after a rate limit that names no time: doubled each time, until a call is let through."""
 
-_KEPT = timedelta(seconds=1)
-"""A connection that no call has used for so long is closed by the next one, and not used again.
-
-Much less than 5 s: after so long without a call, servers in wide use close it themselves by their defaults (uvicorn, Node.js), and
-a call that is sent at that moment is lost.
-"""
+_KEPT = timedelta(seconds=5)
+"""The next call closes connections that none has used for so long: httpx would use none of them again, by its default."""
 
 # httpx logs whole URLs at INFO, httpcore logs headers at DEBUG.
 for _name in ("httpx", "httpcore"):
