@@ -54,8 +54,15 @@ FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=60)
 """How long nothing is sent after a rate limit that names no time: doubled each time, until a call is let through."""
 
-_KEPT = timedelta(seconds=5)
-"""The next call closes connections that none has used for so long: httpx would use none of them again, by its default."""
+_KEPT = timedelta(seconds=1)
+"""A connection that no call has used for so long is closed by the next one, and not used again.
+
+Much less than 5 s: after so long without a call, servers in wide use close it themselves by their defaults (uvicorn, Node.js), and
+a call that is sent at that moment is lost.
+"""
+
+_ABOUT_TO_SEND = "http11.send_request_headers.started"
+"""What httpcore says right before the first byte of a request (https://www.encode.io/httpcore/extensions/#trace)."""
 
 # httpx logs whole URLs at INFO, httpcore logs headers at DEBUG.
 for _name in ("httpx", "httpcore"):
@@ -104,7 +111,7 @@ class Call:
     """One request. `operation` and `target` name it in errors; a `body` is sent as JSON.
 
     `path` is appended to the base URL as it is: whoever builds it encodes what goes into it. Every method
-    but GET counts as a write. A call whose turn comes later than `starts_within` is not sent at all.
+    but GET counts as a write. A call that could be sent only later than `starts_within` is not sent at all.
     """
 
     method: str
@@ -219,20 +226,23 @@ class HttpClient:
     async def call(self, call: Call) -> Answer:
         """Send `call` once and return the answer, whatever its status.
 
-        Unavailable: it was never sent, as when its turn came too late, or it reads and no complete answer came. Ambiguous: it writes, and
+        Unavailable: it was never sent, as when it could be sent only too late, or it reads and no complete answer came. Ambiguous: it writes, and
         may have arrived. Rejected: it reads, and the answer is larger than `LARGEST_ANSWER`. Throttled: it was
         never sent, as an earlier call was told to come back later. When the
         caller is cancelled, the request goes on by itself until it has an answer or times out.
         """
         asked_at = asyncio.get_running_loop().time()
+        starts_until = (
+            math.inf if call.starts_within is None else asked_at + call.starts_within.total_seconds()
+        )
         await self._turns.acquire()
         try:
             await self._close_idle_since_before(asked_at - _KEPT.total_seconds())
-            await self._may_be_sent(call, asked_at)
+            await self._may_be_sent(call, starts_until)
         except BaseException:
             self._turns.release()
             raise
-        task = asyncio.create_task(self._timed(call))
+        task = asyncio.create_task(self._timed(call, starts_until))
         self._running.add(task)
         task.add_done_callback(self._ended)
         done, _ = await asyncio.wait({task}, timeout=self._most_seconds)
@@ -246,12 +256,9 @@ class HttpClient:
             await asyncio.wait(self._running)
         await self._close_idle_since_before(math.inf)
 
-    async def _may_be_sent(self, call: Call, asked_at: float) -> None:
+    async def _may_be_sent(self, call: Call, starts_until: float) -> None:
         """Wait until no rate limit is known. Raise when that takes too long, or the turn came too late already."""
         loop = asyncio.get_running_loop()
-        starts_until = (
-            math.inf if call.starts_within is None else asked_at + call.starts_within.total_seconds()
-        )
         waits_until = min(loop.time() + self._most_seconds, starts_until)
         while left := self._brake.left(loop.time()):
             if loop.time() + left.total_seconds() > waits_until:
@@ -259,8 +266,7 @@ class HttpClient:
                     call.operation, call.target, "not sent: the rate limit has not ended", retry_after=left
                 )
             await SystemClock().sleep(left)
-        if loop.time() > starts_until:
-            raise _failure(call, Sent.NEVER, "its turn came too late")
+        _in_time(call, starts_until)
 
     def _ended(self, task: asyncio.Task[Answer]) -> None:
         self._running.discard(task)
@@ -268,24 +274,24 @@ class HttpClient:
         if not task.cancelled():
             task.exception()  # seen, so that asyncio does not report one whose caller has gone
 
-    async def _timed(self, call: Call) -> Answer:
+    async def _timed(self, call: Call, starts_until: float) -> Answer:
         """Send a call, and tell how it went and how long it took."""
         loop = asyncio.get_running_loop()
         began, result = loop.time(), "no_answer"
         try:
-            answer = await self._exchange(call)
+            answer = await self._exchange(call, starts_until)
             result = str(answer.status)
         finally:
             took = timedelta(seconds=loop.time() - began)
             self._heard(CallMade(to=self._name, operation=call.operation, result=result, took=took))
         return answer
 
-    async def _exchange(self, call: Call) -> Answer:
+    async def _exchange(self, call: Call, starts_until: float) -> Answer:
         loop = asyncio.get_running_loop()
         sent_at = loop.time()
         connection = self._idle.pop()[1] if self._idle else self._connection()
         try:
-            request = self._request(call)
+            request = self._request(call, starts_until)
             response = await connection.handle_async_request(request)
             response.request = request
             try:
@@ -304,7 +310,12 @@ class HttpClient:
         # Outside of the handler, and so without a context: h11's texts quote headers.
         raise _failure(call, sent, what)
 
-    def _request(self, call: Call) -> httpx.Request:
+    def _request(self, call: Call, starts_until: float) -> httpx.Request:
+        async def reached(event: str, _: object) -> None:
+            # Its connection may have taken long to stand.
+            if event == _ABOUT_TO_SEND:
+                _in_time(call, starts_until)
+
         headers = {
             b"Accept": b"application/json",
             b"Accept-Encoding": b"identity",
@@ -320,7 +331,8 @@ class HttpClient:
             self._base_url + call.path,
             headers=headers,
             content=content,
-            extensions={"timeout": self._timeouts},
+            extensions={"timeout": self._timeouts}
+            | ({} if call.starts_within is None else {"trace": reached}),
         )
 
     async def _close_idle_since_before(self, instant: float) -> None:
@@ -372,6 +384,12 @@ class HttpClient:
 def _trust() -> ssl.SSLContext:
     """Return what certificates are verified with. To read all authorities takes as long as ten calls: once will do."""
     return httpx.create_ssl_context(trust_env=False)
+
+
+def _in_time(call: Call, starts_until: float) -> None:
+    """Raise when it is too late to send a call."""
+    if asyncio.get_running_loop().time() > starts_until:
+        raise _failure(call, Sent.NEVER, "not sent: it was too late for that")
 
 
 def _failure(call: Call, sent: Sent, what: str) -> PortError:

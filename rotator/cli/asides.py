@@ -111,5 +111,8 @@ def _end_of(one: Unserved) -> str:
     if one.forgotten:
         return "its lineage was forgotten, and nothing ends it"
     if one.needs_person:
-        return "no rotation is to come that would end it. To do: see that nobody uses it, and delete it at the provider"
+        return (
+            f"no rotation is to come that would end it. To do: order one with `rotator rotate {one.lineage}`, or see that "
+            "nobody uses it, and delete it at the provider"
+        )
     return "no rotation is to come that would end it, though a process may still be at work on it"

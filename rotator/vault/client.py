@@ -72,6 +72,7 @@ class VaultClient:
             ca_cert=ca_cert,
             client_cert=(auth.cert, auth.key) if isinstance(auth, CertAuth) else None,
             call_timeout=call_timeout,
+            clock=clock,
             heard=heard,
         )
         self._session = Session(self._line, auth, clock, learnt or Learnt())

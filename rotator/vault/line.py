@@ -20,6 +20,7 @@ from datetime import timedelta
 from functools import partial
 from urllib.parse import urlsplit
 
+from rotator.clock import Clock
 from rotator.errors import PortError, Unavailable
 from rotator.model.secret import Secret
 from rotator.model.told import CallMade, Heard, unheard
@@ -28,6 +29,14 @@ from rotator.vault import translate, wire
 from rotator.vault.answers import Answer
 from rotator.vault.translate import Call
 from rotator.vault.wire import Send
+
+_KEPT = timedelta(seconds=5)
+"""After so long without a call none is sent on the connections that there are.
+
+Vault closes one after five minutes (`http_idle_timeout`,
+https://developer.hashicorp.com/vault/docs/configuration/listener/tcp), which is how often the service asks by its default, and
+a balancer before that. A call that is sent at that moment is lost.
+"""
 
 _ACTIVE_NODE = Call(operation="find", target="the active node")
 
@@ -49,10 +58,13 @@ class Line:
         ca_cert: str | None,
         client_cert: tuple[str, str] | None,
         call_timeout: timedelta,
+        clock: Clock,
         heard: Heard = unheard,
     ) -> None:
         """Open nothing yet. `heard` is told of each exchange."""
         self._heard = heard
+        self._clock = clock
+        self._used_at = clock.monotonic()
         self._address = address
         self._active: str | None = None
         self._namespace = namespace
@@ -69,7 +81,7 @@ class Line:
         self._connections.close()
 
     def reconnect(self) -> None:
-        """Make new connections from now on: a client certificate counts for as long as a connection lives."""
+        """Make new connections from now on."""
         # What is under way keeps the old ones, which close when nobody uses them any more.
         self._connections = wire.session(ca_cert=self._ca_cert, client_cert=self._client_cert)
 
@@ -120,6 +132,9 @@ class Line:
         self, call: Call, send: Send, token: Secret | None, address: str, *, namespaced: bool = True
     ) -> Answer | PortError:
         """Run `send` in a thread, once one is free, and tell how it went. Errors are returned."""
+        before, self._used_at = self._used_at, self._clock.monotonic()
+        if self._used_at - before > _KEPT.total_seconds():
+            self.reconnect()
         await self._turns.acquire()
         loop = asyncio.get_running_loop()
         began, result = loop.time(), "no_answer"

@@ -1,13 +1,16 @@
-"""How many connections `http.HttpClient` keeps open. Played in virtual time."""
+"""How many connections `http.HttpClient` keeps open, and what it does while one takes long to stand. Played in virtual time."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import httpcore
 import httpx
+import pytest
 
+from rotator.errors import Unavailable
 from rotator.http import Call, HttpClient
 from rotator.model.secret import Secret
 from tests.support.canary import CANARY
@@ -21,13 +24,13 @@ SECOND = timedelta(seconds=1)
 
 @dataclass
 class Line(httpx.AsyncBaseTransport):
-    """Answers after a second. It stands for every connection: `closed` is how many of them were closed."""
+    """Answers after a fifth of a second. It stands for every connection: `closed` is how many of them were closed."""
 
     closed: int = 0
     breaks: bool = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await LoopClock().sleep(SECOND)
+        await LoopClock().sleep(SECOND / 5)
         return httpx.Response(200, stream=httpx.ByteStream(b"{}"), request=request)
 
     async def aclose(self) -> None:
@@ -60,6 +63,17 @@ async def test_what_a_burst_opened_is_closed_when_nothing_has_needed_it_for_a_wh
 
 
 @virtually
+async def test_no_call_is_sent_where_the_server_may_just_be_closing_the_connection() -> None:
+    line = Line()
+    http = client(line)
+    await many(http, 1)
+    await LoopClock().sleep(1.1 * SECOND)
+    await many(http, 1)
+    assert line.closed == 1
+    await http.aclose()
+
+
+@virtually
 async def test_a_connection_that_can_not_be_closed_stops_no_call() -> None:
     line = Line(breaks=True)
     http = client(line)
@@ -69,3 +83,49 @@ async def test_a_connection_that_can_not_be_closed_stops_no_call() -> None:
     assert line.closed == 3
     await http.aclose()
     assert line.closed == 4
+
+
+class Slow(httpcore.AsyncNetworkBackend):
+    """Lets every connection take `takes` to stand. Each answers one call; `sent` is what was written to all of them."""
+
+    def __init__(self) -> None:
+        self.takes = timedelta(0)
+        self.sent: list[bytes] = []
+
+    async def connect_tcp(self, *_: object, **__: object) -> httpcore.AsyncNetworkStream:
+        await LoopClock().sleep(self.takes)
+        return Stream(self.sent)
+
+
+class Stream(httpcore.AsyncMockStream):
+    def __init__(self, sent: list[bytes]) -> None:
+        super().__init__([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"])
+        self._sent = sent
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109
+        self._sent.append(buffer)
+
+
+class Pool(httpx.AsyncHTTPTransport):
+    """The transport that is used in truth, over connections of that kind."""
+
+    def __init__(self, backend: Slow) -> None:
+        self._pool = httpcore.AsyncConnectionPool(network_backend=backend)
+
+
+@pytest.mark.promise("P3")
+@virtually
+async def test_a_call_whose_connection_takes_too_long_to_stand_is_never_sent() -> None:
+    network = Slow()
+    http = HttpClient("http://localhost:1", call_timeout=60 * SECOND, concurrency=1, transport=Pool(network))
+    delete = replace(CALL, method="DELETE", starts_within=5 * SECOND)
+    network.takes = 6 * SECOND
+    with pytest.raises(Unavailable, match="too late"):
+        await http.call(delete)
+    assert network.sent == []
+    assert (await http.call(CALL)).status == 200, "what may come late is sent"
+    network.sent.clear()
+    network.takes = 4 * SECOND
+    assert (await http.call(delete)).status == 200
+    assert network.sent[0].startswith(b"DELETE /x ")
+    await http.aclose()

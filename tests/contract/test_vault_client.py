@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -87,6 +88,34 @@ async def test_a_read_shows_no_less_than_was_written_or_seen_before_unless_it_st
             asked = len(earlier)
             assert (await client.read("read", "secret", path)).version == 0
             assert len(earlier) == asked + 1
+
+
+async def test_no_call_is_sent_where_the_server_may_just_be_closing_the_connection(
+    server: VaultServer, token: Secret, place: str
+) -> None:
+    clock, together = TravelClock(), threading.Barrier(1)
+
+    def rule(_: Seen, forward: Callable[[], Reply]) -> Reply:
+        together.wait(10)
+        return forward()
+
+    async def opened(calls: int, client: VaultClient) -> int:
+        """Make so many calls, all under way at once, and return how many connections were opened for them."""
+        nonlocal together
+        together, before = threading.Barrier(calls), lab.connections
+        await asyncio.gather(
+            *(client.read("read", "secret", f"rotated/{place}/{number}") for number in range(calls))
+        )
+        return lab.connections - before
+
+    with between(rule, server.address) as lab:
+        async with connected(lab.address, token, clock=clock) as client:
+            await opened(1, client)
+            assert await opened(1, client) == 0
+            for calls in (1, 3):
+                await clock.sleep(timedelta(seconds=6))
+                assert await opened(calls, client) == calls
+                assert await opened(calls, client) == 0
 
 
 async def test_deleted_and_destroyed_are_not_absent(client: VaultClient, root: Root, place: str) -> None:

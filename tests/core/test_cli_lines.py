@@ -203,7 +203,9 @@ def test_a_key_that_nobody_serves_is_shown_with_its_end() -> None:
         show.once(report(line(LYING)), stopped=False),
     ):
         assert said + "leaves after the next publish" in text
-    assert said + "no rotation is to come" in show.plan(report(line(NEVER_DUE)))
+    shown = " ".join(show.plan(report(line(NEVER_DUE))).split())
+    assert said + "no rotation is to come" in shown
+    assert "order one with `rotator rotate secret/voice`" in shown
     assert document["unserved"] == [
         {
             "lineage": "secret/voice",

@@ -15,11 +15,21 @@ import pytest
 
 from tests.faults.kills.aftermath import judge
 from tests.faults.kills.fronts import Side, first
-from tests.faults.kills.scenarios import EMERGENCY, FIRST, LATER, SCENARIOS
+from tests.faults.kills.scenarios import DUE, EMERGENCY, FIRST, LATER, SCENARIOS, pin
 from tests.faults.kills.seeds import SEEDS
 from tests.faults.kills.site import Ground, ground, site
-from tests.faults.kills.storm import LINEAGES, storm
-from tests.faults.kills.strikes import Case, Kind, Recorded, kills, record, signals, sleeps, strike
+from tests.faults.kills.storm import LINEAGES, come_to_rest, storm
+from tests.faults.kills.strikes import (
+    Case,
+    Kind,
+    Recorded,
+    killed,
+    kills,
+    record,
+    signals,
+    sleeps,
+    strike,
+)
 from tests.support.canary import CANARY
 from tests.support.nursery import Command, Nursery
 from tests.support.vault_lab import Root
@@ -100,6 +110,22 @@ async def test_a_fleet_is_struck_at_random_and_no_promise_breaks(shared: Ground)
     assert blown.broken == ()
     assert blown.strikes.total() > 0
     assert blown.rotations >= LINEAGES
+
+
+@pytest.mark.promise("P2")
+async def test_what_a_killed_rotation_made_is_shown_when_it_is_due_no_more_and_goes_after_an_order(
+    shared: Ground,
+) -> None:
+    recorded = await record(FIRST, shared)
+    after_create = first(recorded.calls, "POST", "/keys")
+    async with site(shared) as made:
+        await FIRST.prepare(made)
+        await killed(Case(scenario=FIRST, kind=Kind.KILL, nth=after_create, side=Side.AFTER), made)
+        pin(made, age=DUE, adopt="when_due", rotate_before="1h")
+        last = await come_to_rest(made)
+        found = await judge(made, looks=[last])
+
+    assert found == ()
 
 
 async def test_the_strikes_show_seeded_bugs(root: Root, tmp_path: Path) -> None:

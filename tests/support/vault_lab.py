@@ -67,12 +67,13 @@ Rule = Callable[[Seen, Callable[[], Reply]], Reply | None]
 
 
 class Between:
-    """Where to connect to, and what came by. `rule` answers each request."""
+    """Where to connect to, what came by, and on how many connections. `rule` answers each request."""
 
     def __init__(self, rule: Rule, upstream: str, certificate: tuple[Path, Path] | None) -> None:
         self.rule = rule
         self.upstream = upstream
         self.seen: list[Seen] = []
+        self.connections = 0
         self._server = _Server(self)
         self.port = self._server.server_port
         self.address = f"http://127.0.0.1:{self.port}"
@@ -119,6 +120,7 @@ class Between:
             except OSError:  # connections are refused, or one failed to speak TLS
                 self._admits.wait()
                 continue
+            self.connections += 1
             self._server.process_request(connection, client)
 
 

@@ -94,7 +94,7 @@ async def storm(ground: Ground, *, seed: int, seconds: float) -> Storm:
         else:
             stuck.append("a lineage was never rotated")
         _write(made, adopt="when_due")
-        last = await _rest(made)
+        last = await come_to_rest(made)
         seen = Look(last.done and not stuck, (*stuck, *last.told))
         found = await judge(made, looks=[seen])
         result.rotations = sum([len(await versions(made, made.entry(slug))) for slug in made.originals])
@@ -146,12 +146,21 @@ async def _wake(
     await _ended(process, command, made, result, stuck)
 
 
-async def _rest(made: Site) -> Look:
-    """Run sweeps until nothing is left to be done; return what is seen then."""
+async def come_to_rest(made: Site) -> Look:
+    """Run sweeps until nothing is left to be done; return what is seen then.
+
+    A rotation that was due and got killed may be due no more, by another policy. What it made is shown, and left alone until
+    the next publish: an operator orders one.
+    """
     for _ in range(SWEEPS):
         ran = await made.run("once")
         next_at = next_event(ran)
-        if next_at is None:
+        if next_at is not None:
+            await _CLOCK.sleep(
+                min(max(next_at - _CLOCK.now(), timedelta(seconds=0.5)), timedelta(seconds=15))
+            )
+        elif unserved := {one["lineage"] for one in ran.document["unserved"]}:
+            await made.run("rotate", *sorted(unserved))
+        else:
             return look(ran, done=True)
-        await _CLOCK.sleep(min(max(next_at - _CLOCK.now(), timedelta(seconds=0.5)), timedelta(seconds=15)))
     return RESTLESS

@@ -166,7 +166,7 @@ async def strike(cases: Sequence[Case], ground: Ground) -> tuple[str, ...]:
 async def _struck(case: Case, made: Site, prepared: int) -> list[str]:
     try:
         if case.kind is Kind.KILL:
-            found = await _killed(case, made)
+            found = await killed(case, made)
         elif case.kind is Kind.STOP:
             found = await _slept(case, made)
         else:
@@ -182,7 +182,8 @@ async def _struck(case: Case, made: Site, prepared: int) -> list[str]:
     return [f"{case}: {one}" for one in found]
 
 
-async def _killed(case: Case, made: Site) -> list[str]:
+async def killed(case: Case, made: Site) -> list[str]:
+    """Run the command of a case in an installation and kill it there. Raise Missed when it ended before."""
     process: Process | None = None
 
     async def act() -> bool:
