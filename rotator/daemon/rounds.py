@@ -104,11 +104,6 @@ class Rounds:
         self._next_sweep_at = None
 
     @property
-    def lineages(self) -> int:
-        """How many lineages there are."""
-        return self.book.lineages
-
-    @property
     def next_at(self) -> datetime | None:
         """When there is something to do for the next round, as far as that is known; None: at once."""
         if self._silent_until is not None or self._next_sweep_at is None:

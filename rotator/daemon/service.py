@@ -208,7 +208,7 @@ class Service:
         said = [f"policy file REFUSED, the one before is in use: {rejected}"] if rejected else []
         if self._down:
             return "; ".join([f"waiting: {self._down}", *said])
-        said = [count(self._rounds.lineages, "lineage"), *_counted(self._rounds.phases), *said]
+        said = [count(self._rounds.book.lineages, "lineage"), *_counted(self._rounds.phases), *said]
         if self._rounds.troubles:
             said.append(f"{len(self._rounds.troubles)} could not be looked at: {self._rounds.troubles[0]}")
         return "; ".join(said)
@@ -264,7 +264,7 @@ class Service:
         if self._was_ready or self._stop.is_set() or self._rounds.looked_at is None:
             return
         self._was_ready = True
-        log.get("rotator").info("ready", lineages=self._rounds.lineages)
+        log.get("rotator").info("ready", lineages=self._rounds.book.lineages)
         self._outside.systemd.ready()
 
     def _note_reloaded(self) -> None:

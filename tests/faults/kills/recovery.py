@@ -22,8 +22,8 @@ _AT_LEAST = timedelta(milliseconds=200)
 _AT_MOST = timedelta(seconds=15)
 """How long an operator waits between two commands: until something is to come of the next one."""
 
-SOON = timedelta(minutes=10)
-"""What is only to be done later than that is not left to be done now."""
+SOON = timedelta(minutes=20)
+"""What is only to be done later than that is not left to be done now. What keeps an old key alive is looked at each quarter of an hour."""
 
 
 async def recover(scenario: Scenario, made: Site, *, to_rest: bool = True) -> list[str]:
