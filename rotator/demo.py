@@ -176,7 +176,7 @@ class Screen:
         ]
         shown = ", ".join(fact for fact in facts if fact)
         seconds = self._clock.monotonic() - self._began
-        self.say(f"  {seconds:5.1f}s  {told.lineage:<26} {told.step.value:<18} {shown}")
+        self.say(f"  {seconds:5.1f}s  {told.lineage:<33} {told.step.value:<18} {shown}")
 
 
 def run() -> int:
