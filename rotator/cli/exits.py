@@ -16,7 +16,8 @@ BAD_POLICY = 78
 INTERRUPTED = 130
 """Ended at once by a signal."""
 
-_GRAVEST_FIRST = (BAD_POLICY, FAILED, TRY_AGAIN, PERSON_NEEDED, FINE)
+_GRAVEST_FIRST = (BAD_POLICY, FAILED, PERSON_NEEDED, TRY_AGAIN, FINE)
+"""To try again does not help who needs a person, and may be all that a script ever does."""
 
 
 def gravest(statuses: set[int]) -> int:

@@ -120,7 +120,7 @@ def test_a_right_that_is_missing_in_vault_is_to_be_had_from_the_command_that_pri
         ((finding(error=NotFound("x", "y")),), exits.PERSON_NEEDED),
         ((finding(error=Unavailable("x", "y")),), exits.TRY_AGAIN),
         ((finding(error=Throttled("x", "y")),), exits.TRY_AGAIN),
-        ((finding(), finding(error=Unavailable("x", "y"))), exits.TRY_AGAIN),
+        ((finding(), finding(error=Unavailable("x", "y"))), exits.PERSON_NEEDED),
         ((finding(error=InvariantViolation("x")), finding(error=Unavailable("x", "y"))), exits.FAILED),
         ((finding(error=FILE), finding(error=InvariantViolation("x"))), exits.BAD_POLICY),
         ((finding(grade=Grade.WARNING, error=Unavailable("x", "y")),), exits.FINE),

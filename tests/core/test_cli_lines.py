@@ -174,7 +174,8 @@ def test_the_gravest_status_wins() -> None:
 
     assert report(line(SETTLED)).status == exits.FINE
     assert report(line(SETTLED), strays=(stray,)).status == exits.PERSON_NEEDED
-    assert report(line(HELD), troubles=(down,)).status == exits.TRY_AGAIN
+    assert report(line(SETTLED), troubles=(down,)).status == exits.TRY_AGAIN
+    assert report(line(HELD), troubles=(down,)).status == exits.PERSON_NEEDED
     assert report(line(HELD), strays=(stray,), troubles=(down, odd)).status == exits.FAILED
 
 

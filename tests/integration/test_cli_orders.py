@@ -203,6 +203,7 @@ class TestAccept:
         held = await desk.run("once")
         assert held.status == 3
         assert "rotator accept" in shown(held)
+        assert (await desk.run("rotate", desk.lineage("voice"))).status == 3, "to try again is no use"
 
         ran = await desk.run("accept", desk.lineage("voice"), "--reason", "tags are no use here")
         assert ran.status == 0, ran.err
