@@ -35,12 +35,14 @@ def of(report: Report) -> list[str]:
         for line in report.lines
         if line.missing_key_id is not None
     ]
+    uncovered = [line.lineage for line in report.lines if line.uncovered]
     unserved = [
         f"{one.key.key_id} at {one.provider}, made for {one.lineage}: " + _end_of(one)
         for one in report.unserved
     ]
     for title, items in (
         ("Held, a person is needed:", [_held(reason, lineages) for reason, lineages in held.items()]),
+        ("Under no policy any more:", [_uncovered(uncovered)] if uncovered else []),
         ("Named under `keys:`, but not there:", missing),
         ("Keys of ours that work and that nobody serves:", unserved),
         ("Strays, keys with our mark that no record leads to (never touched):", strays),
@@ -86,6 +88,10 @@ def excluded(report: Report) -> str:
 
 def _held(reason: HoldReason, lineages: Sequence[str]) -> str:
     return f"{named(lineages)}: {words.HOLD[reason]}. To do: {words.CURE[reason]}"
+
+
+def _uncovered(lineages: Sequence[str]) -> str:
+    return f"{named(lineages)}: {words.UNCOVERED}. To do: {words.COVER}"
 
 
 def named(lineages: Sequence[str], most: int = _NAMED) -> str:

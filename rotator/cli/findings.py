@@ -168,6 +168,7 @@ SAID: Final[Mapping[Check, Said]] = {
         "the provider lists no such key",
         "see that the ids are right and that the management key may list them, or take them out of the policy",
     ),
+    Check.UNCOVERED: Said("under no policy any more: {subjects}", words.UNCOVERED, words.COVER),
     Check.HELD: Said("held: {subjects}", "{hold}", "{mend}"),
     Check.NOT_LOOKED_AT: Said("it was not looked at", "{error}", "{cure}"),
 }

@@ -129,10 +129,12 @@ async def _lineages(
 
 
 def _held(lines: Iterable[Line]) -> Iterator[Finding]:
-    """Yield the holds, those of one reason together, and what could not be looked at."""
+    """Yield the holds, those of one reason together, what is under no policy, and what could not be looked at."""
     held: dict[HoldReason, list[str]] = {}
-    missing = []
+    missing, uncovered = [], []
     for line in lines:
+        if line.uncovered:
+            uncovered.append(line.lineage)
         if line.error is not None:
             yield failed(Check.NOT_LOOKED_AT, f"lineage {line.lineage}", line.error)
         elif isinstance(line.decision, Hold):
@@ -148,8 +150,9 @@ def _held(lines: Iterable[Line]) -> Iterator[Finding]:
             subjects=tuple(names),
             terms={"reason": reason},
         )
-    if missing:
-        yield Finding(check=Check.KEY_MISSING, grade=Grade.PROBLEM, about="lineages", subjects=tuple(missing))
+    for check, names in ((Check.KEY_MISSING, missing), (Check.UNCOVERED, uncovered)):
+        if names:
+            yield Finding(check=check, grade=Grade.PROBLEM, about="lineages", subjects=tuple(names))
 
 
 def _journal(file: PolicyFile) -> str:

@@ -20,7 +20,7 @@ from rotator.plan.actions import Action, Decision, Hold, Wait
 from rotator.plan.invariants import Obstacle, may_revoke, overlap_ends, release_ends
 from rotator.plan.phase import Phase, phase_of, standing_failure
 from rotator.policy.match import Exclusion
-from rotator.policy.policy import Policy
+from rotator.policy.policy import NO_POLICY, Policy
 from rotator.policy.schedule import MADE_WITHIN, due, latest_safe_start
 from rotator.reconcile import Left
 
@@ -106,6 +106,11 @@ class Line:
     def latest_safe_start(self) -> datetime | None:
         """The last instant at which a rotation can start and still give the whole overlap."""
         return latest_safe_start(self.policy, self.expires_at)
+
+    @property
+    def uncovered(self) -> bool:
+        """Whether no policy covers it any more, so that nothing replaces its key, and nobody said to leave it alone."""
+        return self.policy.name == NO_POLICY and not self._waits_for(WaitReason.FORGOTTEN)
 
     @property
     def failure(self) -> Failure | None:
@@ -227,6 +232,7 @@ class Line:
             self.phase is Phase.HELD
             or self._waits_for(WaitReason.NOT_FOUND)
             or stuck
+            or self.uncovered
             or (self.phase is Phase.PAUSED and late)
         )
         return exits.PERSON_NEEDED if needed else exits.FINE

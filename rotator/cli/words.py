@@ -108,6 +108,14 @@ HOLD: Final[Mapping[HoldReason, str]] = {
     HoldReason.UNSAFE: "the next step would have broken a promise and was refused",
 }
 
+UNCOVERED: Final = (
+    "nothing replaces its key any more: the policy that took it in is gone, or does not select it now"
+)
+COVER: Final = (
+    "bring the policy back (a file that `include` matched no more, a slip in a glob or a tag), or, if it is no longer ours, "
+    "`rotator forget LINEAGE`"
+)
+
 CURE: Final[Mapping[HoldReason, str]] = {
     HoldReason.LOST_RECORD: (
         "check that `instance` and `vault.journal` are what they were, and bring the record back from a backup of Vault; "

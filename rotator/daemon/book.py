@@ -306,6 +306,13 @@ class Book:
             if page.standing is not None and page.standing.reason == reason and lineage_id not in self._wanted
         ]
 
+    def uncovered(self) -> Iterator[str]:
+        """Yield the lineages that no policy covers any more, but for those that a person told us to leave alone."""
+        for page in self._pages.values():
+            record = page.found.known_record
+            if page.found.assignment.policy.name == NO_POLICY and not (record and record.forgotten):
+                yield page.found.assignment.lineage.name
+
     def strays(self) -> Iterator[tuple[str, str]]:
         """Yield provider and id of each key with a mark of this journal that is not proven to be ours."""
         for stray in self.fleet.strays if self.fleet else ():

@@ -31,6 +31,7 @@ from rotator.model.standing import Standing
 from rotator.model.told import Step, Told
 from rotator.plan.actions import Hold, Revoke, Rotate
 from rotator.plan.phase import Phase
+from rotator.policy.policy import NO_POLICY
 from rotator.ports import Control, Provider, RecordRead
 from rotator.reconcile import Reconciled, violation_of
 
@@ -50,7 +51,6 @@ TROUBLES_TOLD = 20
 """So many that begin or end at once are logged one by one."""
 
 _TROUBLED = frozenset({Phase.HELD, Phase.FAILING, Phase.UNKNOWN})
-_LEFT_ALONE = frozenset({Phase.WATCHED, Phase.FORGOTTEN})
 _ENDS = frozenset({Step.RECORDED, Step.HELD, Step.FAILED})
 _BY_TIME = frozenset({RotateReason.DUE_BY_EXPIRY, RotateReason.DUE_BY_AGE})
 
@@ -98,6 +98,7 @@ class Rounds:
         self._told_late: dict[str, datetime] = {}
         self._all_seen = False
         self._told_strays: frozenset[tuple[str, str]] = frozenset()
+        self._told_uncovered: frozenset[str] = frozenset()
 
     def want_sweep(self) -> None:
         """Let the next round be a sweep."""
@@ -221,10 +222,7 @@ class Rounds:
             [one for one in self.troubles if one not in now],
         )
         for event, some in (("trouble", begun), ("trouble_over", over)):
-            for one in some[:TROUBLES_TOLD]:
-                log.get("rotator").warning(event, detail=one)
-            if len(some) > TROUBLES_TOLD:
-                log.get("rotator").warning(event, detail=f"and {len(some) - TROUBLES_TOLD} more")
+            _warn_of(event, [{"detail": one} for one in some])
         self.troubles = tuple(said)
 
     async def _control(self, link: Link) -> Control:
@@ -376,12 +374,12 @@ class Rounds:
         )
 
     def _look_back(self) -> None:
-        """Tell, once a day, of each lineage that can't be rotated in time any more; and, once, of each stray."""
+        """Tell, once a day, of each lineage that can't be rotated in time any more; and, once, of each stray, and of what no policy covers."""
         now = self._clock.now()
         late = {
             one.lineage: one
             for one in self.book.standings
-            if one.safe_until is not None and one.safe_until <= now and one.phase not in _LEFT_ALONE
+            if one.safe_until is not None and one.safe_until <= now and not _left_alone(one)
         }
         names = {one.lineage for one in self.book.standings}
         self._said = {name: said for name, said in self._said.items() if name in names}
@@ -399,16 +397,28 @@ class Rounds:
                 )
         strays = frozenset(self.book.strays())
         new = sorted(strays - self._told_strays)
-        for provider, key_id in new[:TROUBLES_TOLD]:
-            log.get("rotator").warning("stray_key", provider=provider, key_id=key_id)
-        if len(new) > TROUBLES_TOLD:
-            log.get("rotator").warning("stray_keys", detail=f"and {len(new) - TROUBLES_TOLD} more")
+        _warn_of("stray_key", [{"provider": provider, "key_id": key_id} for provider, key_id in new])
         self._told_strays = strays
+        uncovered = frozenset(self.book.uncovered())
+        _warn_of("under_no_policy", [{"lineage": name} for name in sorted(uncovered - self._told_uncovered)])
+        self._told_uncovered = uncovered
 
 
 def _same(one: datetime | None, other: datetime | None) -> bool:
     """Return whether two looks gave the same instant: what a provider says of its clock is rounded."""
     return one == other if one is None or other is None else abs(one - other) < ROUNDED
+
+
+def _warn_of(event: str, some: Sequence[Mapping[str, str]]) -> None:
+    for one in some[:TROUBLES_TOLD]:
+        log.get("rotator").warning(event, **one)
+    if len(some) > TROUBLES_TOLD:
+        log.get("rotator").warning(event, detail=f"and {len(some) - TROUBLES_TOLD} more")
+
+
+def _left_alone(one: Standing) -> bool:
+    """Return whether a person wants it so that its key is not replaced in time."""
+    return one.phase == Phase.FORGOTTEN or (one.phase == Phase.WATCHED and one.policy != NO_POLICY)
 
 
 def _to_the_second(at: datetime | None) -> datetime | None:

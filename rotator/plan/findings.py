@@ -85,6 +85,7 @@ class Check(StrEnum):
     FREEZE_TOO_LONG = "freeze_too_long"
     POLICIES_UNKNOWN = "policies_unknown"
     KEY_MISSING = "key_missing"
+    UNCOVERED = "uncovered"
     HELD = "held"
     NOT_LOOKED_AT = "not_looked_at"
 

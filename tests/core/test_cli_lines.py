@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -34,7 +35,7 @@ from rotator.plan.actions import Copy, Hold, Rotate
 from rotator.plan.decide import decide
 from rotator.plan.phase import Phase
 from rotator.policy.match import Exclusion
-from rotator.policy.policy import Adopt, DestinationTemplate, Freeze, Policy, Window
+from rotator.policy.policy import NO_POLICY, Adopt, DestinationTemplate, Freeze, Policy, Window
 from rotator.policy.settings import ProviderSettings, SecretReference, SecretSource
 from rotator.ports import Proof
 from rotator.reconcile import Left
@@ -83,6 +84,7 @@ from tests.support.fakes import (
 
 NIGHTLY = Window(cron="0 2 * * *", length=HOUR, zone=ZoneInfo("UTC"))
 WATCHING = replace(POLICY, adopt=Adopt.WATCH)
+UNCOVERED = replace(WATCHING, name=NO_POLICY, fingerprint=NO_POLICY)
 BY_OTHER_FIELDS = replace(POLICY, destination=DestinationTemplate(fields=OTHER_FIELDS.fields))
 PINNED = replace(POLICY, keys=(("voice", "key-none"),))
 
@@ -136,6 +138,8 @@ HELD = replace(SETTLED, fleet_hold=HoldReason.MATCHED_TWICE)
         (line(BEFORE_FIRST), Phase.ADOPTED, exits.FINE),
         (line(SETTLED), Phase.CURRENT, exits.FINE),
         (line(SETTLED, WATCHING), Phase.WATCHED, exits.FINE),
+        (line(SETTLED, UNCOVERED), Phase.WATCHED, exits.PERSON_NEEDED),
+        (line(with_record(SETTLED, forgotten=True), UNCOVERED), Phase.FORGOTTEN, exits.FINE),
         (line(with_record(SETTLED, by_order=True), WATCHING), Phase.CURRENT, exits.FINE),
         (line(OVERLAPPING), Phase.OVERLAP, exits.FINE),
         (line(OVERLAPPING, WATCHING), Phase.OVERLAP, exits.FINE),
@@ -217,6 +221,15 @@ def test_a_key_that_nobody_serves_is_shown_with_its_end() -> None:
             "needs_person": False,
         }
     ]
+
+
+@pytest.mark.promise("P8")
+def test_a_lineage_whose_policy_is_gone_is_shown_with_what_to_do() -> None:
+    for show_it in (show.plan, show.status, partial(show.once, stopped=False)):
+        shown = " ".join(show_it(report(line(SETTLED, UNCOVERED))).split())
+        assert "Under no policy any more: secret/voice: nothing replaces its key any more" in shown
+        assert "`rotator forget LINEAGE`" in shown
+        assert "Under no policy" not in show_it(report(line(SETTLED)))
 
 
 def test_a_key_that_may_still_be_published_needs_nobody() -> None:

@@ -401,3 +401,18 @@ async def test_holds_are_told_before_anything_is_done(desk: Desk) -> None:
         "two policies match this key",
         "the secret field holds something that is not proven to be this key's secret",
     }
+
+
+@pytest.mark.promise("P8")
+async def test_a_lineage_that_no_policy_covers_any_more_is_told(desk: Desk) -> None:
+    desk.key("voice")
+    assert (await desk.run("once")).status == 0
+    desk.write(POLICIES.replace('"*"', "voise"))
+    ran = await desk.json("check")
+
+    assert ran.status == 3
+    assert of(ran, "uncovered")["subjects"] == [desk.lineage("voice")]
+    assert "rotator forget" in of(ran, "uncovered")["to_do"]
+    assert (await desk.run("status", "--exit-code")).status == 3
+    assert (await desk.run("forget", desk.lineage("voice"), "--yes")).status == 0
+    assert (await desk.run("check")).status == 0

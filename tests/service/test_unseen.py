@@ -1,4 +1,4 @@
-"""Lineages that can't be looked at: what is known of them is shown all the same, and looks at them grow rarer."""
+"""Lineages that can't be looked at, or that no policy covers: what is known of them is shown all the same."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from rotator.errors import Denied
 from rotator.model.order import OrderKind
 from rotator.model.told import Step
+from rotator.policy.policy import NO_POLICY
 from tests.service.conftest import Said
 from tests.support.builders import DAY, HOUR, MINUTE, SECOND
 from tests.support.estate import VAULT, Estate
@@ -19,6 +20,7 @@ from tests.support.virtual_loop import virtually
 
 NAME = "secret/asr/gateway"
 LOOKING = (VAULT, "read entry")
+A_SLIP = "- " + ALL.replace("comment: '*'", "comment: 'gatewya*'")
 
 
 async def adopted(estate: Estate, *, due_in: timedelta = 5 * DAY) -> Replica:
@@ -168,3 +170,41 @@ async def test_what_a_clock_of_vaults_is_ahead_is_known_though_nothing_is_looked
 
     assert estate.calls[LOOKING] == before
     assert abs(replica.rounds.skews["vault"] - 10 * MINUTE) <= SECOND
+
+
+@pytest.mark.promise("P8")
+@virtually
+async def test_a_lineage_whose_policy_is_gone_is_told_and_told_late(said: Said) -> None:
+    estate = Estate()
+    replica = await adopted(estate, due_in=DAY)
+    with_policy = replica.text
+    assert said("under_no_policy") == []
+    replica.take(policy_text(estate, A_SLIP))
+    await replica.leap(10 * MINUTE)
+
+    assert [line["lineage"] for line in said("under_no_policy")] == [NAME]
+    assert replica.standing(NAME).policy == NO_POLICY
+    await replica.leap(HOUR)
+    assert len(said("under_no_policy")) == 1
+
+    safe_until = replica.standing(NAME).safe_until
+    assert safe_until is not None
+    await replica.leap(safe_until - estate.now() + HOUR)
+    assert [line["lineage"] for line in said("late")] == [NAME]
+    assert replica.times(Step.RECORDED) == []
+    replica.take(with_policy)
+    await replica.leap(10 * MINUTE)
+    assert replica.times(Step.RECORDED)
+    assert list(replica.rounds.book.uncovered()) == []
+
+
+@virtually
+async def test_of_a_lineage_that_is_forgotten_nobody_is_told_that_no_policy_covers_it(said: Said) -> None:
+    estate = Estate()
+    replica = await adopted(estate)
+    await order(estate, replica.text, NAME, OrderKind.FORGET)
+    replica.take(policy_text(estate, A_SLIP))
+    await replica.leap(HOUR)
+
+    assert replica.standing(NAME).phase == "forgotten"
+    assert said("under_no_policy") == []
