@@ -35,14 +35,13 @@ def of(report: Report) -> list[str]:
         for line in report.lines
         if line.missing_key_id is not None
     ]
-    uncovered = [line.lineage for line in report.lines if line.uncovered]
     unserved = [
         f"{one.key.key_id} at {one.provider}, made for {one.lineage}: " + _end_of(one)
         for one in report.unserved
     ]
     for title, items in (
         ("Held, a person is needed:", [_held(reason, lineages) for reason, lineages in held.items()]),
-        ("Under no policy any more:", [_uncovered(uncovered)] if uncovered else []),
+        ("Under no policy any more:", [_uncovered(report.uncovered)] if report.uncovered else []),
         ("Named under `keys:`, but not there:", missing),
         ("Keys of ours that work and that nobody serves:", unserved),
         ("Strays, keys with our mark that no record leads to (never touched):", strays),

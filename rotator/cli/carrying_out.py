@@ -69,7 +69,7 @@ async def carry_out(kind: OrderKind, lineages: tuple[str, ...], connection: Conn
             lines[line.lineage] = replace(line, done=(*lines[line.lineage].done, *line.done))
     shown = tuple(sorted(lines.values(), key=lambda line: line.urgency))
     # What does not concern these lineages is left out.
-    return replace(report, lines=shown, excluded={}, idle=(), strays=strays_of(shown))
+    return replace(report, lines=shown, excluded={}, idle=(), strays=strays_of(shown), uncovered=())
 
 
 async def _seen_afresh(failed: list[Line], connection: Connected) -> dict[str, Line]:

@@ -38,6 +38,7 @@ def of_report(report: Report) -> dict[str, object]:
         "idle": list(report.idle),
         "unserved": [_unserved(one) for one in report.unserved],
         "strays": [of_stray(stray) for stray in report.strays],
+        "uncovered": list(report.uncovered),
         "troubles": of_troubles(report.troubles),
     }
 

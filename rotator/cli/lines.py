@@ -232,7 +232,6 @@ class Line:
             self.phase is Phase.HELD
             or self._waits_for(WaitReason.NOT_FOUND)
             or stuck
-            or self.uncovered
             or (self.phase is Phase.PAUSED and late)
         )
         return exits.PERSON_NEEDED if needed else exits.FINE
@@ -245,7 +244,8 @@ class Line:
 class Report:
     """All that a command has to show.
 
-    `excluded` counts, by provider, the keys that no policy takes; `idle` are the policies that select nothing.
+    `excluded` counts, by provider, the keys that no policy takes; `idle` are the policies that select nothing. `uncovered` are
+    the lineages that no policy covers any more.
     """
 
     now: datetime
@@ -253,6 +253,7 @@ class Report:
     excluded: Mapping[str, Mapping[Exclusion, int]]
     idle: tuple[str, ...]
     strays: tuple[Stray, ...]
+    uncovered: tuple[str, ...]
     troubles: tuple[Trouble, ...]
 
     @property
@@ -265,11 +266,16 @@ class Report:
         """The exit status that all of it gives."""
         statuses = {line.status for line in self.lines}
         statuses |= {failures.status_of(trouble.error) for trouble in self.troubles}
-        return exits.gravest(statuses | {exits.PERSON_NEEDED} if self.strays else statuses)
+        return exits.gravest(statuses | {exits.PERSON_NEEDED} if self.strays or self.uncovered else statuses)
 
     def status_for(self, globs: tuple[str, ...]) -> int:
         """Return the exit status for one who asked for lineages by `globs`: to name none is a usage error."""
         return exits.USAGE if globs and not self.lines and not self.troubles else self.status
+
+
+def uncovered_of(lines: Iterable[Line]) -> tuple[str, ...]:
+    """Return the lineages that no policy covers any more."""
+    return tuple(line.lineage for line in lines if line.uncovered)
 
 
 def strays_of(lines: Iterable[Line]) -> tuple[Stray, ...]:

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from rotator.bootstrap import Connected, connect, vault_address
 from rotator.cli import exits, failures
-from rotator.cli.lines import Line, Report, strays_of
+from rotator.cli.lines import Line, Report, strays_of, uncovered_of
 from rotator.cli.progress import Progress
 from rotator.cli.text import complain
 from rotator.daemon.sweep import named
@@ -144,6 +144,7 @@ def report_of(fleet: Fleet, lines: Iterable[Line], connection: Connected) -> Rep
         lines=ordered,
         excluded=fleet.excluded,
         idle=fleet.idle,
+        uncovered=uncovered_of(ordered),
         strays=(*fleet.strays, *strays_of(ordered)),
         troubles=fleet.troubles,
     )

@@ -12,7 +12,7 @@ import click
 
 from rotator.cli import calendar, documents, files, show
 from rotator.cli.failures import Failure
-from rotator.cli.lines import Line, Report, strays_of
+from rotator.cli.lines import Line, Report, strays_of, uncovered_of
 from rotator.cli.look import look
 from rotator.cli.options import Options
 from rotator.cli.times import parse_instant, parse_until
@@ -60,7 +60,15 @@ def plan_offline(
         if not globs or any(fnmatchcase(case.snapshot.lineage.name, glob) for glob in globs)
     ]
     lines = sorted((_line(case, now) for case in cases), key=lambda line: line.urgency)
-    report = Report(now=now, lines=tuple(lines), excluded={}, idle=(), strays=strays_of(lines), troubles=())
+    report = Report(
+        now=now,
+        lines=tuple(lines),
+        excluded={},
+        idle=(),
+        strays=strays_of(lines),
+        uncovered=uncovered_of(lines),
+        troubles=(),
+    )
     return _show(options, report, globs, seen.limits, until)
 
 

@@ -46,7 +46,7 @@ def line(name: str, seen: Snapshot, policy: Policy = POLICY) -> Line:
 
 
 def of(*lines: Line, until: timedelta = 30 * DAY, starts_per_hour: int = 60) -> Foretold:
-    report = Report(now=NOW, lines=lines, excluded={}, idle=(), strays=(), troubles=())
+    report = Report(now=NOW, lines=lines, excluded={}, idle=(), strays=(), uncovered=(), troubles=())
     return foretold(report, NOW + until, starts_per_hour)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from rotator.bootstrap import Connected
 from rotator.cli import documents, exits, look, show, words
-from rotator.cli.lines import Line, Report, strays_of
+from rotator.cli.lines import Line, Report, strays_of, uncovered_of
 from rotator.errors import (
     Ambiguous,
     Denied,
@@ -113,7 +113,15 @@ def unseen(error: RotatorError | None) -> Line:
 
 def report(*lines: Line, strays: tuple[Stray, ...] = (), troubles: tuple[Trouble, ...] = ()) -> Report:
     excluded = {"asr": {Exclusion.TEMPORARY: 2}}
-    return Report(now=NOW, lines=lines, excluded=excluded, idle=("empty",), strays=strays, troubles=troubles)
+    return Report(
+        now=NOW,
+        lines=lines,
+        excluded=excluded,
+        idle=("empty",),
+        strays=strays,
+        uncovered=uncovered_of(lines),
+        troubles=troubles,
+    )
 
 
 OVERLAPPING = snapshot(record(previous=[previous(superseded=HOUR)]))
@@ -138,8 +146,6 @@ HELD = replace(SETTLED, fleet_hold=HoldReason.MATCHED_TWICE)
         (line(BEFORE_FIRST), Phase.ADOPTED, exits.FINE),
         (line(SETTLED), Phase.CURRENT, exits.FINE),
         (line(SETTLED, WATCHING), Phase.WATCHED, exits.FINE),
-        (line(SETTLED, UNCOVERED), Phase.WATCHED, exits.PERSON_NEEDED),
-        (line(with_record(SETTLED, forgotten=True), UNCOVERED), Phase.FORGOTTEN, exits.FINE),
         (line(with_record(SETTLED, by_order=True), WATCHING), Phase.CURRENT, exits.FINE),
         (line(OVERLAPPING), Phase.OVERLAP, exits.FINE),
         (line(OVERLAPPING, WATCHING), Phase.OVERLAP, exits.FINE),
@@ -230,6 +236,8 @@ def test_a_lineage_whose_policy_is_gone_is_shown_with_what_to_do() -> None:
         assert "Under no policy any more: secret/voice: nothing replaces its key any more" in shown
         assert "`rotator forget LINEAGE`" in shown
         assert "Under no policy" not in show_it(report(line(SETTLED)))
+    assert report(line(SETTLED, UNCOVERED)).status == exits.PERSON_NEEDED
+    assert report(line(with_record(SETTLED, forgotten=True), UNCOVERED)).status == exits.FINE
 
 
 def test_a_key_that_may_still_be_published_needs_nobody() -> None:
