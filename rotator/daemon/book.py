@@ -24,7 +24,8 @@ from rotator.errors import PortError, Rejected
 from rotator.inventory.fleet import Fleet, Found, assembled
 from rotator.inventory.records import Trouble, brief, lineage_id_of, sorted_out
 from rotator.model.key import ListedKey, Listing
-from rotator.model.reason import LeftReason
+from rotator.model.order import Pause
+from rotator.model.reason import HoldReason, LeftReason
 from rotator.model.record import Record
 from rotator.model.standing import Standing
 from rotator.plan.facts import SKEW_ALLOWED
@@ -67,13 +68,15 @@ class Book:
 
     fleet: Fleet | None = None
     """As it was put together last, None before that. Its `found` and `records` are left out: they are kept here, as they were read last."""
-    _control: Control | None = None
+    _pauses: tuple[Pause, ...] | None = None
     _file: PolicyFile | None = None
     _listings: dict[str, Listing] = field(default_factory=dict)
     _skews: dict[str, timedelta] = field(default_factory=dict)
     _unlisted: tuple[Trouble, ...] = ()
     _read: dict[str, RecordRead | PortError] = field(default_factory=dict)
     _all_read_at: datetime | None = None
+    _read_under: int | None = None
+    """The version of the control record under which all records were read: each order makes a new one."""
     _changes_at: datetime | None = None
     _changed: bool = True
     _pages: dict[str, _Page] = field(default_factory=dict)
@@ -97,9 +100,9 @@ class Book:
         """The last list of each provider."""
         return self._listings
 
-    def unlisted_besides(self, asked: Collection[str]) -> tuple[Trouble, ...]:
-        """Return the troubles of providers that gave no list, but for those that were asked again."""
-        return tuple(one for one in self._unlisted if one.what.removeprefix("provider ") not in asked)
+    def unlisted_of(self, some: Collection[str]) -> tuple[Trouble, ...]:
+        """Return the troubles of those of some providers that gave no list."""
+        return tuple(one for one in self._unlisted if one.what.removeprefix("provider ") in some)
 
     def standing(self, found: Found) -> Standing | None:
         """Return where a lineage stood when it was looked at last."""
@@ -121,7 +124,7 @@ class Book:
                 came, gone = _besides(after, before), _besides(before, after)
                 stayed = [key for key in before.listed if after.shows(key.key_id)]
                 same = stayed == [key for key in after.listed if before.shows(key.key_id)]
-                self._changed |= not (same and self._as_recorded(came, gone))
+                self._changed |= not (same and self._as_recorded(came, gone)) or self._many_absent(provider)
                 moved = self._moved(came, {key.key_id for key in gone})
                 self._wanted |= moved
                 self._stale |= moved
@@ -138,8 +141,8 @@ class Book:
             self._changed = True
         since = self._all_read_at
         old = since is None or not timedelta(0) <= now - since < READ_AGAIN_AFTER
-        if old or self._control is None or self._control.version != control.version:
-            self._all_read_at = now
+        if old or self._read_under != control.version:
+            self._all_read_at, self._read_under = now, control.version
             return list(names)
         uncovered = {
             page.found.assignment.lineage.record_name
@@ -176,11 +179,10 @@ class Book:
             self.fleet is not None
             and not self._changed
             and self._file is link.file
-            and self._control is not None
-            and self._control.pauses == control.pauses
+            and self._pauses == control.pauses
             and (self._changes_at is None or now < self._changes_at)
         )
-        self._control = control
+        self._pauses = control.pauses
         if same and self.fleet is not None:
             return self.fleet
         self._listings = {name: one for name, one in self._listings.items() if name in link.providers}
@@ -381,6 +383,13 @@ class Book:
         named = all(key.mark is not None and key.key_id in self._known(key.mark.lineage_id) for key in came)
         retired = {one.key_id for record in self.records() for one in record.retired}
         return named and all(key.key_id in retired for key in gone)
+
+    def _many_absent(self, provider: str) -> bool:
+        """Return whether lineages are held because a list of this provider lacked most of their keys: the next may show them."""
+        return any(
+            page.found.provider == provider and page.found.assignment.fleet_hold is HoldReason.MANY_ABSENT
+            for page in self._pages.values()
+        )
 
     def _moved(self, came: Collection[ListedKey], gone: Collection[str]) -> set[str]:
         """Return the lineages with keys that came or went otherwise than their records say, or than their policy has it."""

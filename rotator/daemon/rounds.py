@@ -200,7 +200,7 @@ class Rounds:
     async def _list(self, link: Link, asked: Mapping[str, Provider]) -> None:
         """List some projects. Of one that gives no list nothing is done until a sweep gets one."""
         listings, unlisted = await list_all(asked)
-        others = self.book.unlisted_besides({*asked, *(self.book.listings.keys() - link.providers.keys())})
+        others = self.book.unlisted_of(link.providers.keys() - asked.keys())
         self.book.note_lists(listings, (*unlisted, *others))
         self.skews.update((name, one.at - one.seen_at) for name, one in listings.items())
         if unlisted:

@@ -247,7 +247,7 @@ def served_refused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisio
     minting = _minting_hold(policy, snapshot, now)
     if minting is not None:
         return minting
-    failure = _standing(policy, record.rotate_failure)
+    failure = _standing(policy, record.rotate_failure, now)
     if failure is not None and failure.tried is reason and failure.next_try_at > now:
         return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
     last = record.history[-1] if record.history else None
@@ -306,7 +306,7 @@ def revoke(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
     that is due comes first, so that it lets none expire.
     """
     record = _record(snapshot)
-    failure = _standing(policy, record.revoke_failure)
+    failure = _standing(policy, record.revoke_failure, now)
     if _not_again(failure, policy, snapshot, now):
         return None
     ends: list[tuple[str, Previous | Original]] = [(p.key_id, p) for p in record.previous]
@@ -362,7 +362,7 @@ def rotate_when_due(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisi
     minting = _minting_hold(policy, snapshot, now)
     if minting is not None:
         return minting
-    failure = _standing(policy, record.rotate_failure)
+    failure = _standing(policy, record.rotate_failure, now)
     if failure is not None and failure.next_try_at > now:
         return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
     if reason is ordered:
@@ -393,13 +393,13 @@ def impeded(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | Non
     if snapshot.served.verdict is Verdict.UNKNOWN:
         return Wait(WaitReason.SERVED_UNPROVEN, now + LOOK_AGAIN)
     if copies.behind(snapshot):
-        failure = _standing(policy, record.copy_failure)
+        failure = _standing(policy, record.copy_failure, now)
         next_try = failure.next_try_at if failure is not None else now
         return _until(WaitReason.COPY_BEHIND, [next_try, next_start(policy, snapshot)], now)
     stopped = _stopped(snapshot, now)
     if stopped is not None:
         return Wait(stopped, now + (LOOK_AGAIN if facts.emergency(record) else RETIRE_LATER))
-    failure = _standing(policy, record.revoke_failure)
+    failure = _standing(policy, record.revoke_failure, now)
     if failure is not None and facts.emergency(record):
         return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
     return Wait(WaitReason.PAUSED, None) if snapshot.paused else None
@@ -419,12 +419,11 @@ def closed(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None
 def wait(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision:
     """Wait for the next instant at which something can change, and say for what. Always decides."""
     record, starts_at = _record(snapshot), next_start(policy, snapshot)
-    if record.previous:
+    if record.previous or (record.current is not None and record.originals):
         ends = [end for p in record.previous if (end := overlap_ends(p)) is not None]
-        return _until(WaitReason.OVERLAP, [*_opened(ends, policy, snapshot), starts_at], now)
-    if record.current is not None and record.originals:
-        ends = [end for o in record.originals for end in _original_ends(o)]
-        return _until(WaitReason.AWAITING_RELEASE, [*_opened(ends, policy, snapshot), starts_at], now)
+        ends += [end for o in record.originals for end in _original_ends(o)]
+        reason = WaitReason.OVERLAP if record.previous else WaitReason.AWAITING_RELEASE
+        return _until(reason, [*_opened(ends, policy, snapshot), starts_at], now)
     if facts.watched(policy, record):
         return Wait(WaitReason.WATCHED, None)
     return _until(WaitReason.NOT_DUE, [starts_at], now)
@@ -464,9 +463,11 @@ def _record(snapshot: Snapshot) -> Record:
     return snapshot.record
 
 
-def _standing(policy: Policy, failure: Failure | None) -> Failure | None:
-    """Return the failure, unless the policy entry has changed since."""
-    return failure if failure and failure.policy_fingerprint == policy.fingerprint else None
+def _standing(policy: Policy, failure: Failure | None, now: datetime) -> Failure | None:
+    """Return the failure, unless the policy entry has changed since, or a clock that was ahead wrote down when to try again."""
+    if failure is None or failure.failed_at > now + facts.SKEW_ALLOWED:
+        return None
+    return failure if failure.policy_fingerprint == policy.fingerprint else None
 
 
 def _not_again(failure: Failure | None, policy: Policy, snapshot: Snapshot, now: datetime) -> bool:
@@ -474,7 +475,7 @@ def _not_again(failure: Failure | None, policy: Policy, snapshot: Snapshot, now:
 
     Where sweeps are rarer than its tries, it would be what each of them begins with, and ends at.
     """
-    standing = _standing(policy, failure)
+    standing = _standing(policy, failure, now)
     if standing is None:
         return False
     return standing.next_try_at > now or isinstance(rotate_when_due(policy, snapshot, now), Rotate)
@@ -599,7 +600,7 @@ def _stopped(snapshot: Snapshot, now: datetime) -> WaitReason | None:
 
 
 def _original_ends(original: Original) -> list[datetime]:
-    ends = [release_ends(original), original.key.expires_at]
+    ends = [original.released_at, release_ends(original), original.key.expires_at]
     overlap = overlap_ends(original)
     return [max(end, overlap) for end in ends if end is not None and overlap is not None]
 

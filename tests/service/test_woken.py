@@ -1,0 +1,109 @@
+"""Nobody oversleeps: what ends a lineage's wait wakes it, whatever else goes on meanwhile."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from rotator.model.order import OrderKind
+from rotator.model.reason import HoldReason
+from rotator.model.told import Step
+from tests.support.builders import DAY, HOUR, MINUTE, SECOND
+from tests.support.estate import Estate
+from tests.support.estate_ports import policy_text
+from tests.support.replica import Replica, order
+from tests.support.virtual_loop import virtually
+
+NAME = "secret/asr/gateway"
+
+
+def with_terms(estate: Estate, terms: str) -> str:
+    """Return a policy file with further defaults."""
+    return policy_text(estate).replace("defaults: {", f"defaults: {{{terms}, ")
+
+
+@pytest.mark.promise("P1", "P8")
+@virtually
+async def test_a_list_that_lacked_most_keys_holds_nobody_once_it_shows_them_again() -> None:
+    estate = Estate()
+    names = [f"voice-{number}" for number in range(4)]
+    for name in names:
+        estate.add_key(name, due_in=20 * MINUTE)
+    replica = Replica(estate, with_terms(estate, "original: 1h"))
+    await replica.leap(3 * DAY)
+    estate.hide(*(str(estate.served(f"secret/asr/{name}")) for name in names))
+    await replica.leap(10 * MINUTE)
+    reasons = [replica.standing(f"secret/asr/{name}").reason for name in names]
+    assert reasons == [HoldReason.MANY_ABSENT] * 4
+
+    estate.hide()
+    await replica.leap(10 * MINUTE)
+    assert {replica.standing(f"secret/asr/{name}").phase for name in names} == {"current"}
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize("kind", [OrderKind.ROTATE, OrderKind.EMERGENCY])
+@virtually
+async def test_an_order_is_carried_out_though_another_key_falls_due_before_the_sweep(kind: OrderKind) -> None:
+    estate = Estate()
+    estate.add_key("other", due_in=20 * MINUTE)
+    estate.add_key("gateway")
+    replica = Replica(estate, policy_text(estate))
+    await replica.leap(10 * MINUTE)
+    due_at = replica.standing("secret/asr/other").due_at
+    assert due_at is not None
+    await replica.leap(due_at - replica.clock.now() - 10 * SECOND)
+    await order(estate, replica.text, NAME, kind)
+
+    await replica.leap(10 * MINUTE)
+    assert replica.times(Step.RECORDED, "secret/asr/other")
+    assert replica.times(Step.RECORDED, NAME)
+
+
+@pytest.mark.promise("P8")
+@virtually
+async def test_an_original_that_is_released_during_the_overlap_goes_when_that_ends() -> None:
+    estate = Estate()
+    estate.add_key("gateway", due_in=20 * MINUTE)
+    original = estate.begun[NAME].key_id
+    replica = Replica(estate, policy_text(estate))
+    await replica.leap(2 * HOUR)
+    await order(estate, replica.text, NAME, OrderKind.RELEASE)
+
+    await replica.leap(DAY)
+    assert estate.made[original].deleted_at is not None
+
+
+@pytest.mark.promise("P8")
+@virtually
+async def test_an_original_goes_when_its_time_has_come_though_a_later_key_is_in_its_overlap() -> None:
+    estate = Estate()
+    estate.add_key("gateway", age=300 * DAY, lifetime=319 * DAY)
+    original = estate.begun[NAME].key_id
+    terms = "lifetime: 30d, overlap: 8d, original: 11d, rotate_before: 20d"
+    replica = Replica(estate, with_terms(estate, terms))
+    await replica.leap(DAY)
+    first = replica.times(Step.RECORDED)[0]
+
+    await replica.leap(first + 11 * DAY + HOUR - estate.now())
+    assert len(replica.times(Step.RECORDED)) == 2, "another overlap is under way"
+    assert estate.made[original].deleted_at is not None
+
+
+@pytest.mark.promise("P1", "P8")
+@virtually
+async def test_a_try_that_a_clock_which_was_ahead_put_off_is_made_once_the_clock_is_right() -> None:
+    estate = Estate()
+    estate.add_key("gateway", due_in=2 * HOUR, lifetime=9 * DAY)
+    replica = Replica(estate, policy_text(estate))
+    await replica.leap(30 * MINUTE)
+    replica.clock.ahead = 60 * DAY
+    estate.refused.add(("asr", "create key"))
+    await replica.leap(95 * MINUTE)
+    assert replica.times(Step.FAILED)
+
+    replica.clock.ahead = timedelta(0)
+    estate.refused.clear()
+    await replica.leap(20 * MINUTE)
+    assert replica.times(Step.RECORDED)
