@@ -8,7 +8,10 @@
     closed -> half-open     a sweep begins with many rotations due, and nothing says that even one will work
     open -> half-open       a sweep begins when the wait is over
     any -> closed           the probe was published
-    any -> open             the probe failed; the wait doubles
+    half-open -> open       the probe failed; the wait doubles
+
+One that is late and fails while the breaker is open changes nothing: it may fail for a reason of its own, again and again, and
+the others would wait for as long as it does.
 
 Only starts ask it: what was begun is brought to its end, and old keys are deleted, whatever state it is in.
 """
@@ -71,6 +74,7 @@ class Breaker:
         self.why = ""
         """What opened it last; an error's text, so never a secret."""
         self._probing = False
+        self._probes_while_open = False
         self._in_a_row = 0
         self._last: tuple[type[PortError], str] | None = None
         self._wait = FIRST_WAIT
@@ -102,7 +106,7 @@ class Breaker:
         """Note the start of a rotation, and return whether it is the probe."""
         if self.state is State.CLOSED or self._probing:
             return False
-        self._probing = True
+        self._probing, self._probes_while_open = True, self.state is State.OPEN
         return True
 
     def ended(self, outcome: Outcome, now: float, *, probe: bool) -> None:
@@ -111,7 +115,7 @@ class Breaker:
             self._probing = False
             if outcome is Shown.WORKS:
                 self._close()
-            elif isinstance(outcome, PortError):
+            elif isinstance(outcome, PortError) and not self._probes_while_open:
                 self._wait = min(self._wait * 2, LONGEST_WAIT) if self.why else FIRST_WAIT
                 self._open(outcome, now)
         elif self.state is State.CLOSED:

@@ -65,6 +65,14 @@ class _Course:
     ended: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A rotation that was started, and perhaps stands in no record that was read since."""
+
+    at: datetime
+    lineage: str
+
+
 class Rounds:
     """The rounds of one process over one journal. Its link may be another one each time, to the same journal."""
 
@@ -93,7 +101,7 @@ class Rounds:
         self._wakes_at: datetime | None = None
         self._courses: dict[str, _Course] = {}
         self._due_at: dict[str, datetime | None] = {}
-        self._started: dict[str, datetime] = {}
+        self._started: dict[str, _Start] = {}
         self._said: dict[str, tuple[str, datetime]] = {}
         self._told_late: dict[str, datetime] = {}
         self._all_seen = False
@@ -257,8 +265,14 @@ class Rounds:
         }
         self._due_at = {found.assignment.lineage.name: self._due(found) for found in known.values()}
         now = self._clock.now()
-        # One of the future was noted by a clock that was set back since, and would count for as long as that was.
-        self._started = {name: at for name, at in self._started.items() if now - HOUR < at <= now}
+        # Of lineages whose records were just read, those tell. Others may have been withdrawn: whoever fails again and again would use
+        # up the hour. One of the future was noted by a clock that was set back since, and would count for as long as that was.
+        read = {found.assignment.lineage.name for found in known.values() if found.record is not None}
+        self._started = {
+            rotation_id: start
+            for rotation_id, start in self._started.items()
+            if now - HOUR < start.at <= now and start.lineage not in read
+        }
         ended = await sweep(
             replace(
                 fleet,
@@ -270,7 +284,7 @@ class Rounds:
             concurrency=link.file.runtime.concurrency,
             starts_per_hour=link.file.limits.starts_per_hour,
             breakers=self.breakers,
-            started=self._started,
+            started=self._starts(),
         )
         for one in ended:
             try:
@@ -280,6 +294,10 @@ class Rounds:
                 self.book.put_off(known[one.lineage_id], self._clock.now() + AGAIN_AFTER)
         self._put_off(link)
         return any(one.last is not None or one.error is not None for one in ended)
+
+    def _starts(self) -> dict[str, datetime]:
+        """Return when rotations were started that may stand in no record."""
+        return {rotation_id: start.at for rotation_id, start in self._started.items()}
 
     def _due(self, found: Found) -> datetime | None:
         """Return when the key in use of a lineage is due, None when that is not known before a look."""
@@ -323,7 +341,7 @@ class Rounds:
             self._wake(found, now + breaker.opens_in(monotonic))
         waiting = self.book.left(LeftReason.STARTS_PER_HOUR)
         if waiting and self.book.fleet is not None:
-            begun = self._started | starts_begun(self.book.records(), self.book.listings, now)
+            begun = self._starts() | starts_begun(self.book.records(), self.book.listings, now)
             instants = next_starts(begun.values(), link.file.limits.starts_per_hour, now, len(waiting))
             for found, at in zip(by_urgency(waiting, link.holder, self.book.fleet), instants, strict=True):
                 self._wake(found, at + ROUNDED)
@@ -339,7 +357,7 @@ class Rounds:
         """Pass on what happens to a lineage; a hold or a failure that stays the same once a day."""
         now = self._clock.now()
         if told.step is Step.INTENT:
-            self._started[str(told.rotation_id)] = now
+            self._started[str(told.rotation_id)] = _Start(now, told.lineage)
             due_at = self._due_at.get(told.lineage) if told.reason in _BY_TIME else None
             late = None if due_at is None else max(timedelta(0), now - due_at)
             self._courses[told.lineage] = _Course(told.reason, self._clock.monotonic(), late)

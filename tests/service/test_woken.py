@@ -107,3 +107,18 @@ async def test_a_try_that_a_clock_which_was_ahead_put_off_is_made_once_the_clock
     estate.refused.clear()
     await replica.leap(20 * MINUTE)
     assert replica.times(Step.RECORDED)
+
+
+@pytest.mark.promise("P1", "P8")
+@virtually
+async def test_one_that_fails_again_and_again_uses_up_the_hour_of_nobody() -> None:
+    estate = Estate("asr", "tts")
+    estate.add_key("gateway", age=90 * DAY - 20 * HOUR)
+    estate.add_key("other", provider="tts", due_in=4 * HOUR)
+    estate.refused.add(("asr", "create key"))
+    replica = Replica(estate, policy_text(estate, starts_per_hour=10))
+    await replica.leap(5 * HOUR)
+
+    intents = replica.times(Step.INTENT, NAME)
+    assert sum(at > estate.now() - HOUR for at in intents) > 20
+    assert replica.times(Step.RECORDED, "secret/tts/other")
