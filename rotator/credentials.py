@@ -88,11 +88,15 @@ def exchangeable(path: Path, writers: int) -> Path | None:
     """Return the folder on the way to a file in which others can exchange it, or what leads to it; None without one.
 
     `writers` are the bits of a folder's mode that let others in. In a folder with the sticky bit, such as /tmp, everybody
-    exchanges only what is their own. Raise OSError when the way can't be followed.
+    exchanges only what is their own. In one that is mounted read-only nobody does, whatever its mode: that of a ConfigMap's folder is
+    0777 (`perm` in https://github.com/kubernetes/kubernetes/blob/master/pkg/volume/emptydir/empty_dir.go). Raise OSError when
+    the way can't be followed.
     """
     for folder in _folders_to(path):
         mode = folder.stat().st_mode
-        if mode & writers and not mode & stat.S_ISVTX:
+        # systemd shows a service everything read-only, which says nothing of others: only the mount itself counts.
+        mounted_read_only = os.path.ismount(folder) and _read_only(folder)
+        if mode & writers and not mode & stat.S_ISVTX and not mounted_read_only:
             return folder.resolve()
     return None
 
@@ -188,9 +192,11 @@ def _mounted(path: Path) -> bool:
     anybody may read is on a writable file system, and is refused as everywhere.
     """
     real = path.resolve()
-    return any(real.is_relative_to(place) for place in MOUNTED_SECRETS) and bool(
-        os.statvfs(path).f_flag & os.ST_RDONLY
-    )
+    return any(real.is_relative_to(place) for place in MOUNTED_SECRETS) and _read_only(path)
+
+
+def _read_only(path: Path) -> bool:
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def _cause(error: OSError | ValueError) -> str:
