@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
@@ -59,8 +59,16 @@ Progress = Callable[[str, int, int], None]
 """Is told of long work while it goes on: what it is, how much of it is done, and how much there is."""
 
 
-Logins = dict[tuple[str, str, VaultAuth], Learnt]
-"""What the logins of this process showed, by the address of Vault, the namespace and the way to log in."""
+@dataclass(slots=True)
+class Met:
+    """What a process that connects more than once has met before.
+
+    `logins` are what logging in showed, by the address of Vault, the namespace and the way to log in; `journals` those that were
+    there, by address, namespace, mount and prefix.
+    """
+
+    logins: dict[tuple[str, str, VaultAuth], Learnt] = field(default_factory=dict)
+    journals: set[tuple[str, str, str, str]] = field(default_factory=set)
 
 
 def _untold(_what: str, _done: int, _total: int) -> None:
@@ -182,19 +190,19 @@ async def connect(
     progress: Progress = _untold,
     clock: Clock | None = None,
     heard: Heard = unheard,
-    logins: Logins | None = None,
+    met: Met | None = None,
 ) -> AsyncIterator[Connected]:
     """Connect to Vault and to every provider of `file`; close all connections when the block is left.
 
     Time is the system's, unless another `clock` is given. With `found_journal`, a journal that does not exist yet is
     begun; a command that touches nothing leaves it. `heard` is told of each call. Who connects more than once gives the same
-    `logins` each time, so that nothing which Vault refuses, or gives once, is tried again. Raise PolicyError when a credential or an address is missing or can't
+    `met` each time, so that nothing which Vault refuses, or gives once, is tried again, and no journal is begun where there was one. Raise PolicyError when a credential or an address is missing or can't
     be used, LostJournal when there was a journal and its control record is gone, Rejected when it belongs to another
     instance, else what `Journal` raises.
     """
-    clock = clock or SystemClock()
+    clock, met = clock or SystemClock(), Met() if met is None else met
     async with AsyncExitStack() as stack:
-        client = _vault_client(file, clock, heard, logins)
+        client = _vault_client(file, clock, heard, met)
         stack.push_async_callback(client.aclose)
         vault = _vault_ports(file, client, clock)
         managements = {settings.name: await _management(settings, client) for settings in file.providers}
@@ -205,8 +213,14 @@ async def connect(
             for settings in file.providers
         }
         journal_id = await _journal_id(vault.journal, file.instance, clock)
+        address, namespace, _ = vault_address(file)
+        place = (address, namespace, file.vault.journal_mount, file.vault.journal_prefix)
         if found_journal and not journal_id:
+            if place in met.journals:
+                raise LostJournal("open journal", file.instance, "it was there before, and is gone")
             journal_id = await _begun(file, providers, vault, clock)
+        if journal_id:
+            met.journals.add(place)
         yield Connected(
             file=file,
             clock=clock,
@@ -271,10 +285,10 @@ def _vault_ports(file: PolicyFile, client: VaultClient, clock: Clock) -> VaultPo
 
 
 def _vault_client(
-    file: PolicyFile, clock: Clock, heard: Heard = unheard, logins: Logins | None = None
+    file: PolicyFile, clock: Clock, heard: Heard = unheard, met: Met | None = None
 ) -> VaultClient:
     address, namespace, ca_cert = vault_address(file)
-    known: Logins = {} if logins is None else logins
+    known = (Met() if met is None else met).logins
     try:
         return VaultClient(
             address=address,

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from rotator import credentials, log
-from rotator.bootstrap import Connected, Logins, connect
+from rotator.bootstrap import Connected, Met, connect
 from rotator.cli import exits
 from rotator.cli.failures import Failure
 from rotator.cli.once import Stop, tell
@@ -38,7 +38,7 @@ def run(options: Options) -> int:
     outside = Outside(
         clock=clock,
         read=lambda: _read(options),
-        connect=partial(_connect, {}),
+        connect=partial(_connect, Met()),
         ticking=ticking,
         systemd=Systemd(credentials.variable, clock),
         meter=metrics,
@@ -65,8 +65,8 @@ async def _run(
         await service.run()
 
 
-def _connect(logins: Logins, file: PolicyFile, heard: Heard) -> AbstractAsyncContextManager[Connected]:
-    return connect(file, found_journal=True, heard=heard, logins=logins)
+def _connect(met: Met, file: PolicyFile, heard: Heard) -> AbstractAsyncContextManager[Connected]:
+    return connect(file, found_journal=True, heard=heard, met=met)
 
 
 def _read(options: Options) -> PolicyTexts:

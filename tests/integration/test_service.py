@@ -187,6 +187,20 @@ async def test_a_hangup_takes_the_file_at_once_and_tells_systemd(desk: Desk) -> 
         await service.until(lambda: service.told.count("READY=1") == 2)
 
 
+@pytest.mark.promise("P2", "P8")
+async def test_a_hangup_begins_no_new_journal_where_there_was_one(desk: Desk, root: Root) -> None:
+    desk.key("voice gateway", age=timedelta(hours=1))
+    async with running(desk) as service:
+        await service.until(lambda: "READY=1" in service.told)
+        for path in desk.versions():
+            root.do("DELETE", f"secret/metadata/{path}")
+        await service.hang_up()
+        await service.until(lambda: service.events("not_connected"))
+        assert "it was there before, and is gone" in service.events("not_connected")[0]["detail"]
+        assert len(service.events("connected")) == 1
+        assert desk.versions() == {}
+
+
 def approle(role: Role, *, wrapped: bool = False) -> str:
     auth = role.auth(wrapped=wrapped)
     path = f", secret_id_response_wrapping_path: {auth.secret_id_response_wrapping_path}" if wrapped else ""
