@@ -44,8 +44,8 @@ from rotator.model.told import CallMade, Heard, unheard
 LARGEST_ANSWER = 32 * 1024 * 1024
 """Bytes of a body that are read before a call is given up; a key takes about 500 in a list."""
 
-LONGEST_RETRY_AFTER = timedelta(days=1)
-"""What a longer or absurd Retry-After is cut to."""
+LONGEST_RETRY_AFTER = timedelta(hours=1)
+"""What a longer or absurd Retry-After is cut to: one call asks again then, before a key expires that was never seen meanwhile."""
 
 _YEARS = range(2000, 3000)
 """What a clock can show: with a difference of more than that from ours, nothing could be computed."""

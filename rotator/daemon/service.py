@@ -148,8 +148,8 @@ class Service:
             connected=not self._down,
             swept_at=rounds.swept_at,
             looked_at=rounds.looked_at,
-            sweep_every=self._file.runtime.sweep_every,
-            series=self._file.runtime.metrics_lineages,
+            sweep_every=self._in_use.runtime.sweep_every,
+            series=self._in_use.runtime.metrics_lineages,
             troubles=(*rounds.troubles, *filter(None, [self._down, self._unlinked])),
             breakers={name: breaker.state for name, breaker in dict(rounds.breakers).items()},
             skews=dict(rounds.skews),
@@ -158,11 +158,16 @@ class Service:
             alive=self._alive(),
         )
 
+    @property
+    def _in_use(self) -> PolicyFile:
+        """The policy file that work is done by: another one is wanted until what it names can be connected to."""
+        return self._link.file if self._link else self._file
+
     def _file_seen(self) -> FileSeen:
         rejected = self._refused or self._unlinked
         return FileSeen(
             digest=self._digest,
-            instance=(self._link.file if self._link else self._file).instance,
+            instance=self._in_use.instance,
             loaded_at=self._loaded_at,
             rejected=rejected,
             rejected_at=self._rejected_at if rejected else None,
@@ -173,7 +178,8 @@ class Service:
         return Rounds(self._clock, stopping=self._stop.is_set, tell=self._tell, meter=self._outside.meter)
 
     def _alive(self) -> bool:
-        longest = max(STALLED_AFTER, 2 * self._file.runtime.call_timeout)
+        call_timeout = max(self._in_use.runtime.call_timeout, self._file.runtime.call_timeout)
+        longest = max(STALLED_AFTER, 2 * call_timeout)
         return self._clock.monotonic() - self._progress_at < longest.total_seconds()
 
     def _progress(self) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
+from rotator.http import LONGEST_RETRY_AFTER
 from rotator.model.entry import EntryState
 from rotator.model.instant import bounded
 from rotator.model.secret import Secret
@@ -156,8 +157,10 @@ def date_header(value: str | None) -> datetime | None:
 
 
 def retry_after_header(value: str | None) -> timedelta | None:
-    """Return how long a `Retry-After` header, in whole seconds as Vault writes it, says to wait."""
-    return timedelta(seconds=int(value)) if value and _SECONDS.fullmatch(value) else None
+    """Return how long a `Retry-After` header, in whole seconds as Vault writes it, says to wait; `LONGEST_RETRY_AFTER` at most."""
+    if not value or not _SECONDS.fullmatch(value):
+        return None
+    return min(timedelta(seconds=int(value)), LONGEST_RETRY_AFTER)
 
 
 def _grant(token: Secret, seconds: object, renewable: object) -> Grant | None:

@@ -234,7 +234,7 @@ async def test_whatever_else_a_self_check_says_is_no_verdict(answer: Canned, kin
         ({"Retry-After": "Mon, 05 Jan 2026 12:01:00 GMT", "Date": "Mon, 05 Jan 2026 12:00:00 GMT"}, 60),
         ({"Retry-After": "Mon, 05 Jan 2026 11:00:00 GMT", "Date": "Mon, 05 Jan 2026 12:00:00 GMT"}, 0),
         ({"Retry-After": "Mon, 05 Jan 2026 12:01:00 GMT"}, None),
-        ({"Retry-After": "999999999"}, 86400),
+        ({"Retry-After": "999999999"}, 3600),
         ({"Retry-After": "9" * 400}, None),
         ({"Retry-After": "-5"}, None),
         ({"Retry-After": "nan"}, None),

@@ -90,6 +90,7 @@ def test_the_date_header_is_utc() -> None:
 
 def test_retry_after_is_whole_seconds() -> None:
     assert retry_after_header("7") == timedelta(seconds=7)
+    assert retry_after_header("999999") == timedelta(hours=1)
     for value in (None, "", "-1", "1.5", "9999999", "Mon, 23 Nov 2026 01:11:35 GMT"):
         assert retry_after_header(value) is None
 

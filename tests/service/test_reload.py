@@ -97,6 +97,37 @@ async def test_a_policy_file_that_names_more_is_taken_though_connecting_fails_at
 
 
 @virtually
+async def test_by_a_file_that_can_not_be_connected_to_nothing_is_judged() -> None:
+    estate = Estate()
+    estate.add_key("voice")
+    with scene(estate, policy_text(estate, runtime="sweep_every: 1h")) as one:
+        async with one.running():
+            await one.clock.sleep(10 * MINUTE)
+            one.refused = Unavailable("log in with", "vault.auth.token", "503")
+            one.file = policy_text(estate, runtime="sweep_every: 1m")
+            for _ in range(30):
+                await one.clock.sleep(MINUTE)
+                assert one.board().ready
+            assert one.board().file.rejected
+            assert one.board().sweep_every == HOUR
+
+
+@virtually
+async def test_a_provider_that_gave_no_list_is_no_trouble_once_it_is_out_of_the_file() -> None:
+    estate = Estate("asr", "tts")
+    estate.add_key("voice")
+    estate.refused.add(("tts", "list keys"))
+    with scene(estate, policy_text(estate)) as one:
+        async with one.running():
+            await one.clock.sleep(10 * MINUTE)
+            assert len(one.board().troubles) == 1
+            one.file = "\n".join(line for line in one.file.splitlines() if not line.startswith("  tts:"))
+            await one.clock.sleep(10 * MINUTE)
+            assert one.board().troubles == ()
+            assert one.board().swept_at is not None
+
+
+@virtually
 async def test_a_management_key_that_is_another_one_makes_it_connect_anew() -> None:
     estate = Estate()
     estate.add_key("voice", due_in=HOUR)
