@@ -216,6 +216,7 @@ class HttpClient:
         self._turns = asyncio.Semaphore(concurrency)
         self._brake = Brake()
         self._running: set[asyncio.Task[Answer]] = set()
+        self._cutting: set[asyncio.Future[None]] = set()
         self._transport = transport
         self._trust = _trust()
         reaching = self._most_seconds / 2
@@ -290,6 +291,8 @@ class HttpClient:
         loop = asyncio.get_running_loop()
         sent_at = loop.time()
         connection = self._idle.pop()[1] if self._idle else self._connection()
+        # httpx bounds each read, and not how many there are: an answer may come byte by byte for ever.
+        cut = loop.call_later(self._most_seconds, self._cut, connection)
         try:
             request = self._request(call, starts_until)
             response = await connection.handle_async_request(request)
@@ -306,9 +309,16 @@ class HttpClient:
         else:
             return answer
         finally:
+            cut.cancel()
             self._idle.append((loop.time(), connection))
         # Outside of the handler, and so without a context: h11's texts quote headers.
         raise _failure(call, sent, what)
+
+    def _cut(self, connection: httpx.AsyncBaseTransport) -> None:
+        """Close a connection that a call takes too long on: the call fails at once."""
+        closing = asyncio.ensure_future(connection.aclose())
+        self._cutting.add(closing)
+        closing.add_done_callback(self._cutting.discard)
 
     def _request(self, call: Call, starts_until: float) -> httpx.Request:
         async def reached(event: str, _: object) -> None:
@@ -362,15 +372,12 @@ class HttpClient:
         )
 
     async def _read(self, call: Call, response: httpx.Response) -> Answer:
-        deadline = asyncio.get_running_loop().time() + self._most_seconds
         content = bytearray()
         async for chunk in response.aiter_raw():
             content += chunk
             if len(content) > LARGEST_ANSWER:
                 kind = Ambiguous if call.writes else Rejected
                 raise kind(call.operation, call.target, "the answer is too large")
-            if asyncio.get_running_loop().time() > deadline:
-                raise _failure(call, Sent.PERHAPS, "no complete answer in time")
         at = _moment(response.headers.get("Date"))
         return Answer(
             status=response.status_code,

@@ -30,12 +30,13 @@ from rotator.vault.answers import Answer
 from rotator.vault.translate import Call
 from rotator.vault.wire import Send
 
-_KEPT = timedelta(seconds=5)
-"""After so long without a call none is sent on the connections that there are.
+_USED_FOR = timedelta(seconds=30)
+"""How old the connections may be that a call is sent on.
 
-Vault closes one after five minutes (`http_idle_timeout`,
+Vault closes one after five minutes without a call (`http_idle_timeout`,
 https://developer.hashicorp.com/vault/docs/configuration/listener/tcp), which is how often the service asks by its default, and
-a balancer before that. A call that is sent at that moment is lost.
+a balancer after one (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html).
+A call that is sent at that moment is lost. When each of them was used last, nobody says.
 """
 
 _ACTIVE_NODE = Call(operation="find", target="the active node")
@@ -64,14 +65,13 @@ class Line:
         """Open nothing yet. `heard` is told of each exchange."""
         self._heard = heard
         self._clock = clock
-        self._used_at = clock.monotonic()
         self._address = address
         self._active: str | None = None
         self._namespace = namespace
         self._ca_cert = ca_cert
         self._client_cert = client_cert
         self._timeout = call_timeout
-        self._connections = wire.session(ca_cert=ca_cert, client_cert=client_cert)
+        self.reconnect()
         self._pool = ThreadPoolExecutor(wire.THREADS, thread_name_prefix="vault")
         self._turns = asyncio.Semaphore(wire.THREADS)
 
@@ -84,6 +84,7 @@ class Line:
         """Make new connections from now on."""
         # What is under way keeps the old ones, which close when nobody uses them any more.
         self._connections = wire.session(ca_cert=self._ca_cert, client_cert=self._client_cert)
+        self._connected_at = self._clock.monotonic()
 
     async def ask(self, call: Call, send: Send, token: Secret | None) -> Answer:
         """Return Vault's answer, whatever its status.
@@ -132,8 +133,7 @@ class Line:
         self, call: Call, send: Send, token: Secret | None, address: str, *, namespaced: bool = True
     ) -> Answer | PortError:
         """Run `send` in a thread, once one is free, and tell how it went. Errors are returned."""
-        before, self._used_at = self._used_at, self._clock.monotonic()
-        if self._used_at - before > _KEPT.total_seconds():
+        if self._clock.monotonic() - self._connected_at > _USED_FOR.total_seconds():
             self.reconnect()
         await self._turns.acquire()
         loop = asyncio.get_running_loop()
@@ -156,7 +156,7 @@ class Line:
             namespace=self._namespace if namespaced else "",
             call_timeout=self._timeout,
         )
-        future = self._pool.submit(wire.exchange, call, send, adapter)
+        future = self._pool.submit(wire.exchange, call, send, adapter, self._timeout)
         future.add_done_callback(partial(_give_back, asyncio.get_running_loop(), self._turns))
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):

@@ -7,7 +7,7 @@ import gc
 import logging
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -161,6 +161,32 @@ async def test_an_answer_that_drips_ends_in_time_as_well() -> None:
     async with client(drip, within=SHORT) as http:
         with pytest.raises(Unavailable, match="in time"):
             await http.call(call())
+
+
+@pytest.mark.parametrize(
+    ("begins", "goes_on"),
+    [(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a"), (b"", b"HTTP/1.1 102 Processing\r\n\r\n")],
+)
+async def test_an_answer_whose_head_does_not_end_gives_its_turn_back(begins: bytes, goes_on: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        with suppress(ConnectionError):
+            writer.write(begins if asked.startswith(b"GET /slow ") else b"")
+            while asked.startswith(b"GET /slow "):
+                writer.write(goes_on)
+                await writer.drain()
+                await asyncio.wait({asyncio.ensure_future(reader.read(1))}, timeout=0.02)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    http = HttpClient(f"http://127.0.0.1:{port}", call_timeout=SHORT, concurrency=1)
+    with pytest.raises(Unavailable, match="in time"):
+        await http.call(call(path="/slow"))
+    assert (await http.call(call())).status == 200
+    await http.aclose()
+    server.close()
 
 
 async def _gone(receive: Receive) -> None:

@@ -117,11 +117,12 @@ async def test_a_provider_that_gave_no_list_is_no_trouble_once_it_is_out_of_the_
     estate = Estate("asr", "tts")
     estate.add_key("voice")
     estate.refused.add(("tts", "list keys"))
-    with scene(estate, policy_text(estate)) as one:
+    both = policy_text(estate)
+    with scene(estate, both) as one:
         async with one.running():
             await one.clock.sleep(10 * MINUTE)
             assert len(one.board().troubles) == 1
-            one.file = "\n".join(line for line in one.file.splitlines() if not line.startswith("  tts:"))
+            one.file = "\n".join(line for line in both.splitlines() if not line.startswith("  tts:"))
             await one.clock.sleep(10 * MINUTE)
             assert one.board().troubles == ()
             assert one.board().swept_at is not None
