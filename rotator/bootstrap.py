@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
 from rotator import credentials
 from rotator.clock import Clock, SystemClock
+from rotator.daemon.link import Credentials
 from rotator.errors import (
     Conflict,
     LostJournal,
@@ -96,10 +97,10 @@ class Connected:
     holder: str
     journal_id: str
     renew: Callable[[], Awaitable[None]]
-    read_again: Callable[[], Awaitable[bool]]
+    read_again: Callable[[], Awaitable[Credentials]]
 
-    async def look_after(self) -> bool:
-        """Renew our token in Vault if it is time for that. Return whether a provider's credential is another one than it was.
+    async def look_after(self) -> Credentials:
+        """Renew our token in Vault if it is time for that, and read the credentials of providers again.
 
         Raise as any call to Vault.
         """
@@ -350,25 +351,28 @@ async def _management(settings: ProviderSettings, client: VaultClient | None) ->
     return await read_credential(client, reference)
 
 
-async def _nothing_changes() -> bool:
+async def _nothing_changes() -> Credentials:
     """Say that nothing is another one: a command ends before anything could be."""
-    return False
+    return Credentials(changed=False)
 
 
 def _changes_of(
     file: PolicyFile, client: VaultClient, managements: Mapping[str, Secret]
-) -> Callable[[], Awaitable[bool]]:
+) -> Callable[[], Awaitable[Credentials]]:
     """Return what tells whether the management keys are others than these. One that can't be read is no other."""
 
-    async def changed() -> bool:
-        found = False
+    async def read_again() -> Credentials:
+        changed, unread = False, []
         for settings in file.providers:
-            with suppress(PolicyError, PortError):
+            try:
                 secret = await _management(settings, client)
-                found |= not secret.matches(managements[settings.name])
-        return found
+            except (PolicyError, PortError) as error:
+                unread.append(f"credential of provider {settings.name}: {error}")
+            else:
+                changed |= not secret.matches(managements[settings.name])
+        return Credentials(changed, tuple(unread))
 
-    return changed
+    return read_again
 
 
 async def _journal_id(journal: Journal, instance: str, clock: Clock) -> str:

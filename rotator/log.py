@@ -92,7 +92,10 @@ class _StandardError(logging.StreamHandler[TextIO]):
         """Say which logger failed, if possible; the default would print the record's arguments as they are."""
         # A log line must not fail the caller, who may be in the middle of a rotation.
         with contextlib.suppress(Exception):
-            sys.stderr.write(f"rotator: a log line of {record.name} could not be written\n")
+            error = sys.exception()
+            number = f" {error.errno}" if isinstance(error, OSError) else ""
+            why = f"{type(error).__name__}{number}"
+            sys.stderr.write(f"rotator: a log line of {record.name} could not be written ({why})\n")
 
 
 def _preamble() -> list[Processor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from rotator.clock import Clock
@@ -10,6 +11,14 @@ from rotator.model.lineage import Lineage
 from rotator.model.told import Told
 from rotator.policy.settings import PolicyFile
 from rotator.ports import Journal, Ports, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What reading the credentials of providers again gave: whether one is another than it was, and which can't be read."""
+
+    changed: bool
+    unread: tuple[str, ...] = ()
 
 
 class Link(Protocol):
@@ -43,8 +52,8 @@ class Link(Protocol):
     def journal_id(self) -> str:
         """The id of the journal."""
 
-    async def look_after(self) -> bool:
-        """Renew what has to be renewed to stay connected. Return whether credentials are others, so that it is to be made anew.
+    async def look_after(self) -> Credentials:
+        """Renew what has to be renewed to stay connected, and read the credentials of providers again.
 
         Raise as any call to Vault.
         """

@@ -92,6 +92,7 @@ class Service:
         self._connect_pause = CONNECT_AGAIN_AFTER
         self._tried = False
         self._look_after_at = 0.0
+        self._unread: tuple[str, ...] = ()
         self._down = "not connected yet"
         self._asked = self._reloading = self._was_ready = False
         self._anew = True
@@ -150,7 +151,7 @@ class Service:
             looked_at=rounds.looked_at,
             sweep_every=self._in_use.runtime.sweep_every,
             series=self._in_use.runtime.metrics_lineages,
-            troubles=(*rounds.troubles, *filter(None, [self._down, self._unlinked])),
+            troubles=(*rounds.troubles, *self._unread, *filter(None, [self._down, self._unlinked])),
             breakers={name: breaker.state for name, breaker in dict(rounds.breakers).items()},
             skews=dict(rounds.skews),
             strays=Counter(provider for provider, _ in rounds.book.strays()),
@@ -255,15 +256,24 @@ class Service:
         if self._clock.monotonic() >= self._look_after_at:
             self._look_after_at = self._clock.monotonic() + AGAIN_AFTER.total_seconds()
             try:
-                if await link.look_after() and not self._anew:
-                    self._connect_soon()
+                credentials = await link.look_after()
             except PortError:
                 self._rounds.want_sweep()  # it shows when Vault is there again
                 raise
+            self._note_unread(credentials.unread)
+            if credentials.changed and not self._anew:
+                self._connect_soon()
         if await self._rounds.round(link) and self._down:
             self._down = ""
             log.get("rotator").info("reached")
         self._note_ready()
+
+    def _note_unread(self, unread: tuple[str, ...]) -> None:
+        """Tell of credentials that can't be read any more: what was read before is used, and is gone with this process."""
+        for one in unread:
+            if one not in self._unread:
+                log.get("rotator").error("credential_unread", detail=one)
+        self._unread = unread
 
     def _note_ready(self) -> None:
         """Tell, once, that the fleet was looked at, as far as it can be; what was found to do may take longer."""

@@ -233,7 +233,7 @@ def _of_service(board: Board) -> Iterator[Metric]:
     )
     yield _gauge(
         "rotator_troubles",
-        "Providers, records and keys that could not be looked at.",
+        "Providers, records, keys and credentials that could not be looked at.",
         (),
         [((), len(board.troubles))],
     )

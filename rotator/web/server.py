@@ -12,6 +12,9 @@ from starlette.types import ASGIApp
 
 _CLOSES_WITHIN_SECONDS = 3
 
+_BACKLOG = 16
+"""Connections that wait to be taken. asyncio tries that many at once, and tells of each when no more files can be opened."""
+
 
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers, which would close the port while work is still being finished."""
@@ -58,6 +61,7 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
         access_log=False,
         date_header=False,
         server_header=False,
+        backlog=_BACKLOG,
         timeout_graceful_shutdown=_CLOSES_WITHIN_SECONDS,
     )
     server = _Server(config)

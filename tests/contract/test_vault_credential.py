@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from rotator.bootstrap import _changes_of, _management
+from rotator.daemon.link import Credentials
 from rotator.errors import Denied, PolicyError, Rejected, Unavailable
 from rotator.model.secret import Secret
 from rotator.policy.settings import VaultReference
@@ -42,18 +43,22 @@ async def test_a_management_key_that_was_exchanged_since_it_was_read_is_noticed(
     def put(value: str) -> None:
         root.do("POST", f"secret/data/{path}", {"data": {"api_key": value}})
 
-    async def connected_now() -> Callable[[], Awaitable[bool]]:
+    async def connected_now() -> Callable[[], Awaitable[Credentials]]:
         return _changes_of(file, client, {"asr": await _management(file.providers[0], client)})
 
     put(VALUE)
     changed = await connected_now()
     put(secret_text("next"))
-    assert await changed()
-    assert await changed(), "until it is connected anew"
+    assert (await changed()).changed
+    assert (await changed()).changed, "until it is connected anew"
     changed_since = await connected_now()
-    assert not await changed_since()
+    assert not (await changed_since()).changed
     root.do("DELETE", f"secret/data/{path}")
-    assert not await changed(), "nothing would work with it"
+    gone = await changed()
+    assert not gone.changed, "nothing would work with it"
+    (told,) = gone.unread
+    assert told.startswith("credential of provider asr: ")
+    assert "is deleted" in told
 
 
 @pytest.mark.promise("P7")

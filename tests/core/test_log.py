@@ -220,7 +220,7 @@ def test_a_line_that_can_not_be_written_shows_nothing(capsys: pytest.CaptureFixt
     (handler,) = [h for h in logging.getLogger().handlers if isinstance(h, log._StandardError)]
     handler.handle(logging.LogRecord("hvac", logging.WARNING, "", 0, "%d", (VALUE,), None))
 
-    assert capsys.readouterr().err == "rotator: a log line of hvac could not be written\n"
+    assert capsys.readouterr().err == "rotator: a log line of hvac could not be written (TypeError)\n"
 
 
 @pytest.mark.parametrize("form", ["json", "console"])

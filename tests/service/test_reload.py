@@ -142,6 +142,25 @@ async def test_a_management_key_that_is_another_one_makes_it_connect_anew() -> N
             assert one.lineages(Step.RECORDED) == {"secret/asr/voice"}
 
 
+@pytest.mark.promise("P8")
+@virtually
+async def test_a_credential_that_can_not_be_read_again_is_told_until_it_can(said: Said) -> None:
+    estate = Estate()
+    estate.add_key("voice", due_in=HOUR)
+    with scene(estate, policy_text(estate)) as one:
+        async with one.running():
+            await one.clock.sleep(10 * MINUTE)
+            gone = "credential of provider asr: {file: KEY}: can't be read"
+            estate.unread_credentials.append(gone)
+            await one.clock.sleep(HOUR)
+            assert one.board().troubles == (gone,)
+            assert [line["detail"] for line in said("credential_unread")] == [gone]
+            assert one.lineages(Step.RECORDED) == {"secret/asr/voice"}, "what was read before is used"
+            estate.unread_credentials.clear()
+            await one.clock.sleep(2 * MINUTE)
+            assert one.board().troubles == ()
+
+
 @virtually
 async def test_while_vault_is_away_it_is_shown_so_all_the_while_and_told_once(said: Said) -> None:
     estate = Estate()

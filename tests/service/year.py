@@ -265,6 +265,6 @@ async def _live(replica: Replica) -> None:
     """Live until it is killed; look about as the service does, now and then."""
     with suppress(Died):
         while True:
-            if replica.link is not None and await replica.link.look_after():
+            if replica.link is not None and (await replica.link.look_after()).changed:
                 replica.link = None
             await replica.leap(6 * HOUR)

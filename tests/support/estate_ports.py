@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from rotator.clock import Clock
+from rotator.daemon.link import Credentials
 from rotator.errors import NotFound, PortError, Rejected
 from rotator.model.entry import FieldNames, Publication
 from rotator.model.key import Key, KeyRequest, Listing
@@ -300,9 +301,10 @@ class EstateLink:
     def holder(self) -> str:
         return self.line.holder
 
-    async def look_after(self) -> bool:
+    async def look_after(self) -> Credentials:
         self.line.estate.carry_out("our token", "renew", "our token", lambda: None, writes=False)
-        return self.line.estate.credentials != self.credentials
+        estate = self.line.estate
+        return Credentials(estate.credentials != self.credentials, tuple(estate.unread_credentials))
 
     def with_file(self, file: PolicyFile) -> EstateLink:
         return replace(self, file=file)

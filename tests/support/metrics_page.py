@@ -31,7 +31,7 @@ What a page should call a person for. Two replicas see the same fleet: take `max
 | `rotator_late_lineages > 0` | a key can't be rotated any more so that consumers have the whole overlap |
 | `rotator_overdue_lineages > 0` for two hours | keys that are due are not replaced: windows, `starts_per_hour`, a pause, failures |
 | `sum(rotator_lineages{phase=~"failing\\|unknown"}) > 0` for an hour | lineages whose rotations fail, or that can't be looked at |
-| `rotator_troubles > 0` for an hour | a provider, a record or a key can't be read; of a provider that gave no list since the start nothing is shown |
+| `rotator_troubles > 0` for an hour | a provider, a record, a key or a credential can't be read; of a provider that gave no list since the start nothing is shown |
 | `rotator_held_lineages > 0` | nothing automatic is safe for a lineage: `rotator status` says what to do |
 | `sum(rotator_lineages{policy="(none)", phase!="forgotten"}) > 0` for an hour | nothing replaces the keys of lineages whose policy is gone: `rotator status` names them |
 | `absent(rotator_ready)`, or `up == 0` of its job, for 10 minutes | a rotator does not run, or its metrics can't be read |
