@@ -95,7 +95,8 @@ def _named(main: Path, patterns: Iterable[str], further: Iterable[Path]) -> Iter
         try:
             yield from [(path, "") for path in _below(main.parent, pattern)]
         except OSError as error:
-            yield Path(error.filename), error.strerror or type(error).__name__
+            why = error.strerror or type(error).__name__
+            yield Path(error.filename), f"{why}; see that the folder is there, or take it out of `include`"
     yield from ((path, "") for path in further)
 
 

@@ -53,9 +53,13 @@ class Concerned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """Every key that an order concerns, and the lineages that could not be looked at, with what stopped it."""
+    """Every key that an order concerns, and the lineages that could not be looked at, with what stopped it.
+
+    `deletes`: the order lets keys be deleted.
+    """
 
     now: datetime
+    deletes: bool
     keys: tuple[Concerned, ...]
     unseen: tuple[tuple[str, PortError], ...]
 
@@ -65,12 +69,11 @@ class Preview:
         rows = [_row(key, self.now) for key in self.keys]
         used = [key for key in self.keys if key.in_use(self.now)]
         logs = [key.last_use.log_ends_at for key in self.keys if key.last_use]
+        fails = " Whoever uses such a key fails once it is gone." if self.deletes else ""
         parts = [
             table(titles, rows) if rows else "No key is concerned.",
             *(f"{lineage} could not be looked at: {error}" for lineage, error in self.unseen),
-            f"STILL IN USE: {len(used)} of {len(rows)}. Whoever uses such a key fails once it is gone."
-            if used
-            else "",
+            f"STILL IN USE: {len(used)} of {len(rows)}.{fails}" if used else "",
             f"A provider's log is late: what was used after {absolute(min(logs))} may not show yet."
             if logs
             else "",
@@ -89,6 +92,7 @@ async def preview(kind: OrderKind, chosen: Iterable[Found], connection: Connecte
     seen = await asyncio.gather(*(_concerned_by(kind, found, connection, turns) for found in chosen))
     return Preview(
         now=connection.clock.now(),
+        deletes=kind is not OrderKind.FORGET,
         keys=tuple(key for one in seen if not isinstance(one, PortError) for key in one),
         unseen=tuple(
             (found.assignment.lineage.name, one)

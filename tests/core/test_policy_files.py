@@ -91,9 +91,12 @@ def test_a_glob_may_match_nothing_a_path_may_not(tmp_path: Path) -> None:
 
 def test_a_folder_that_can_not_be_looked_through_is_told(tmp_path: Path) -> None:
     """Not to see any policy there would let its keys expire in silence."""
-    assert told_of(main_in(tmp_path, "p.d/*.yaml")) == ["p.d: can't be read: No such file or directory"]
+    do = "see that the folder is there, or take it out of `include`"
+    assert told_of(main_in(tmp_path, "p.d/*.yaml")) == [
+        f"p.d: can't be read: No such file or directory; {do}"
+    ]
     (tmp_path / "p.d").touch()
-    assert told_of(main_in(tmp_path, "p.d/*.yaml")) == ["p.d: can't be read: Not a directory"]
+    assert told_of(main_in(tmp_path, "p.d/*.yaml")) == [f"p.d: can't be read: Not a directory; {do}"]
 
 
 def test_each_file_is_read_once_and_the_policy_file_never_as_another(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ HEAD: Final = f"""\
 
 <!-- Written by `python -m tests.support.policy_pages`; `make check` fails when it is stale. -->
 
-`config.example.yaml` shows the same options in a file that loads. `rotator check --offline` names everything that is
+`config.example.yaml` shows the same options in a file that loads beside a folder `policies.d`, which may be empty. `rotator check --offline` names everything that is
 wrong with a file, each with its line. `rotator schema` prints the JSON Schema that stands beside this page; an editor
 with a YAML language server uses it after this first line:
 
