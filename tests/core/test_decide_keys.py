@@ -251,6 +251,21 @@ ROTATE = [
         NO_LONGER_THE_SAME,
     ),
     Case(
+        "it is due, and the last try failed by a clock that agrees with ours",
+        Wait(WaitReason.BACKING_OFF, NOW + MINUTE),
+        a.with_record(
+            DUE, rotate_failure=replace(a.failure(RotateReason.DUE_BY_EXPIRY), failed_at=NOW + MINUTE / 2)
+        ),
+    ),
+    Case(
+        "it is due, and the last try failed by a clock that was ahead",
+        DUE_NOW,
+        a.with_record(
+            DUE,
+            rotate_failure=replace(a.failure(RotateReason.DUE_BY_EXPIRY), failed_at=NOW + MINUTE / 2 + TICK),
+        ),
+    ),
+    Case(
         "it is due, and a deletion failed a moment ago",
         DUE_NOW,
         a.with_record(DUE, revoke_failure=a.failure(RevokeReason.OVERLAP_ENDED)),
