@@ -216,7 +216,7 @@ class HttpClient:
         self._turns = asyncio.Semaphore(concurrency)
         self._brake = Brake()
         self._running: set[asyncio.Task[Answer]] = set()
-        self._cutting: set[asyncio.Future[None]] = set()
+        self._cutting: set[asyncio.Task[None]] = set()
         self._transport = transport
         self._trust = _trust()
         reaching = self._most_seconds / 2
@@ -316,7 +316,7 @@ class HttpClient:
 
     def _cut(self, connection: httpx.AsyncBaseTransport) -> None:
         """Close a connection that a call takes too long on: the call fails at once."""
-        closing = asyncio.ensure_future(connection.aclose())
+        closing = asyncio.create_task(_close(connection))
         self._cutting.add(closing)
         closing.add_done_callback(self._cutting.discard)
 
@@ -348,9 +348,7 @@ class HttpClient:
     async def _close_idle_since_before(self, instant: float) -> None:
         """Close what was used last before `instant`: a first look at a project opens many, and only one is needed afterwards."""
         while self._idle and self._idle[0][0] < instant:
-            _, connection = self._idle.pop(0)
-            with suppress(Exception):  # whether that goes well changes nothing for any call
-                await connection.aclose()
+            await _close(self._idle.pop(0)[1])
 
     def _connection(self) -> httpx.AsyncBaseTransport:
         return self._transport or httpx.AsyncHTTPTransport(
@@ -385,6 +383,11 @@ class HttpClient:
             at=at,
             retry_after=_retry_after(response.headers, at),
         )
+
+
+async def _close(connection: httpx.AsyncBaseTransport) -> None:
+    with suppress(Exception):  # whether that goes well changes nothing for any call
+        await connection.aclose()
 
 
 @cache
