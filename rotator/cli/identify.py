@@ -154,7 +154,10 @@ def _advice(answer: Answer) -> str:
             f"{known.key_id} at {known.provider}; then look at `rotator discover` for keys that nobody knows"
         )
     if answer.lineage is not None:
-        return f"`rotator rotate --emergency {answer.lineage}` makes a new key, publishes it, and deletes this one"
+        return (
+            f"if it has leaked: `rotator rotate --emergency {answer.lineage}` makes a new key, publishes it, and deletes "
+            "this one"
+        )
     if role is Role.CLAIMED_ELSEWHERE:
         return "run `rotator identify` where that other rotator runs"
     if known.place is not None:
