@@ -362,15 +362,15 @@ def _changes_of(
     """Return what tells whether the management keys are others than these. One that can't be read is no other."""
 
     async def read_again() -> Credentials:
-        changed, unread = False, []
+        changed, unread = False, dict[str, str]()
         for settings in file.providers:
             try:
                 secret = await _management(settings, client)
             except (PolicyError, PortError) as error:
-                unread.append(f"credential of provider {settings.name}: {error}")
+                unread[settings.name] = str(error)
             else:
                 changed |= not secret.matches(managements[settings.name])
-        return Credentials(changed, tuple(unread))
+        return Credentials(changed, unread)
 
     return read_again
 

@@ -94,8 +94,8 @@ def exchangeable(path: Path, writers: int) -> Path | None:
     """
     for folder in _folders_to(path):
         mode = folder.stat().st_mode
-        # systemd shows a service everything read-only, which says nothing of others: only the mount itself counts.
-        mounted_read_only = os.path.ismount(folder) and _read_only(folder)
+        # To its services, systemd shows everything read-only (`ProtectSystem=strict`), which says nothing of others.
+        mounted_read_only = os.path.ismount(folder) and _read_only(folder) and not variable("INVOCATION_ID")
         if mode & writers and not mode & stat.S_ISVTX and not mounted_read_only:
             return folder.resolve()
     return None

@@ -255,6 +255,8 @@ class HttpClient:
         """Let the requests under way end, each within its timeouts, then close the connections."""
         if self._running:
             await asyncio.wait(self._running)
+        if self._cutting:
+            await asyncio.wait(self._cutting)
         await self._close_idle_since_before(math.inf)
 
     async def _may_be_sent(self, call: Call, starts_until: float) -> None:

@@ -109,8 +109,11 @@ class Line:
 
     @property
     def uncovered(self) -> bool:
-        """Whether no policy covers it any more, so that nothing replaces its key, and nobody said to leave it alone."""
-        return self.policy.name == NO_POLICY and not self._waits_for(WaitReason.FORGOTTEN)
+        """Whether no policy covers it any more, so that nothing replaces its key, and nobody said to leave it alone.
+
+        Not known while it can't be looked at.
+        """
+        return self.policy.name == NO_POLICY and self.record is not None and not self.record.forgotten
 
     @property
     def failure(self) -> Failure | None:

@@ -77,6 +77,8 @@ class Book:
     _all_read_at: datetime | None = None
     _read_under: int | None = None
     """The version of the control record under which all records were read: each order makes a new one."""
+    _reading_under: int | None = None
+    """Likewise, of the reading of all records that is under way."""
     _changes_at: datetime | None = None
     _changed: bool = True
     _pages: dict[str, _Page] = field(default_factory=dict)
@@ -141,8 +143,8 @@ class Book:
             self._changed = True
         since = self._all_read_at
         old = since is None or not timedelta(0) <= now - since < READ_AGAIN_AFTER
-        if old or self._read_under != control.version:
-            self._all_read_at, self._read_under = now, control.version
+        self._reading_under = control.version if old or self._read_under != control.version else None
+        if self._reading_under is not None:
             return list(names)
         uncovered = {
             page.found.assignment.lineage.record_name
@@ -156,6 +158,11 @@ class Book:
             or lineage_id_of(name) in self._stale
             or name in uncovered
         ]
+
+    def note_read(self, now: datetime) -> None:
+        """Note that all those were read that `to_read` asked for."""
+        if self._reading_under is not None:
+            self._all_read_at, self._read_under = now, self._reading_under
 
     def note_records(self, answers: Mapping[str, RecordRead | PortError], now: datetime) -> None:
         """Note what reading some records gave."""

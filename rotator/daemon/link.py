@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rotator.clock import Clock
@@ -15,10 +15,10 @@ from rotator.ports import Journal, Ports, Provider
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What reading the credentials of providers again gave: whether one is another than it was, and which can't be read."""
+    """What reading the credentials of providers again gave: whether one is another than it was, and why others can't be read, by the names of their providers."""
 
     changed: bool
-    unread: tuple[str, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
 
 
 class Link(Protocol):

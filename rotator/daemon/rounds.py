@@ -177,6 +177,7 @@ class Rounds:
             await self._list(link, link.providers)
             now = self._clock.now()
             self.book.note_records(await read_some(link.journal, self.book.to_read(names, control, now)), now)
+            self.book.note_read(now)
             await self._assemble(link, control)
             self.book.want_held()
             result = "whole" if self.book.whole else "partial"

@@ -92,7 +92,7 @@ class Service:
         self._connect_pause = CONNECT_AGAIN_AFTER
         self._tried = False
         self._look_after_at = 0.0
-        self._unread: tuple[str, ...] = ()
+        self._unread: Mapping[str, str] = {}
         self._down = "not connected yet"
         self._asked = self._reloading = self._was_ready = False
         self._anew = True
@@ -151,7 +151,11 @@ class Service:
             looked_at=rounds.looked_at,
             sweep_every=self._in_use.runtime.sweep_every,
             series=self._in_use.runtime.metrics_lineages,
-            troubles=(*rounds.troubles, *self._unread, *filter(None, [self._down, self._unlinked])),
+            troubles=(
+                *rounds.troubles,
+                *(f"credential of provider {name}: {why}" for name, why in self._unread.items()),
+                *filter(None, [self._down, self._unlinked]),
+            ),
             breakers={name: breaker.state for name, breaker in dict(rounds.breakers).items()},
             skews=dict(rounds.skews),
             strays=Counter(provider for provider, _ in rounds.book.strays()),
@@ -268,11 +272,12 @@ class Service:
             log.get("rotator").info("reached")
         self._note_ready()
 
-    def _note_unread(self, unread: tuple[str, ...]) -> None:
+    def _note_unread(self, unread: Mapping[str, str]) -> None:
         """Tell of credentials that can't be read any more: what was read before is used, and is gone with this process."""
-        for one in unread:
-            if one not in self._unread:
-                log.get("rotator").error("credential_unread", detail=one)
+        for provider in unread.keys() - self._unread.keys():
+            log.get("rotator").error("credential_unread", provider=provider, detail=unread[provider])
+        for provider in self._unread.keys() - unread.keys():
+            log.get("rotator").info("credential_read", provider=provider)
         self._unread = unread
 
     def _note_ready(self) -> None:

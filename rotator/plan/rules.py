@@ -422,6 +422,9 @@ def wait(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision:
     if record.previous or (record.current is not None and record.originals):
         ends = [end for p in record.previous if (end := overlap_ends(p)) is not None]
         ends += [end for o in record.originals for end in _original_ends(o)]
+        failure = _standing(policy, record.revoke_failure, now)
+        if failure is not None:
+            ends = [max(end, snapshot.on_vault_clock(failure.next_try_at)) for end in ends]
         reason = WaitReason.OVERLAP if record.previous else WaitReason.AWAITING_RELEASE
         return _until(reason, [*_opened(ends, policy, snapshot), starts_at], now)
     if facts.watched(policy, record):

@@ -133,9 +133,9 @@ class Line:
         self, call: Call, send: Send, token: Secret | None, address: str, *, namespaced: bool = True
     ) -> Answer | PortError:
         """Run `send` in a thread, once one is free, and tell how it went. Errors are returned."""
+        await self._turns.acquire()
         if self._clock.monotonic() - self._connected_at > _USED_FOR.total_seconds():
             self.reconnect()
-        await self._turns.acquire()
         loop = asyncio.get_running_loop()
         began, result = loop.time(), "no_answer"
         try:

@@ -238,6 +238,8 @@ def test_a_lineage_whose_policy_is_gone_is_shown_with_what_to_do() -> None:
         assert "Under no policy" not in show_it(report(line(SETTLED)))
     assert report(line(SETTLED, UNCOVERED)).status == exits.PERSON_NEEDED
     assert report(line(with_record(SETTLED, forgotten=True), UNCOVERED)).status == exits.FINE
+    unknown = replace(unseen(Unavailable("read entry", "secret/voice")), policy=UNCOVERED)
+    assert report(unknown).status == exits.TRY_AGAIN, "it may be one that was forgotten"
 
 
 def test_a_key_that_may_still_be_published_needs_nobody() -> None:

@@ -150,15 +150,18 @@ async def test_a_credential_that_can_not_be_read_again_is_told_until_it_can(said
     with scene(estate, policy_text(estate)) as one:
         async with one.running():
             await one.clock.sleep(10 * MINUTE)
-            gone = "credential of provider asr: {file: KEY}: can't be read"
-            estate.unread_credentials.append(gone)
+            gone = "{file: KEY}: can't be read"
+            estate.unread_credentials["asr"] = gone
             await one.clock.sleep(HOUR)
-            assert one.board().troubles == (gone,)
-            assert [line["detail"] for line in said("credential_unread")] == [gone]
+            assert one.board().troubles == (f"credential of provider asr: {gone}",)
+            assert [(line["provider"], line["detail"]) for line in said("credential_unread")] == [
+                ("asr", gone)
+            ]
             assert one.lineages(Step.RECORDED) == {"secret/asr/voice"}, "what was read before is used"
             estate.unread_credentials.clear()
             await one.clock.sleep(2 * MINUTE)
             assert one.board().troubles == ()
+            assert len(said("credential_read")) == 1
 
 
 @virtually

@@ -122,3 +122,20 @@ async def test_one_that_fails_again_and_again_uses_up_the_hour_of_nobody() -> No
     intents = replica.times(Step.INTENT, NAME)
     assert sum(at > estate.now() - HOUR for at in intents) > 20
     assert replica.times(Step.RECORDED, "secret/tts/other")
+
+
+@pytest.mark.promise("P8")
+@virtually
+async def test_an_original_that_can_not_be_deleted_is_looked_at_no_more_often_than_it_is_tried() -> None:
+    estate = Estate()
+    estate.add_key("gateway", age=300 * DAY, lifetime=319 * DAY)
+    terms = "lifetime: 30d, overlap: 8d, original: 11d, rotate_before: 20d"
+    replica = Replica(estate, with_terms(estate, terms))
+    await replica.leap(DAY)
+    estate.refused.add(("asr", "revoke key"))
+    first = replica.times(Step.RECORDED)[0]
+    await replica.leap(first + 12 * DAY - estate.now())
+    began = sum(estate.calls.values())
+    await replica.leap(12 * HOUR)
+    assert len(replica.times(Step.RECORDED)) == 2
+    assert sum(estate.calls.values()) - began < 1000

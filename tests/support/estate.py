@@ -139,7 +139,7 @@ class Estate:
         self.latency = timedelta(milliseconds=20)
         self.loses = self.stumbles = 0.0
         self.credentials = 0
-        self.unread_credentials: list[str] = []
+        self.unread_credentials: dict[str, str] = {}
         """Changes when the management keys become others."""
         self.control: Control | None = Control(journal_id=a.JOURNAL, instance="test", version=1)
         self.records: dict[str, Text] = {}

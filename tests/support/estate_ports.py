@@ -304,7 +304,7 @@ class EstateLink:
     async def look_after(self) -> Credentials:
         self.line.estate.carry_out("our token", "renew", "our token", lambda: None, writes=False)
         estate = self.line.estate
-        return Credentials(estate.credentials != self.credentials, tuple(estate.unread_credentials))
+        return Credentials(estate.credentials != self.credentials, dict(estate.unread_credentials))
 
     def with_file(self, file: PolicyFile) -> EstateLink:
         return replace(self, file=file)

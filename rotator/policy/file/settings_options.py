@@ -124,7 +124,7 @@ STARTS_PER_HOUR = Option(
     name="starts_per_hour",
     kind=integer(1, 100_000),
     default=LimitSettings().starts_per_hour,
-    why="How many rotations may begin by themselves in an hour, of all processes that share the journal. What a person orders is counted, and not held up.",
+    why="How many rotations may begin by themselves in an hour, of all processes that share the journal. What a person orders is counted, and not held up; what made no key is not counted.",
 )
 LIMITS = Section(name="limits", why="How much may be begun.", parts=(STARTS_PER_HOUR,))
 
