@@ -87,6 +87,8 @@ class Rounds:
         """When the last sweep saw the whole fleet: every list, and every record."""
         self.looked_at: datetime | None = None
         """When the last sweep ended, whole or partial."""
+        self.working = False
+        """Whether lineages are being worked on."""
         self.more = False
         """Whether more was found to do than went into the last round: the next may come at once."""
         self.phases: Counter[str] = Counter()
@@ -135,11 +137,13 @@ class Rounds:
             return False
         try:
             control = await (self._sweep(link) if sweeps else self._look_again(link))
+            self.working = True
             worked = await self._work(link, control)
         except Exception:
             self._silent_until = self._clock.now() + AGAIN_AFTER
             raise
         finally:
+            self.working = False
             self._sum_up()
         self._silent_until = None
         self.more = worked and self._any_awake(self._clock.now())

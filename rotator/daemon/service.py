@@ -160,6 +160,7 @@ class Service:
             skews=dict(rounds.skews),
             strays=Counter(provider for provider, _ in rounds.book.strays()),
             stopping=self._stop.is_set(),
+            working=rounds.working,
             alive=self._alive(),
         )
 

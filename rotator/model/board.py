@@ -31,8 +31,8 @@ class Board:
     `swept_at` is when the last sweep had read the control record, all records that it needed and every provider's list;
     None before the first. `looked_at` is when the last one ended that was whole or partial: it reached Vault and the control
     record, and tried the rest. `troubles` are what could not be looked at, in words. `breakers` are by provider, `skews` (what a clock
-    is ahead of ours) by "vault" or provider. `series` is how many lineages may be shown one by one. `alive` says whether the
-    work still makes progress.
+    is ahead of ours) by "vault" or provider. `series` is how many lineages may be shown one by one. `working`: lineages are
+    being worked on, and the next sweep comes after that. `alive` says whether the work still makes progress.
     """
 
     now: datetime
@@ -48,12 +48,16 @@ class Board:
     skews: Mapping[str, timedelta]
     strays: Mapping[str, int]
     stopping: bool
+    working: bool
     alive: bool
 
     @property
     def ready(self) -> bool:
-        """Whether the fleet was looked at within the last three sweeps, as far as it can be, and work goes on."""
+        """Whether the fleet was looked at within the last three sweeps, as far as it can be, and work goes on.
+
+        What a sweep found to do may take longer than that where calls are slow.
+        """
         if self.looked_at is None or self.stopping or not self.alive:
             return False
         # Our clock may have been set back since.
-        return abs(self.now - self.looked_at) <= 3 * self.sweep_every
+        return self.working or abs(self.now - self.looked_at) <= 3 * self.sweep_every

@@ -179,7 +179,8 @@ def _of_service(board: Board) -> Iterator[Metric]:
     file = board.file
     yield _gauge(
         "rotator_ready",
-        "1 while the fleet was looked at within the last three sweeps, as far as it can be: rotator_troubles counts the rest.",
+        "1 while the fleet was looked at within the last three sweeps, as far as it can be (rotator_troubles counts the rest), or what a sweep found "
+        "is being worked on.",
         (),
         [((), board.ready)],
     )

@@ -616,6 +616,28 @@ async def test_another_file_or_a_hangup_ends_the_wait_before_it_connects_again()
 
 
 @virtually
+async def test_it_is_ready_while_what_it_found_takes_longer_than_three_sweeps() -> None:
+    estate = Estate()
+    for number in range(60):
+        estate.add_key(f"voice-{number}", due_in=HOUR)
+    with scene(
+        estate, policy_text(estate, runtime="sweep_every: 1m, concurrency: 2", starts_per_hour=1000)
+    ) as one:
+        async with one.running():
+            await one.clock.sleep(30 * MINUTE)
+            estate.latency = 3 * SECOND
+            await one.clock.sleep(30 * MINUTE)
+            longest = timedelta(0)
+            for _ in range(60):
+                await one.clock.sleep(10 * SECOND)
+                board = one.board()
+                assert board.ready
+                assert board.looked_at is not None
+                longest = max(longest, board.now - board.looked_at)
+            assert longest > 3 * MINUTE
+
+
+@virtually
 async def test_a_clock_that_was_set_back_does_not_keep_it_ready_for_so_much_longer() -> None:
     estate = estate_with("gateway")
     with scene(estate, policy_text(estate)) as one:

@@ -55,6 +55,7 @@ def page(*standings: Standing, series: int = 10) -> str:
         skews={},
         strays={},
         stopping=False,
+        working=False,
         alive=True,
     )
     metrics = Metrics()

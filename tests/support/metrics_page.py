@@ -87,6 +87,7 @@ def filled() -> Metrics:
         skews={"vault": timedelta(seconds=1)},
         strays={"asr-eu": 1},
         stopping=False,
+        working=False,
         alive=True,
     )
     metrics.show(lambda: board)
