@@ -739,6 +739,24 @@ WAIT = [
         a.snapshot(a.record(originals=[a.original(a.key("key-original", age=95 * DAY, lifetime=100 * DAY))])),
     ),
     Case(
+        "a released original awaits the end of its overlap, an earlier key its own after that",
+        Wait(WaitReason.OVERLAP, NOW + 12 * HOUR),
+        a.snapshot(
+            a.record(
+                previous=[a.previous(superseded=HOUR)],
+                originals=[a.original(superseded=12 * HOUR, released=True)],
+            )
+        ),
+    ),
+    Case(
+        "an original that could not be deleted awaits the next try",
+        Wait(WaitReason.AWAITING_RELEASE, NOW + 20 * MINUTE),
+        a.with_record(
+            a.snapshot(a.record(originals=[a.original(released=True)])),
+            revoke_failure=a.failure(RevokeReason.ORIGINAL_RELEASED, tries_in=20 * MINUTE),
+        ),
+    ),
+    Case(
         "an original without an end awaits an order, and the key in use is never due",
         Wait(WaitReason.AWAITING_RELEASE, None),
         a.snapshot(a.record(originals=[a.original()])),
