@@ -17,10 +17,18 @@ def main() -> None:
     # Not by KeyboardInterrupt: raised while modules are loaded, it can get lost in a callback that can't raise. Whatever
     # is loaded before this line is a moment in which Python itself would answer Ctrl-C, with a traceback.
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    signal.signal(signal.SIGTERM, _terminated)
     leave_no_trace()
     from rotator.cli import run  # noqa: PLC0415 (--help must not wait for the adapters)
 
     run()
+
+
+def _terminated(number: int, _: object) -> None:
+    """End as SIGTERM does by itself. The first process of a container is not ended by what it does not answer (pid_namespaces(7))."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)
 
 
 def leave_no_trace() -> None:

@@ -79,6 +79,18 @@ def test_nothing_but_signals_is_loaded_before_ctrl_c_is_answered() -> None:
     assert shown.split() == ["__future__", "rotator", "rotator.__main__"]
 
 
+def test_it_answers_a_request_to_stop_from_its_first_lines_on(tmp_path: Path) -> None:
+    """The first process of a container, as which it may run, gets no signal that it does not answer."""
+    demo = start(tmp_path)
+    wait_until_it_has_begun(demo)
+    (caught,) = re.findall(r"SigCgt:\s(\w+)", Path(f"/proc/{demo.pid}/status").read_text())
+    demo.terminate()
+    demo.communicate(timeout=GONE_WITHIN)
+    assert int(caught, 16) >> (signal.SIGTERM - 1) & 1
+    assert demo.returncode in (130, -signal.SIGTERM)
+    assert living_children_of(tmp_path) == []
+
+
 @pytest.mark.parametrize("after", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0, 4.0])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_at_any_moment_it_leaves_nothing(
