@@ -12,7 +12,7 @@ from functools import partial
 
 from rotator import credentials
 from rotator.clock import Clock, SystemClock
-from rotator.daemon.link import Credentials
+from rotator.daemon.link import CredentialsSeen
 from rotator.errors import (
     Conflict,
     LostJournal,
@@ -97,9 +97,9 @@ class Connected:
     holder: str
     journal_id: str
     renew: Callable[[], Awaitable[None]]
-    read_again: Callable[[], Awaitable[Credentials]]
+    read_again: Callable[[], Awaitable[CredentialsSeen]]
 
-    async def look_after(self) -> Credentials:
+    async def look_after(self) -> CredentialsSeen:
         """Renew our token in Vault if it is time for that, and read the credentials of providers again.
 
         Raise as any call to Vault.
@@ -201,7 +201,7 @@ async def connect(
     be used, LostJournal when there was a journal and its control record is gone, Rejected when it belongs to another
     instance, else what `Journal` raises.
     """
-    clock, met = clock or SystemClock(), Met() if met is None else met
+    clock, met = clock or SystemClock(), met or Met()
     async with AsyncExitStack() as stack:
         client = _vault_client(file, clock, heard, met)
         stack.push_async_callback(client.aclose)
@@ -289,7 +289,7 @@ def _vault_client(
     file: PolicyFile, clock: Clock, heard: Heard = unheard, met: Met | None = None
 ) -> VaultClient:
     address, namespace, ca_cert = vault_address(file)
-    known = (Met() if met is None else met).logins
+    known = (met or Met()).logins
     try:
         return VaultClient(
             address=address,
@@ -351,17 +351,17 @@ async def _management(settings: ProviderSettings, client: VaultClient | None) ->
     return await read_credential(client, reference)
 
 
-async def _nothing_changes() -> Credentials:
+async def _nothing_changes() -> CredentialsSeen:
     """Say that nothing is another one: a command ends before anything could be."""
-    return Credentials(changed=False)
+    return CredentialsSeen(changed=False)
 
 
 def _changes_of(
     file: PolicyFile, client: VaultClient, managements: Mapping[str, Secret]
-) -> Callable[[], Awaitable[Credentials]]:
+) -> Callable[[], Awaitable[CredentialsSeen]]:
     """Return what tells whether the management keys are others than these. One that can't be read is no other."""
 
-    async def read_again() -> Credentials:
+    async def read_again() -> CredentialsSeen:
         changed, unread = False, dict[str, str]()
         for settings in file.providers:
             try:
@@ -370,7 +370,7 @@ def _changes_of(
                 unread[settings.name] = str(error)
             else:
                 changed |= not secret.matches(managements[settings.name])
-        return Credentials(changed, unread)
+        return CredentialsSeen(changed, unread)
 
     return read_again
 

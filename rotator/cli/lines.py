@@ -20,7 +20,7 @@ from rotator.plan.actions import Action, Decision, Hold, Wait
 from rotator.plan.invariants import Obstacle, may_revoke, overlap_ends, release_ends
 from rotator.plan.phase import Phase, phase_of, standing_failure
 from rotator.policy.match import Exclusion
-from rotator.policy.policy import NO_POLICY, Policy
+from rotator.policy.policy import Policy
 from rotator.policy.schedule import MADE_WITHIN, due, latest_safe_start
 from rotator.reconcile import Left
 
@@ -113,7 +113,7 @@ class Line:
 
         Not known while it can't be looked at.
         """
-        return self.policy.name == NO_POLICY and self.record is not None and not self.record.forgotten
+        return facts.uncovered(self.policy, self.record)
 
     @property
     def failure(self) -> Failure | None:

@@ -28,7 +28,7 @@ from rotator.model.order import Pause
 from rotator.model.reason import HoldReason, LeftReason
 from rotator.model.record import Record
 from rotator.model.standing import Standing
-from rotator.plan.facts import SKEW_ALLOWED
+from rotator.plan import facts
 from rotator.plan.phase import Phase
 from rotator.policy.policy import NO_POLICY
 from rotator.policy.settings import PolicyFile
@@ -77,8 +77,6 @@ class Book:
     _all_read_at: datetime | None = None
     _read_under: int | None = None
     """The version of the control record under which all records were read: each order makes a new one."""
-    _reading_under: int | None = None
-    """Likewise, of the reading of all records that is under way."""
     _changes_at: datetime | None = None
     _changed: bool = True
     _pages: dict[str, _Page] = field(default_factory=dict)
@@ -143,10 +141,9 @@ class Book:
             self._changed = True
         since = self._all_read_at
         old = since is None or not timedelta(0) <= now - since < READ_AGAIN_AFTER
-        self._reading_under = control.version if old or self._read_under != control.version else None
-        if self._reading_under is not None:
+        if old or self._read_under != control.version:
             return list(names)
-        uncovered = {
+        of_no_policy = {
             page.found.assignment.lineage.record_name
             for page in self._pages.values()
             if page.found.assignment.policy.name == NO_POLICY
@@ -156,13 +153,12 @@ class Book:
             for name in names
             if not isinstance(self._read.get(name), RecordRead)
             or lineage_id_of(name) in self._stale
-            or name in uncovered
+            or name in of_no_policy
         ]
 
-    def note_read(self, now: datetime) -> None:
-        """Note that all those were read that `to_read` asked for."""
-        if self._reading_under is not None:
-            self._all_read_at, self._read_under = now, self._reading_under
+    def note_all_read(self, control: Control, now: datetime) -> None:
+        """Note that all records were read."""
+        self._all_read_at, self._read_under = now, control.version
 
     def note_records(self, answers: Mapping[str, RecordRead | PortError], now: datetime) -> None:
         """Note what reading some records gave."""
@@ -318,9 +314,9 @@ class Book:
     def uncovered(self) -> Iterator[str]:
         """Yield the lineages that no policy covers any more, but for those that a person told us to leave alone."""
         for page in self._pages.values():
-            record = page.found.known_record
-            if page.found.assignment.policy.name == NO_POLICY and not (record and record.forgotten):
-                yield page.found.assignment.lineage.name
+            assignment = page.found.assignment
+            if facts.uncovered(assignment.policy, page.found.known_record):
+                yield assignment.lineage.name
 
     def strays(self) -> Iterator[tuple[str, str]]:
         """Yield provider and id of each key with a mark of this journal that is not proven to be ours."""
@@ -375,7 +371,7 @@ class Book:
 
         They are the provider's instants, told by our clock as it was.
         """
-        if abs(skew - self._skews.setdefault(provider, skew)) <= SKEW_ALLOWED:
+        if abs(skew - self._skews.setdefault(provider, skew)) <= facts.SKEW_ALLOWED:
             return
         self._skews[provider] = skew
         for page in self._pages.values():

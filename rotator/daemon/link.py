@@ -14,7 +14,7 @@ from rotator.ports import Journal, Ports, Provider
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class CredentialsSeen:
     """What reading the credentials of providers again gave: whether one is another than it was, and why others can't be read, by the names of their providers."""
 
     changed: bool
@@ -52,7 +52,7 @@ class Link(Protocol):
     def journal_id(self) -> str:
         """The id of the journal."""
 
-    async def look_after(self) -> Credentials:
+    async def look_after(self) -> CredentialsSeen:
         """Renew what has to be renewed to stay connected, and read the credentials of providers again.
 
         Raise as any call to Vault.

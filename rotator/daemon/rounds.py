@@ -180,8 +180,10 @@ class Rounds:
             names = await link.journal.names()
             await self._list(link, link.providers)
             now = self._clock.now()
-            self.book.note_records(await read_some(link.journal, self.book.to_read(names, control, now)), now)
-            self.book.note_read(now)
+            wanted = self.book.to_read(names, control, now)
+            self.book.note_records(await read_some(link.journal, wanted), now)
+            if len(wanted) == len(names):
+                self.book.note_all_read(control, now)
             await self._assemble(link, control)
             self.book.want_held()
             result = "whole" if self.book.whole else "partial"

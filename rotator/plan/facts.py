@@ -136,6 +136,11 @@ def replaced_before(record: Record) -> bool:
     return any(rotated.reason is not RotateReason.IMPORTED for rotated in record.history)
 
 
+def uncovered(policy: Policy, record: Record | None) -> bool:
+    """Return whether no policy covers a lineage any more, so that nothing replaces its key, and nobody said to leave it alone."""
+    return policy.name == NO_POLICY and record is not None and not record.forgotten
+
+
 def watched(policy: Policy, record: Record | None) -> bool:
     """Return whether the policy only watches, and no person ordered otherwise while there was a policy."""
     taken_in = record is not None and record.by_order and policy.name != NO_POLICY

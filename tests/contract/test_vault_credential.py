@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from rotator.bootstrap import _changes_of, _management
-from rotator.daemon.link import Credentials
+from rotator.daemon.link import CredentialsSeen
 from rotator.errors import Denied, PolicyError, Rejected, Unavailable
 from rotator.model.secret import Secret
 from rotator.policy.settings import VaultReference
@@ -43,7 +43,7 @@ async def test_a_management_key_that_was_exchanged_since_it_was_read_is_noticed(
     def put(value: str) -> None:
         root.do("POST", f"secret/data/{path}", {"data": {"api_key": value}})
 
-    async def connected_now() -> Callable[[], Awaitable[Credentials]]:
+    async def connected_now() -> Callable[[], Awaitable[CredentialsSeen]]:
         return _changes_of(file, client, {"asr": await _management(file.providers[0], client)})
 
     put(VALUE)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from rotator.clock import Clock
-from rotator.daemon.link import Credentials
+from rotator.daemon.link import CredentialsSeen
 from rotator.errors import NotFound, PortError, Rejected
 from rotator.model.entry import FieldNames, Publication
 from rotator.model.key import Key, KeyRequest, Listing
@@ -301,10 +301,10 @@ class EstateLink:
     def holder(self) -> str:
         return self.line.holder
 
-    async def look_after(self) -> Credentials:
+    async def look_after(self) -> CredentialsSeen:
         self.line.estate.carry_out("our token", "renew", "our token", lambda: None, writes=False)
         estate = self.line.estate
-        return Credentials(estate.credentials != self.credentials, dict(estate.unread_credentials))
+        return CredentialsSeen(estate.credentials != self.credentials, dict(estate.unread_credentials))
 
     def with_file(self, file: PolicyFile) -> EstateLink:
         return replace(self, file=file)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from rotator.daemon.link import Credentials
+from rotator.daemon.link import CredentialsSeen
 from rotator.errors import Conflict, NotFound, PortError, TooNew
 from rotator.inventory.assignment import Assignment
 from rotator.model.entry import ROTATION_ID_FIELD, Entry, EntryState, FieldNames, Publication
@@ -51,8 +51,8 @@ async def nothing() -> None:
     """There is nothing to look after."""
 
 
-async def nothing_changes() -> Credentials:
-    return Credentials(changed=False)
+async def nothing_changes() -> CredentialsSeen:
+    return CredentialsSeen(changed=False)
 
 
 class Died(BaseException):
