@@ -292,11 +292,13 @@ class HttpClient:
     async def _exchange(self, call: Call, starts_until: float) -> Answer:
         loop = asyncio.get_running_loop()
         sent_at = loop.time()
+        ends_at = sent_at + self._most_seconds
         connection = self._idle.pop()[1] if self._idle else self._connection()
         # httpx bounds each read, and not how many there are: an answer may come byte by byte for ever.
-        cut = loop.call_later(self._most_seconds, self._cut, connection)
+        cut = loop.call_at(ends_at, self._cut, connection)
         try:
-            request = self._request(call, starts_until)
+            # One that stands only then is not known to be closed any more: it closes itself, as the request is refused.
+            request = self._request(call, min(starts_until, ends_at))
             response = await connection.handle_async_request(request)
             response.request = request
             try:
@@ -343,8 +345,7 @@ class HttpClient:
             self._base_url + call.path,
             headers=headers,
             content=content,
-            extensions={"timeout": self._timeouts}
-            | ({} if call.starts_within is None else {"trace": reached}),
+            extensions={"timeout": self._timeouts, "trace": reached},
         )
 
     async def _close_idle_since_before(self, instant: float) -> None:

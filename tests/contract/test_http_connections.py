@@ -10,7 +10,7 @@ import httpcore
 import httpx
 import pytest
 
-from rotator.errors import Unavailable
+from rotator.errors import Ambiguous, PortError, Unavailable
 from rotator.http import Call, HttpClient
 from rotator.model.secret import Secret
 from tests.support.canary import CANARY
@@ -86,24 +86,34 @@ async def test_a_connection_that_can_not_be_closed_stops_no_call() -> None:
 
 
 class Slow(httpcore.AsyncNetworkBackend):
-    """Lets every connection take `takes` to stand. Each answers one call; `sent` is what was written to all of them."""
+    """Lets every connection take `takes` to stand. Each answers one call; `sent` is what was written to all of them.
+
+    However little time it has: when a process sleeps meanwhile, its connection stands the moment it wakes. `open` is how
+    many are.
+    """
 
     def __init__(self) -> None:
         self.takes = timedelta(0)
         self.sent: list[bytes] = []
+        self.open = 0
 
     async def connect_tcp(self, *_: object, **__: object) -> httpcore.AsyncNetworkStream:
         await LoopClock().sleep(self.takes)
-        return Stream(self.sent)
+        self.open += 1
+        return Stream(self)
 
 
 class Stream(httpcore.AsyncMockStream):
-    def __init__(self, sent: list[bytes]) -> None:
+    def __init__(self, network: Slow) -> None:
         super().__init__([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"])
-        self._sent = sent
+        self._network = network
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109
-        self._sent.append(buffer)
+        self._network.sent.append(buffer)
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        self._network.open -= 1
 
 
 class Pool(httpx.AsyncHTTPTransport):
@@ -129,3 +139,17 @@ async def test_a_call_whose_connection_takes_too_long_to_stand_is_never_sent() -
     assert (await http.call(delete)).status == 200
     assert network.sent[0].startswith(b"DELETE /x ")
     await http.aclose()
+
+
+@pytest.mark.parametrize(("method", "kind"), [("GET", Unavailable), ("POST", Ambiguous)])
+@virtually
+async def test_a_connection_that_stands_when_its_call_was_given_up_carries_nothing_and_is_closed(
+    method: str, kind: type[PortError]
+) -> None:
+    network = Slow()
+    http = HttpClient("http://localhost:1", call_timeout=3 * SECOND, concurrency=1, transport=Pool(network))
+    network.takes = 4 * SECOND
+    with pytest.raises(kind, match="no answer in time"):
+        await http.call(replace(CALL, method=method))
+    await http.aclose()
+    assert (network.sent, network.open) == ([], 0)

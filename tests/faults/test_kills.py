@@ -142,7 +142,7 @@ async def test_a_command_that_ends_in_a_traceback_has_broken_a_promise(shared: G
         await made.end(Ended(), command)
         found = await judge(made, at_rest=False)
 
-    assert found == ("P8: it ended in a traceback of `once`, which is no error of ours",)
+    assert found == ("P8: it ended in a traceback of `once` (Traceback (most), which is no error of ours",)
 
 
 async def test_a_secret_that_a_command_prints_has_broken_a_promise(shared: Ground) -> None:

@@ -219,7 +219,7 @@ class Site:
         self.hear("standard output", out)
         self.hear("standard error", err)
         if "Traceback" in err:
-            self.bugs.append(f"a traceback of `{' '.join(command.arguments)}`")
+            self.bugs.append(f"a traceback of `{' '.join(command.arguments)}` ({err.strip()})")
         return Ran(status, out, err)
 
     def hear(self, where: str, text: str) -> None:
