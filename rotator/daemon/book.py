@@ -71,7 +71,8 @@ class Book:
     _pauses: tuple[Pause, ...] | None = None
     _file: PolicyFile | None = None
     _listings: dict[str, Listing] = field(default_factory=dict)
-    _skews: dict[str, timedelta] = field(default_factory=dict)
+    _skews: dict[str | None, timedelta] = field(default_factory=dict)
+    """What each clock was ahead of ours when it was compared last: of providers, and of Vault (None)."""
     _unlisted: tuple[Trouble, ...] = ()
     _read: dict[str, RecordRead | PortError] = field(default_factory=dict)
     _all_read_at: datetime | None = None
@@ -129,10 +130,14 @@ class Book:
                 self._wanted |= moved
                 self._stale |= moved
             self._listings[provider] = after
-            self._compare_clocks(provider, after.skew)
+            self._compare_clocks(provider, after.skew, {provider})
         said = {trouble.what: str(trouble.error) for trouble in self._unlisted}
         self._changed |= said != {trouble.what: str(trouble.error) for trouble in unlisted}
         self._unlisted = unlisted
+
+    def note_vault_clock(self, skew: timedelta) -> None:
+        """Note what Vault's clock is ahead of ours, which claims and gaps end by."""
+        self._compare_clocks(None, skew, self._listings)
 
     def to_read(self, names: tuple[str, ...], control: Control, now: datetime) -> list[str]:
         """Return which of all records have to be read before anything can be said of the fleet."""
@@ -366,16 +371,17 @@ class Book:
         behind = min((one.skew for one in self._listings.values()), default=timedelta(0))
         return now + min(behind, timedelta(0)) - STARTS_KEPT
 
-    def _compare_clocks(self, provider: str, skew: timedelta) -> None:
-        """Let lineages wake at once whose instants were worked out on a clock of ours that was set since.
+    def _compare_clocks(self, of: str | None, skew: timedelta, concerned: Collection[str]) -> None:
+        """Let lineages of some providers wake at once when a clock was set since their instants were worked out: ours, or that one.
 
-        They are the provider's instants, told by our clock as it was.
+        They are instants of a provider (`of` names it) or of Vault (None), told by our clock as it was; and so is which keys have expired.
         """
-        if abs(skew - self._skews.setdefault(provider, skew)) <= facts.SKEW_ALLOWED:
+        if abs(skew - self._skews.setdefault(of, skew)) <= facts.SKEW_ALLOWED:
             return
-        self._skews[provider] = skew
+        self._skews[of] = skew
+        self._changed = True
         for page in self._pages.values():
-            if page.found.provider == provider and page.wakes_at is not None:
+            if page.found.provider in concerned and page.wakes_at is not None:
                 page.wakes_at = _AT_ONCE
 
     def _as_recorded(self, came: Iterable[ListedKey], gone: Iterable[ListedKey]) -> bool:

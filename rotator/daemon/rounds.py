@@ -249,7 +249,8 @@ class Rounds:
             what = "another one stands in its place; stop the service, and look with `rotator check`"
             raise Rejected("open journal", link.file.instance, what)
         if control.at is not None:
-            self.skews["vault"] = control.at - self._clock.now()
+            self.skews["vault"] = skew = control.at - self._clock.now()
+            self.book.note_vault_clock(skew)
         return control
 
     async def _work(self, link: Link, control: Control) -> bool:

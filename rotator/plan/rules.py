@@ -252,10 +252,9 @@ def served_refused(policy: Policy, snapshot: Snapshot, now: datetime) -> Decisio
         return Wait(WaitReason.BACKING_OFF, failure.next_try_at)
     last = record.history[-1] if record.history else None
     repeats = last is not None and last.reason is reason is RotateReason.SERVED_KEY_REFUSED
-    if repeats and record.current is not None:
-        gap_ends = record.current.published_at + policy.min_gap - snapshot.vault_skew
-        if gap_ends > now:
-            return Wait(WaitReason.BACKING_OFF, gap_ends)
+    gap_ends = _gap_ends(policy, snapshot)
+    if repeats and gap_ends is not None and gap_ends > now:
+        return Wait(WaitReason.BACKING_OFF, gap_ends)
     return Rotate(reason, replaced)
 
 
@@ -576,9 +575,21 @@ def _due(policy: Policy, snapshot: Snapshot) -> Due | None:
     if first is None:
         return None
     at = first.at - snapshot.provider_skew
-    if record.current is not None and record.current.rotation_id is not None:
-        at = max(at, record.current.published_at + policy.min_gap - snapshot.vault_skew)
-    return Due(at, first.reason)
+    gap_ends = _gap_ends(policy, snapshot)
+    return Due(at if gap_ends is None else max(at, gap_ends), first.reason)
+
+
+def _gap_ends(policy: Policy, snapshot: Snapshot) -> datetime | None:
+    """Return when the minimum gap since the last rotation ends, on our clock; None where there was none, or nobody knows when.
+
+    Nobody does when Vault's clock was ahead then, or is behind now: the gap would last for as long as that.
+    """
+    current = _record(snapshot).current
+    if current is None or current.rotation_id is None:
+        return None
+    if current.published_at > snapshot.on_vault_clock(snapshot.seen_at) + facts.SKEW_ALLOWED:
+        return None
+    return current.published_at + policy.min_gap - snapshot.vault_skew
 
 
 def _old(record: Record) -> tuple[str, ...]:

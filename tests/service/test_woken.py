@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from rotator.model.order import OrderKind
-from rotator.model.reason import HoldReason
+from rotator.model.reason import HoldReason, WaitReason
+from rotator.model.record import Claim
 from rotator.model.told import Step
 from tests.support.builders import DAY, HOUR, MINUTE, SECOND
-from tests.support.estate import Estate
-from tests.support.estate_ports import policy_text
+from tests.support.estate import VAULT, Estate
+from tests.support.estate_ports import Line, WallClock, connect, policy_file, policy_text
 from tests.support.replica import Replica, order
 from tests.support.virtual_loop import virtually
 
@@ -21,6 +23,15 @@ NAME = "secret/asr/gateway"
 def with_terms(estate: Estate, terms: str) -> str:
     """Return a policy file with further defaults."""
     return policy_text(estate).replace("defaults: {", f"defaults: {{{terms}, ")
+
+
+async def claimed_by_the_dead(estate: Estate) -> None:
+    """Let a process claim the lineage and die."""
+    async with connect(policy_file(policy_text(estate)), Line(estate, WallClock(), "gone")) as link:
+        read = await link.journal.read(estate.begun[NAME].lineage.record_name)
+        assert read.record is not None
+        claimed = replace(read.record, claim=Claim(holder="gone", ttl=10 * MINUTE))
+        await link.journal.write(claimed, base=read.version)
 
 
 @pytest.mark.promise("P1", "P8")
@@ -106,6 +117,59 @@ async def test_a_try_that_a_clock_which_was_ahead_put_off_is_made_once_the_clock
     replica.clock.ahead = timedelta(0)
     estate.refused.clear()
     await replica.leap(20 * MINUTE)
+    assert replica.times(Step.RECORDED)
+
+
+@pytest.mark.promise("P1")
+@pytest.mark.parametrize("mended", [True, False])
+@virtually
+async def test_a_clock_of_vault_s_that_is_behind_at_a_look_makes_no_gap_of_it(*, mended: bool) -> None:
+    estate = Estate()
+    estate.add_key("gateway", due_in=20 * MINUTE)
+    await Replica(estate, policy_text(estate)).leap(HOUR)
+    estate.ahead[VAULT] = -400 * DAY
+    replica = Replica(estate, policy_text(estate), name="replica-b")
+    await replica.leap(10 * MINUTE)
+    if mended:
+        estate.ahead.clear()
+
+    await replica.leap(95 * DAY)
+    assert len(replica.times(Step.RECORDED)) == 1
+    assert estate.works(estate.served(NAME))
+
+
+@pytest.mark.promise("P1")
+@virtually
+async def test_a_claim_that_was_looked_at_by_a_clock_of_vault_s_that_was_behind_ends_when_it_is_right() -> (
+    None
+):
+    estate = Estate()
+    estate.add_key("gateway", due_in=2 * HOUR)
+    await Replica(estate, policy_text(estate)).leap(10 * MINUTE)
+    await claimed_by_the_dead(estate)
+    estate.ahead[VAULT] = -400 * DAY
+    replica = Replica(estate, policy_text(estate), name="replica-b")
+    await replica.leap(10 * MINUTE)
+    assert replica.standing(NAME).reason == WaitReason.CLAIMED
+    estate.ahead.clear()
+
+    await replica.leap(3 * HOUR)
+    assert replica.times(Step.RECORDED)
+
+
+@pytest.mark.promise("P1", "P8")
+@virtually
+async def test_keys_that_clash_by_a_clock_that_was_ahead_do_so_no_longer_than_in_truth() -> None:
+    estate = Estate()
+    estate.add_key("gateway", age=60 * DAY)
+    estate.add_key("gateway", age=89 * DAY)
+    replica = Replica(estate, policy_text(estate))
+    replica.clock.ahead = 60 * DAY
+    await replica.leap(HOUR)
+    assert replica.standing(NAME).reason == HoldReason.DESTINATION_CLASH
+    replica.clock.ahead = timedelta(0)
+
+    await replica.leap(29 * DAY)
     assert replica.times(Step.RECORDED)
 
 
