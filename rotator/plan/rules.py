@@ -294,8 +294,7 @@ def rotate_when_ordered(policy: Policy, snapshot: Snapshot, now: datetime) -> De
     """Replace the key in use when a person wants that, before any old key: a deletion that fails must not hold it up."""
     if facts.ordered(_record(snapshot)) is None:
         return None
-    decision = nothing_to_copy(policy, snapshot, now) or rotate_when_due(policy, snapshot, now)
-    return decision if isinstance(decision, Rotate) else None
+    return _replacement(policy, snapshot, now)
 
 
 def revoke(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:
@@ -480,7 +479,13 @@ def _not_again(failure: Failure | None, policy: Policy, snapshot: Snapshot, now:
     standing = _standing(policy, failure, now)
     if standing is None:
         return False
-    return standing.next_try_at > now or isinstance(rotate_when_due(policy, snapshot, now), Rotate)
+    return standing.next_try_at > now or _replacement(policy, snapshot, now) is not None
+
+
+def _replacement(policy: Policy, snapshot: Snapshot, now: datetime) -> Rotate | None:
+    """Return how the key in use is replaced now, if it is."""
+    decision = nothing_to_copy(policy, snapshot, now) or rotate_when_due(policy, snapshot, now)
+    return decision if isinstance(decision, Rotate) else None
 
 
 def _unreadable(snapshot: Snapshot, key_id: str | None) -> bool:

@@ -16,6 +16,7 @@ from rotator.model.record import KnownKey, Record
 from rotator.model.snapshot import Snapshot
 from rotator.plan.actions import Hold, Inherit, Revoke, Rotate, Wait
 from rotator.plan.decide import decide
+from rotator.plan.facts import SKEW_ALLOWED
 from rotator.policy.policy import Adopt as AdoptMode
 from rotator.policy.policy import Freeze, Policy, Window
 from rotator.policy.schedule import due
@@ -193,6 +194,15 @@ NOTHING_TO_COPY = [
         AT_ONCE,
     ),
     Case("the key in use works and is not listed", Hold(HoldReason.CURRENT_UNLISTED), UNLISTED),
+    Case(
+        "deleting it failed a while ago, and the key in use is due and not listed, so that nothing replaces it",
+        Revoke("key-old", RevokeReason.OVERLAP_ENDED),
+        a.with_record(
+            replace(UNLISTED, keys=(a.key("key-old"),)),
+            previous=(a.previous(),),
+            revoke_failure=a.failure(RevokeReason.OVERLAP_ENDED, tries_in=timedelta(0)),
+        ),
+    ),
     Case("the key in use works, is listed and can't be read", DUE_NOW, a.unread(DUE, a.CURRENT.key_id)),
     Case(
         "the key in use is not listed, and whether it works is unknown",
@@ -205,6 +215,16 @@ BY_AGE = replace(POLICY, max_age=5 * DAY)
 
 ROTATE = [
     Case("the expiry comes near", DUE_NOW, DUE),
+    Case(
+        "it is due, and Vault's clock is behind that by which it was published, so that nobody knows the gap",
+        DUE_NOW,
+        a.snapshot(a.record(serves=a.current(OLD, age=-SKEW_ALLOWED - TICK))),
+    ),
+    Case(
+        "it is due, and Vault's clock was ahead of ours all the while",
+        Wait(WaitReason.NOT_DUE, NOW + HOUR),
+        replace(a.snapshot(a.record(serves=a.current(OLD, age=-DAY))), vault_skew=DAY),
+    ),
     Case(
         "the key has reached its age",
         Rotate(RotateReason.DUE_BY_AGE, KnownKey.seen(a.CURRENT)),
@@ -769,6 +789,11 @@ WAIT = [
         replace(
             a.snapshot(a.record(serves=a.current(OLD, age=30 * MINUTE))), vault_skew=timedelta(seconds=20)
         ),
+    ),
+    Case(
+        "it is due, and Vault's clock is behind that by which it was published, by as much as is allowed",
+        Wait(WaitReason.NOT_DUE, NOW + HOUR + SKEW_ALLOWED),
+        a.snapshot(a.record(serves=a.current(OLD, age=-SKEW_ALLOWED))),
     ),
     Case("watched, and taken in by a person", NOT_DUE, a.with_record(SETTLED, by_order=True), WATCH),
     Case(
