@@ -34,6 +34,7 @@ from rotator.policy.settings import (
     PolicyFile,
     ProviderSettings,
     RuntimeSettings,
+    SecretReference,
     VaultAuth,
     VaultReference,
 )
@@ -65,11 +66,23 @@ class Met:
     """What a process that connects more than once has met before.
 
     `logins` are what logging in showed, by the address of Vault, the namespace and the way to log in; `journals` those that were
-    there, by address, namespace, mount and prefix.
+    there, by address, namespace, mount and prefix; `managements` the management keys as they were read last, by where they are kept.
     """
 
     logins: dict[tuple[str, str, VaultAuth], Learnt] = field(default_factory=dict)
     journals: set[tuple[str, str, str, str]] = field(default_factory=set)
+    managements: dict[SecretReference | VaultReference, Secret] = field(default_factory=dict)
+
+    async def management(self, settings: ProviderSettings, client: VaultClient) -> Secret:
+        """Return the management key of a provider: if it can't be read, as it was read before, for others may be new ones."""
+        try:
+            secret = await _management(settings, client)
+        except (PolicyError, PortError):
+            if settings.credential not in self.managements:
+                raise
+            return self.managements[settings.credential]
+        self.managements[settings.credential] = secret
+        return secret
 
 
 def _untold(_what: str, _done: int, _total: int) -> None:
@@ -206,7 +219,7 @@ async def connect(
         client = _vault_client(file, clock, heard, met)
         stack.push_async_callback(client.aclose)
         vault = _vault_ports(file, client, clock)
-        managements = {settings.name: await _management(settings, client) for settings in file.providers}
+        managements = {settings.name: await met.management(settings, client) for settings in file.providers}
         providers = {
             settings.name: await _PROVIDERS[settings.type](
                 settings, file.runtime, managements[settings.name], clock, stack, progress, heard

@@ -114,6 +114,12 @@ class Rounds:
         """Let the next round be a sweep."""
         self._next_sweep_at = None
 
+    def forget_breakers(self) -> None:
+        """Let rotations start again that failures had stopped: what they failed by may be another one now."""
+        self.breakers.clear()
+        for found in self.book.left(LeftReason.BREAKER_OPEN):
+            self.book.put_off(found, self._clock.now())
+
     @property
     def next_at(self) -> datetime | None:
         """When there is something to do for the next round, as far as that is known; None: at once."""

@@ -81,6 +81,8 @@ class Service:
         self._outside = outside
         self._clock = outside.clock
         self._file = file
+        self._listen = file.runtime.listen
+        """Where it is heard, as long as the process lives."""
         self._digest = self._wanted = self._judged = self._pending = draft.digest
         self._pending_since = self._clock.monotonic()
         self._loaded_at = self._rejected_at = self._clock.now()
@@ -322,6 +324,10 @@ class Service:
             self._rounds = self._begun()
         self._anew, self._down = False, ""
         self._use(link)
+        self._rounds.forget_breakers()
+        # Which credentials can't be read is told at once; and no more of a provider that is gone.
+        self._look_after_at = 0.0
+        self._unread = {name: why for name, why in self._unread.items() if name in link.providers}
         log.get("rotator").info("connected", journal_id=link.journal_id, holder=link.holder)
         await connections.aclose()
 
@@ -375,7 +381,7 @@ class Service:
             raise draft
         file = await asyncio.to_thread(draft.load)
         self._refused = ""
-        if file.runtime.listen != self._file.runtime.listen:
+        if file.runtime.listen not in {self._file.runtime.listen, self._listen}:
             log.get("rotator").warning("needs_restart", option="runtime.listen", value=file.runtime.listen)
         self._file, self._wanted = file, draft.digest
         if self._link is not None and not asked and _same_links(self._link.file, file):

@@ -13,12 +13,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rotator.clock import SystemClock
 from rotator.model.secret import Secret
+from rotator.ports import Minted
 from tests.integration.conftest import Desk
 from tests.support import canary
 from tests.support.canary import secret_text
@@ -199,6 +201,38 @@ async def test_a_hangup_begins_no_new_journal_where_there_was_one(desk: Desk, ro
         assert "it was there before, and is gone" in service.events("not_connected")[0]["detail"]
         assert len(service.events("connected")) == 1
         assert desk.versions() == {}
+
+
+@pytest.mark.promise("P1")
+async def test_a_credential_that_is_gone_keeps_no_new_one_of_another_provider_out(desk: Desk) -> None:
+    def management(project_id: str, member_id: str) -> Minted:
+        return desk.world.add_key(project_id, member_id=member_id, scopes=("owner",), comment="rotator")
+
+    def keep(name: str, secret: Secret) -> Path:
+        kept = desk.folder / f"{name}.key"
+        kept.touch(mode=0o600)
+        kept.write_text(secret.reveal())
+        return kept
+
+    other = desk.world.add_project("other")
+    ours = management(desk.project_id, desk.owner_id)
+    asr = keep("asr", ours.secret)
+    tts = keep("tts", management(other, desk.world.add_member(other)).secret)
+    base_url = next(line for line in desk.head.splitlines() if "base_url" in line)
+    desk.head = desk.head.replace("{env: DEEPGRAM_API_KEY}", f"{{file: {asr}}}") + (
+        f"  tts:\n    type: deepgram\n    project_id: {other}\n{base_url}\n    credential: {{file: {tts}}}\n"
+    )
+    async with running(desk) as service:
+        await service.until(lambda: "READY=1" in service.told)
+        tts.unlink()
+        keep("asr", management(desk.project_id, desk.owner_id).secret)
+        desk.world.delete(ours.key_id, CLOCK.now())
+        desk.due_key("voice gateway")
+        await service.hang_up()
+        await service.until(lambda: desk.exists("voice-gateway") and desk.serves("voice-gateway"))
+        await service.until(lambda: service.events("credential_unread"))
+        assert [line["provider"] for line in service.events("credential_unread")] == ["tts"]
+        assert service.events("not_connected") == []
 
 
 def approle(role: Role, *, wrapped: bool = False) -> str:

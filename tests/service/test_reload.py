@@ -165,6 +165,68 @@ async def test_a_credential_that_can_not_be_read_again_is_told_until_it_can(said
 
 
 @virtually
+async def test_a_credential_that_can_not_be_read_is_no_trouble_once_its_provider_is_out_of_the_file(
+    said: Said,
+) -> None:
+    estate = Estate("asr", "tts")
+    both = policy_text(estate)
+    with scene(estate, both) as one:
+        async with one.running():
+            estate.unread_credentials["tts"] = "{file: KEY}: can't be read"
+            await one.clock.sleep(10 * MINUTE)
+            assert len(one.board().troubles) == 1
+            estate.unread_credentials.clear()
+            estate.refused.add(("our token", "renew"))
+            one.file = "\n".join(line for line in both.splitlines() if not line.startswith("  tts:"))
+            await one.clock.sleep(10 * MINUTE)
+            assert not [trouble for trouble in one.board().troubles if "credential" in trouble]
+            assert said("credential_read") == [], "nobody has read it"
+
+
+@virtually
+async def test_which_credentials_can_not_be_read_is_told_as_soon_as_it_has_connected_anew() -> None:
+    estate = Estate("asr", "tts")
+    with scene(estate, policy_text(estate)) as one:
+        async with one.running():
+            await one.clock.sleep(10 * MINUTE)
+            for _ in range(5):
+                for unread in ({"tts": "{file: KEY}: can't be read"}, {}):
+                    estate.unread_credentials = unread
+                    one.service.reload()
+                    await one.clock.sleep(5 * SECOND)
+                    assert len(one.board().troubles) == len(unread)
+
+
+@pytest.mark.promise("P1")
+@virtually
+async def test_what_a_refused_management_key_had_stopped_goes_on_once_it_was_exchanged() -> None:
+    estate = Estate()
+    for number in range(5):
+        estate.add_key(f"voice-{number}", due_in=HOUR)
+    with scene(estate, policy_text(estate)) as one:
+        async with one.running():
+            estate.refused.add(("asr", "create key"))
+            await one.clock.sleep(6 * HOUR)
+            assert one.board().breakers == {"asr": "open"}
+            estate.refused.clear()
+            estate.exchange_management("asr")
+            await one.until(lambda: len(one.times(Step.RECORDED)) >= 4, within=2 * MINUTE)
+
+
+@virtually
+async def test_a_change_of_where_it_listens_is_told_once_and_not_when_it_is_taken_back(said: Said) -> None:
+    estate = Estate()
+    before = policy_text(estate)
+    other = policy_text(estate, runtime='listen: "127.0.0.1:9999"')
+    with scene(estate, before) as one:
+        async with one.running():
+            for text in (other, f"{other}\n", before):
+                one.file = text
+                await one.clock.sleep(10 * MINUTE)
+            assert [line["value"] for line in said("needs_restart")] == ["127.0.0.1:9999"]
+
+
+@virtually
 async def test_while_vault_is_away_it_is_shown_so_all_the_while_and_told_once(said: Said) -> None:
     estate = Estate()
     estate.add_key("voice", due_in=HOUR)

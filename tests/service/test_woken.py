@@ -135,7 +135,7 @@ async def test_a_clock_of_vault_s_that_is_behind_at_a_look_makes_no_gap_of_it(*,
 
     await replica.leap(95 * DAY)
     assert len(replica.times(Step.RECORDED)) == 1
-    assert estate.works(estate.served(NAME))
+    assert estate.works(str(estate.served(NAME)))
 
 
 @pytest.mark.promise("P1")
