@@ -115,6 +115,8 @@ def _end_of(one: Unserved) -> str:
         return "leaves after the next publish"
     if one.forgotten:
         return "its lineage was forgotten, and nothing ends it"
+    if one.held:
+        return "no rotation that would end it is to come while its lineage is held: what to do is told with the hold"
     if one.needs_person:
         return (
             f"no rotation is to come that would end it. To do: order one with `rotator rotate {one.lineage}`, or see that "

@@ -8,7 +8,7 @@ FAILED = 1
 USAGE = 2
 """The command line is wrong."""
 PERSON_NEEDED = 3
-"""Nothing failed, but a lineage is held or a stray was found."""
+"""A lineage is held or under no policy any more, or a stray was found; and what could not be reached besides, perhaps."""
 TRY_AGAIN = 75
 """Vault or a provider could not be reached, or the command was stopped before its end (EX_TEMPFAIL)."""
 BAD_POLICY = 78

@@ -56,7 +56,7 @@ class Unserved:
     """A key of ours that works and that nobody serves. Its publish may be under way; the next publish ends it.
 
     `ends`: a rotation is to come that will end it. `needs_person`: none is, and nobody can be at work on it any
-    more. `forgotten`: none is, for a person told us to leave its lineage alone.
+    more. `forgotten`: none is, for a person told us to leave its lineage alone; `held`: none is while its lineage is held.
     """
 
     lineage: str
@@ -65,6 +65,7 @@ class Unserved:
     ends: bool
     needs_person: bool
     forgotten: bool
+    held: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,10 +164,10 @@ class Line:
         in_use = self.key if isinstance(self.key, KnownKey) else None
         comes = in_use is not None and due(self.policy, self.snapshot.lineage.lineage_id, in_use) is not None
         forgotten = self._waits_for(WaitReason.FORGOTTEN)
-        held = forgotten or isinstance(self.decision, Hold)
-        ends = (comes and not held and not facts.watched(self.policy, self.record)) or isinstance(
-            self.decision, Action
-        )
+        held = isinstance(self.decision, Hold)
+        ends = (
+            comes and not (held or forgotten) and not facts.watched(self.policy, self.record)
+        ) or isinstance(self.decision, Action)
         settled = self.snapshot.on_provider_clock(self.now) - MADE_WITHIN
         return tuple(
             Unserved(
@@ -176,6 +177,7 @@ class Line:
                 ends=ends,
                 needs_person=not (ends or forgotten or self.claimed) and key.created_at <= settled,
                 forgotten=forgotten,
+                held=held,
             )
             for key in facts.unserved(self.snapshot, self.now)
         )

@@ -217,6 +217,9 @@ def test_a_key_that_nobody_serves_is_shown_with_its_end() -> None:
     shown = " ".join(show.plan(report(line(NEVER_DUE))).split())
     assert said + "no rotation is to come" in shown
     assert "order one with `rotator rotate secret/voice`" in shown
+    held = " ".join(show.plan(report(line(lying_about(3)))).split())
+    assert said + "no rotation that would end it is to come while its lineage is held" in held
+    assert "order one with" not in held
     assert document["unserved"] == [
         {
             "lineage": "secret/voice",
