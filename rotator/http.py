@@ -62,7 +62,8 @@ a call that is sent at that moment is lost.
 """
 
 _ABOUT_TO_SEND = "http11.send_request_headers.started"
-"""What httpcore says right before the first byte of a request (https://www.encode.io/httpcore/extensions/#trace)."""
+_ABOUT_TO_END = "http11.send_request_body.started"
+"""What httpcore says right before the first byte of a request, and before the rest of it (https://www.encode.io/httpcore/extensions/#trace)."""
 
 # httpx logs whole URLs at INFO, httpcore logs headers at DEBUG.
 for _name in ("httpx", "httpcore"):
@@ -243,7 +244,8 @@ class HttpClient:
         except BaseException:
             self._turns.release()
             raise
-        task = asyncio.create_task(self._timed(call, starts_until))
+        ends_at = asyncio.get_running_loop().time() + self._most_seconds
+        task = asyncio.create_task(self._timed(call, starts_until, ends_at))
         self._running.add(task)
         task.add_done_callback(self._ended)
         done, _ = await asyncio.wait({task}, timeout=self._most_seconds)
@@ -277,28 +279,27 @@ class HttpClient:
         if not task.cancelled():
             task.exception()  # seen, so that asyncio does not report one whose caller has gone
 
-    async def _timed(self, call: Call, starts_until: float) -> Answer:
+    async def _timed(self, call: Call, starts_until: float, ends_at: float) -> Answer:
         """Send a call, and tell how it went and how long it took."""
         loop = asyncio.get_running_loop()
         began, result = loop.time(), "no_answer"
         try:
-            answer = await self._exchange(call, starts_until)
+            answer = await self._exchange(call, starts_until, ends_at)
             result = str(answer.status)
         finally:
             took = timedelta(seconds=loop.time() - began)
             self._heard(CallMade(to=self._name, operation=call.operation, result=result, took=took))
         return answer
 
-    async def _exchange(self, call: Call, starts_until: float) -> Answer:
+    async def _exchange(self, call: Call, starts_until: float, ends_at: float) -> Answer:
         loop = asyncio.get_running_loop()
         sent_at = loop.time()
-        ends_at = sent_at + self._most_seconds
         connection = self._idle.pop()[1] if self._idle else self._connection()
         # httpx bounds each read, and not how many there are: an answer may come byte by byte for ever.
         cut = loop.call_at(ends_at, self._cut, connection)
         try:
             # One that stands only then is not known to be closed any more: it closes itself, as the request is refused.
-            request = self._request(call, min(starts_until, ends_at))
+            request = self._request(call, starts_until, ends_at)
             response = await connection.handle_async_request(request)
             response.request = request
             try:
@@ -324,11 +325,13 @@ class HttpClient:
         self._cutting.add(closing)
         closing.add_done_callback(self._cutting.discard)
 
-    def _request(self, call: Call, starts_until: float) -> httpx.Request:
+    def _request(self, call: Call, starts_until: float, ends_at: float) -> httpx.Request:
         async def reached(event: str, _: object) -> None:
-            # Its connection may have taken long to stand.
+            # Its connection may have taken long to stand, and the process may have slept.
             if event == _ABOUT_TO_SEND:
-                _in_time(call, starts_until)
+                _in_time(call, min(starts_until, ends_at))
+            elif event == _ABOUT_TO_END and asyncio.get_running_loop().time() > ends_at:
+                raise _failure(call, Sent.PERHAPS, "no answer in time")
 
         headers = {
             b"Accept": b"application/json",

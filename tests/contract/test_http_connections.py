@@ -14,7 +14,7 @@ from rotator.errors import Ambiguous, PortError, Unavailable
 from rotator.http import Call, HttpClient
 from rotator.model.secret import Secret
 from tests.support.canary import CANARY
-from tests.support.virtual_loop import LoopClock, virtually
+from tests.support.virtual_loop import LoopClock, VirtualLoop, virtually
 
 CALL = Call(
     method="GET", path="/x", operation="read", target="a thing", authorization=Secret(f"Token {CANARY}")
@@ -86,21 +86,23 @@ async def test_a_connection_that_can_not_be_closed_stops_no_call() -> None:
 
 
 class Slow(httpcore.AsyncNetworkBackend):
-    """Lets every connection take `takes` to stand. Each answers one call; `sent` is what was written to all of them.
+    """Lets every connection take `takes` to stand. Each answers one call; `sent` is what was written to all of them, `last_at` when.
 
-    However little time it has: when a process sleeps meanwhile, its connection stands the moment it wakes. `open` is how
-    many are.
+    However little time it has: when a process sleeps meanwhile, its connection stands the moment it wakes. `open` are those
+    that nobody has closed.
     """
 
     def __init__(self) -> None:
         self.takes = timedelta(0)
         self.sent: list[bytes] = []
-        self.open = 0
+        self.last_at = 0.0
+        self.open: set[Stream] = set()
 
     async def connect_tcp(self, *_: object, **__: object) -> httpcore.AsyncNetworkStream:
         await LoopClock().sleep(self.takes)
-        self.open += 1
-        return Stream(self)
+        stream = Stream(self)
+        self.open.add(stream)
+        return stream
 
 
 class Stream(httpcore.AsyncMockStream):
@@ -109,11 +111,14 @@ class Stream(httpcore.AsyncMockStream):
         self._network = network
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109
-        self._network.sent.append(buffer)
+        if buffer:
+            self._network.sent.append(buffer)
+            self._network.last_at = LoopClock().monotonic()
+        await LoopClock().sleep(timedelta(0))
 
     async def aclose(self) -> None:
         await super().aclose()
-        self._network.open -= 1
+        self._network.open.discard(self)
 
 
 class Pool(httpx.AsyncHTTPTransport):
@@ -152,4 +157,29 @@ async def test_a_connection_that_stands_when_its_call_was_given_up_carries_nothi
     with pytest.raises(kind, match="no answer in time"):
         await http.call(replace(CALL, method=method))
     await http.aclose()
-    assert (network.sent, network.open) == ([], 0)
+    assert (network.sent, network.open) == ([], set())
+
+
+@pytest.mark.promise("P3")
+@virtually
+async def test_a_process_that_sleeps_at_any_moment_of_a_call_sends_nothing_of_it_when_it_wakes() -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    outcomes: list[str] = []
+    for steps in range(1, 40):
+        network = Slow()
+        http = HttpClient(
+            "http://localhost:1", call_timeout=3 * SECOND, concurrency=1, transport=Pool(network)
+        )
+        began = loop.time()
+        calling = asyncio.create_task(http.call(replace(CALL, method="POST", body={"comment": "x"})))
+        for _ in range(steps):
+            await LoopClock().sleep(timedelta(0))
+        loop.freeze(4 * SECOND)
+        (ended,) = await asyncio.gather(calling, return_exceptions=True)
+        await http.aclose()
+        assert network.open == set(), steps
+        assert network.last_at <= began + 3, steps
+        outcomes.append(type(ended).__name__)
+    assert (outcomes[0], outcomes[-1]) == ("Unavailable", "Answer")
+    assert "Ambiguous" in outcomes

@@ -55,6 +55,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def freeze(self, duration: timedelta) -> None:
+        """Let so much time pass in which nothing is done: the process is stopped, or its machine is."""
+        self._jumping.now += duration.total_seconds()
+
 
 class LoopClock(VirtualClock):
     """The clock of a virtual loop: many can sleep on it at once."""
