@@ -27,6 +27,7 @@ from rotator.model.told import CallMade, Heard, unheard
 from rotator.policy.address import parse_address
 from rotator.vault import translate, wire
 from rotator.vault.answers import Answer
+from rotator.vault.timed import Deadline
 from rotator.vault.translate import Call
 from rotator.vault.wire import Send
 
@@ -45,8 +46,9 @@ _ACTIVE_NODE = Call(operation="find", target="the active node")
 class Line:
     """Calls to the Vault at `address`. Safe to share between tasks of one event loop.
 
-    `call_timeout` bounds one exchange from the moment it has its turn: a bounded number run at a time. A call whose
-    await is cancelled or timed out goes on in its thread if it has been sent, and is never sent if it has not.
+    `call_timeout` bounds one exchange from the moment it has its turn: a bounded number run at a time. Of a call whose time
+    is over nothing more is sent, and its thread is free again. One whose await is cancelled goes on until then if it has been sent, and
+    is never sent if it has not.
     `ca_cert` is a file of certificates to trust instead of the usual ones; there is no way to switch verification
     off. `client_cert` are the files of a certificate and its key, shown to a server that asks for one.
     """
@@ -156,8 +158,16 @@ class Line:
             namespace=self._namespace if namespaced else "",
             call_timeout=self._timeout,
         )
-        future = self._pool.submit(wire.exchange, call, send, adapter, self._timeout)
-        future.add_done_callback(partial(_give_back, asyncio.get_running_loop(), self._turns))
+        loop, deadline = asyncio.get_running_loop(), Deadline(self._timeout)
+        try:
+            future = self._pool.submit(wire.exchange, call, send, adapter, deadline)
+        except RuntimeError:
+            # It is queued nevertheless: a thread that there is may have sent it just now.
+            deadline.end()
+            self._turns.release()
+            return translate.lost(call, "no thread could be started for it")
+        ending = loop.call_later(self._timeout.total_seconds(), _end, future, deadline)
+        future.add_done_callback(partial(_give_back, loop, self._turns, ending))
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 return await asyncio.wrap_future(future)
@@ -165,9 +175,22 @@ class Line:
             return translate.lost(call, "no answer in time")
 
 
-def _give_back(loop: asyncio.AbstractEventLoop, turns: asyncio.Semaphore, _ended: Future[object]) -> None:
+def _end(future: Future[Answer | PortError], deadline: Deadline) -> None:
+    """Let a call be over that is not yet: its connection may be another one's otherwise."""
+    if not future.done():
+        deadline.end()
+
+
+def _give_back(
+    loop: asyncio.AbstractEventLoop, turns: asyncio.Semaphore, ending: asyncio.TimerHandle, _: Future[object]
+) -> None:
     """Let the next call have its turn, as soon as the thread of this one is free: a caller may have left before."""
-    loop.call_soon_threadsafe(turns.release)
+    loop.call_soon_threadsafe(_give_back_now, turns, ending)
+
+
+def _give_back_now(turns: asyncio.Semaphore, ending: asyncio.TimerHandle) -> None:
+    turns.release()
+    ending.cancel()
 
 
 def _served(outcome: Answer | PortError) -> bool:

@@ -12,14 +12,13 @@ from typing import Final, TypeAlias
 import hvac.adapters
 import hvac.exceptions
 import requests
-import requests.adapters
 import urllib3.exceptions
 
-from rotator.clock import SystemClock
 from rotator.errors import PortError, Rejected
 from rotator.model.secret import Secret
 from rotator.vault import answers, translate
 from rotator.vault.answers import Answer
+from rotator.vault.timed import Deadline, TimedAdapter
 from rotator.vault.translate import Call
 
 # urllib3 logs headers that it can't read as they came, and a proxy may send back what it was sent.
@@ -33,9 +32,6 @@ THREADS: Final = 8
 
 LARGEST_ANSWER: Final = 32 * 1024 * 1024
 """Bytes. Vault takes no request that is larger, and a list of a hundred thousand records is a quarter of it."""
-
-_PIECE: Final = 64 * 1024
-"""Bytes that are read at once, at most."""
 
 _NODES: Final = 2
 """The address that we were given, and the active node that it may send us to."""
@@ -73,9 +69,7 @@ def session(*, ca_cert: str | None, client_cert: tuple[str, str] | None) -> requ
     made.stream = True
     made.verify = ca_cert or True
     made.cert = client_cert
-    connections = requests.adapters.HTTPAdapter(
-        pool_connections=_NODES, pool_maxsize=THREADS, max_retries=0, pool_block=True
-    )
+    connections = TimedAdapter(pool_connections=_NODES, pool_maxsize=THREADS, max_retries=0, pool_block=True)
     made.mount("https://", connections)
     made.mount("http://", connections)
     return made
@@ -107,16 +101,16 @@ def adapter(
 
 
 def exchange(
-    call: Call, send: Send, through: hvac.adapters.RawAdapter, call_timeout: timedelta
+    call: Call, send: Send, through: hvac.adapters.RawAdapter, deadline: Deadline
 ) -> Answer | PortError:
     """Send, in a thread. Errors are returned: raised, they would drag the request and its headers along."""
-    ends_at = SystemClock().monotonic() + call_timeout.total_seconds()
     try:
-        response = send(through)
-        if not isinstance(response, requests.Response):
-            return translate.senseless(call, "hvac returned something that is no answer")
-        with response:
-            content = _content(response, ends_at)
+        with deadline.bounds():
+            response = send(through)
+            if not isinstance(response, requests.Response):
+                return translate.senseless(call, "hvac returned something that is no answer")
+            with response:
+                content = response.raw.read(LARGEST_ANSWER + 1, decode_content=True)
     except (hvac.exceptions.VaultError, urllib3.exceptions.HTTPError, OSError) as error:
         return translate.unanswered(call, error)
     if len(content) > LARGEST_ANSWER:
@@ -130,16 +124,6 @@ def exchange(
         body=body if isinstance(body, dict) else None,
         moved_to=answers.moved_to(response.url, response.headers.get("Location", "")) if moved else None,
     )
-
-
-def _content(response: requests.Response, ends_at: float) -> bytes:
-    """Return the body, cut off when it is too large or still comes at `ends_at`, by this thread's monotonic seconds."""
-    content = bytearray()
-    while len(content) <= LARGEST_ANSWER and (piece := response.raw.read1(_PIECE, decode_content=True)):
-        content += piece
-        if SystemClock().monotonic() > ends_at:
-            raise TimeoutError
-    return bytes(content)
 
 
 def _parsed(content: bytes) -> object:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -121,25 +120,6 @@ async def test_no_call_is_sent_where_the_server_may_just_be_closing_the_connecti
                 await clock.sleep(timedelta(seconds=4))
                 await opened(1, client)
             assert await opened(3, client) == 2, "one was used all the while, and the others were not"
-
-
-async def test_answers_that_drip_give_their_threads_back(
-    server: VaultServer, token: Secret, place: str
-) -> None:
-    def rule(seen: Seen, forward: Callable[[], Reply]) -> Reply:
-        answer = forward()
-        return replace(answer, body=answer.body + b" " * 200, pause=0.1) if "slow" in seen.path else answer
-
-    with between(rule, server.address) as lab:
-        async with connected(lab.address, token, seconds=0.5) as client:
-            await client.read("read", "secret", f"rotated/{place}/first")
-            slow = [client.read("read", "secret", f"rotated/{place}/slow-{number}") for number in range(8)]
-            ended = await asyncio.gather(*slow, return_exceptions=True)
-            assert {type(one) for one in ended} == {Unavailable}
-            quick = asyncio.ensure_future(client.read("read", "secret", f"rotated/{place}/quick"))
-            await asyncio.wait({quick}, timeout=1)
-            assert quick.done()
-            await quick
 
 
 async def test_deleted_and_destroyed_are_not_absent(client: VaultClient, root: Root, place: str) -> None:
