@@ -88,17 +88,25 @@ def exchangeable(path: Path, writers: int) -> Path | None:
     """Return the folder on the way to a file in which others can exchange it, or what leads to it; None without one.
 
     `writers` are the bits of a folder's mode that let others in. In a folder with the sticky bit, such as /tmp, everybody
-    exchanges only what is their own. In one that is mounted read-only nobody does, whatever its mode: that of a ConfigMap's folder is
+    exchanges only what is their own. In a ConfigMap's folder, mounted read-only, nobody but the kubelet does, though its mode is
     0777 (`perm` in https://github.com/kubernetes/kubernetes/blob/master/pkg/volume/emptydir/empty_dir.go). Raise OSError when
     the way can't be followed.
     """
     for folder in _folders_to(path):
         mode = folder.stat().st_mode
-        # To its services, systemd shows everything read-only (`ProtectSystem=strict`), which says nothing of others.
-        mounted_read_only = os.path.ismount(folder) and _read_only(folder) and not variable("INVOCATION_ID")
-        if mode & writers and not mode & stat.S_ISVTX and not mounted_read_only:
+        if mode & writers and not mode & stat.S_ISVTX and not _of_kubelet(folder):
             return folder.resolve()
     return None
+
+
+def _of_kubelet(folder: Path) -> bool:
+    """Return whether it is a folder of files that the kubelet mounts, with the link by which it exchanges all of them at once.
+
+    Another one that is mounted read-only may be written to by those outside. To its services, systemd shows everything read-only
+    (`ProtectSystem=strict`), which says nothing of others.
+    """
+    kept = (folder / "..data").is_symlink() and not variable("INVOCATION_ID")
+    return kept and os.path.ismount(folder) and _read_only(folder)
 
 
 def _look_up(reference: SecretReference) -> str:

@@ -188,6 +188,10 @@ if [ "$OUTSIDE" ]; then
   touch outside && mount --bind "$OUTSIDE" outside && mount -o remount,bind,ro outside
 fi
 mount -o "remount,$ACCESS" /run/secrets/app
+mkdir /run/shared /run/bound && mount -t tmpfs -o mode=0777 none /run/shared
+cp -a ..2026/token /run/shared/token && mount --bind /run/shared /run/bound && mount -o remount,bind,ro /run/bound
+mkdir /run/map && mount -t tmpfs -o mode=0777 none /run/map
+cp -a . /run/map && chmod 0777 /run/map && mount -o remount,ro /run/map
 exec "$PYTHON" -c '
 import sys
 from rotator.credentials import read
@@ -293,3 +297,12 @@ def test_who_gives_orders_is_a_short_text_whatever_the_environment_says(
         monkeypatch.setenv(name, value)
 
     assert person() == f"{account}@{socket.gethostname()}"
+
+
+@pytest.mark.skipif(not UNSHARE, reason="needs Linux's unshare")
+def test_only_what_the_kubelet_mounts_may_be_in_a_folder_that_all_may_write_into() -> None:
+    """Those outside can write to the folder of another mount, however it is mounted inside."""
+    assert in_container("/run/map/token", mode="0600", access="ro") == str(len(VALUE))
+    for place in ("shared", "bound"):
+        told = in_container(f"/run/{place}/token", mode="0600", access="ro")
+        assert "other users can put another file in its place" in told
