@@ -66,23 +66,13 @@ class Met:
     """What a process that connects more than once has met before.
 
     `logins` are what logging in showed, by the address of Vault, the namespace and the way to log in; `journals` those that were
-    there, by address, namespace, mount and prefix; `managements` the management keys as they were read last, by where they are kept.
+    there, by address, namespace, mount and prefix; `managements` the management keys of the last connection, by address and namespace
+    of Vault and where they are kept.
     """
 
     logins: dict[tuple[str, str, VaultAuth], Learnt] = field(default_factory=dict)
     journals: set[tuple[str, str, str, str]] = field(default_factory=set)
-    managements: dict[SecretReference | VaultReference, Secret] = field(default_factory=dict)
-
-    async def management(self, settings: ProviderSettings, client: VaultClient) -> Secret:
-        """Return the management key of a provider: if it can't be read, as it was read before, for others may be new ones."""
-        try:
-            secret = await _management(settings, client)
-        except (PolicyError, PortError):
-            if settings.credential not in self.managements:
-                raise
-            return self.managements[settings.credential]
-        self.managements[settings.credential] = secret
-        return secret
+    managements: dict[tuple[str, str, SecretReference | VaultReference], Secret] = field(default_factory=dict)
 
 
 def _untold(_what: str, _done: int, _total: int) -> None:
@@ -219,7 +209,17 @@ async def connect(
         client = _vault_client(file, clock, heard, met)
         stack.push_async_callback(client.aclose)
         vault = _vault_ports(file, client, clock)
-        managements = {settings.name: await met.management(settings, client) for settings in file.providers}
+        address, namespace, _ = vault_address(file)
+        managements = {}
+        for settings in file.providers:
+            try:
+                managements[settings.name] = await _management(settings, client)
+            except (PolicyError, PortError):
+                # Others may be new ones, which are needed.
+                before = met.managements.get((address, namespace, settings.credential))
+                if before is None:
+                    raise
+                managements[settings.name] = before
         providers = {
             settings.name: await _PROVIDERS[settings.type](
                 settings, file.runtime, managements[settings.name], clock, stack, progress, heard
@@ -227,7 +227,6 @@ async def connect(
             for settings in file.providers
         }
         journal_id = await _journal_id(vault.journal, file.instance, clock)
-        address, namespace, _ = vault_address(file)
         place = (address, namespace, file.vault.journal_mount, file.vault.journal_prefix)
         if found_journal and not journal_id:
             if place in met.journals:
@@ -235,6 +234,10 @@ async def connect(
             journal_id = await _begun(file, providers, vault, clock)
         if journal_id:
             met.journals.add(place)
+        met.managements = {
+            (address, namespace, settings.credential): managements[settings.name]
+            for settings in file.providers
+        }
         yield Connected(
             file=file,
             clock=clock,

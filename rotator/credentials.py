@@ -100,13 +100,15 @@ def exchangeable(path: Path, writers: int) -> Path | None:
 
 
 def _of_kubelet(folder: Path) -> bool:
-    """Return whether it is a folder of files that the kubelet mounts, with the link by which it exchanges all of them at once.
+    """Return whether it is a folder of files that the kubelet mounts, with its own link by which it exchanges all of them at once.
 
     Another one that is mounted read-only may be written to by those outside. To its services, systemd shows everything read-only
     (`ProtectSystem=strict`), which says nothing of others.
     """
-    kept = (folder / "..data").is_symlink() and not variable("INVOCATION_ID")
-    return kept and os.path.ismount(folder) and _read_only(folder)
+    if variable("INVOCATION_ID") or not os.path.ismount(folder) or not _read_only(folder):
+        return False
+    link = folder / "..data"
+    return link.is_symlink() and link.lstat().st_uid == folder.stat().st_uid
 
 
 def _look_up(reference: SecretReference) -> str:

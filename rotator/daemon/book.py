@@ -40,6 +40,9 @@ READ_AGAIN_AFTER = timedelta(days=1)
 STARTS_KEPT = timedelta(days=1)
 """For so long it is kept when rotations were started: an hour counts, whatever clock it was told by."""
 
+WOKEN_AGAIN_AFTER = timedelta(hours=1)
+"""For so long a clock of Vault's that is another one wakes nobody again."""
+
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
 
 
@@ -73,6 +76,8 @@ class Book:
     _listings: dict[str, Listing] = field(default_factory=dict)
     _skews: dict[str | None, timedelta] = field(default_factory=dict)
     """What each clock was ahead of ours when it was compared last: of providers, and of Vault (None)."""
+    _woken_at: datetime | None = None
+    """When all lineages were woken last because of Vault's clock."""
     _unlisted: tuple[Trouble, ...] = ()
     _read: dict[str, RecordRead | PortError] = field(default_factory=dict)
     _all_read_at: datetime | None = None
@@ -135,9 +140,12 @@ class Book:
         self._changed |= said != {trouble.what: str(trouble.error) for trouble in unlisted}
         self._unlisted = unlisted
 
-    def note_vault_clock(self, skew: timedelta) -> None:
-        """Note what Vault's clock is ahead of ours, which claims and gaps end by."""
-        self._compare_clocks(None, skew, self._listings)
+    def note_vault_clock(self, skew: timedelta, now: datetime) -> None:
+        """Note what Vault's clock is ahead of ours, by which overlaps end. Two nodes of it may differ: all wake at most once an hour."""
+        since = self._woken_at
+        recently = since is not None and timedelta(0) <= now - since < WOKEN_AGAIN_AFTER
+        if not recently and self._compare_clocks(None, skew, self._listings):
+            self._woken_at = now
 
     def to_read(self, names: tuple[str, ...], control: Control, now: datetime) -> list[str]:
         """Return which of all records have to be read before anything can be said of the fleet."""
@@ -371,18 +379,20 @@ class Book:
         behind = min((one.skew for one in self._listings.values()), default=timedelta(0))
         return now + min(behind, timedelta(0)) - STARTS_KEPT
 
-    def _compare_clocks(self, of: str | None, skew: timedelta, concerned: Collection[str]) -> None:
+    def _compare_clocks(self, of: str | None, skew: timedelta, concerned: Collection[str]) -> bool:
         """Let lineages of some providers wake at once when a clock was set since their instants were worked out: ours, or that one.
 
         They are instants of a provider (`of` names it) or of Vault (None), told by our clock as it was; and so is which keys have expired.
+        Return whether one was.
         """
         if abs(skew - self._skews.setdefault(of, skew)) <= facts.SKEW_ALLOWED:
-            return
+            return False
         self._skews[of] = skew
         self._changed = True
         for page in self._pages.values():
             if page.found.provider in concerned and page.wakes_at is not None:
                 page.wakes_at = _AT_ONCE
+        return True
 
     def _as_recorded(self, came: Iterable[ListedKey], gone: Iterable[ListedKey]) -> bool:
         """Return whether records account for all keys that came and went: this process made or deleted them itself.

@@ -183,6 +183,8 @@ class Rounds:
         result = "failed"
         try:
             control = await self._control(link)
+            if control.at is not None:
+                self.book.note_vault_clock(self.skews["vault"], self._clock.now())
             names = await link.journal.names()
             await self._list(link, link.providers)
             now = self._clock.now()
@@ -255,8 +257,7 @@ class Rounds:
             what = "another one stands in its place; stop the service, and look with `rotator check`"
             raise Rejected("open journal", link.file.instance, what)
         if control.at is not None:
-            self.skews["vault"] = skew = control.at - self._clock.now()
-            self.book.note_vault_clock(skew)
+            self.skews["vault"] = control.at - self._clock.now()
         return control
 
     async def _work(self, link: Link, control: Control) -> bool:

@@ -90,9 +90,12 @@ def claimed(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | Non
     """Leave a lineage to the process that works on it."""
     del policy
     until = facts.claimed_until(snapshot)
-    if until is None or until <= snapshot.on_vault_clock(now):
+    claim = snapshot.record.claim if snapshot.record else None
+    if claim is None or until is None or until <= snapshot.on_vault_clock(now):
         return None
-    return Wait(WaitReason.CLAIMED, until - snapshot.vault_skew)
+    # However wrong Vault's clock is, it lasts no longer than one that is written now.
+    longest = now + claim.ttl + facts.CLAIM_MARGIN
+    return Wait(WaitReason.CLAIMED, min(until - snapshot.vault_skew, longest))
 
 
 def without_record(policy: Policy, snapshot: Snapshot, now: datetime) -> Decision | None:

@@ -47,8 +47,8 @@ class Line:
     """Calls to the Vault at `address`. Safe to share between tasks of one event loop.
 
     `call_timeout` bounds one exchange from the moment it has its turn: a bounded number run at a time. Of a call whose time
-    is over nothing more is sent, and its thread is free again. One whose await is cancelled goes on until then if it has been sent, and
-    is never sent if it has not.
+    is over nothing more is sent, and its thread is free again, or will be once a name is looked up and a connection stands, or does not.
+    One whose await is cancelled goes on until then if it has been sent, and is never sent if it has not.
     `ca_cert` is a file of certificates to trust instead of the usual ones; there is no way to switch verification
     off. `client_cert` are the files of a certificate and its key, shown to a server that asks for one.
     """
@@ -176,7 +176,7 @@ class Line:
 
 
 def _end(future: Future[Answer | PortError], deadline: Deadline) -> None:
-    """Let a call be over that is not yet: its connection may be another one's otherwise."""
+    """Let a call be over that is not yet."""
     if not future.done():
         deadline.end()
 

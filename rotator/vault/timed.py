@@ -28,30 +28,48 @@ class Deadline:
         """Begin to count."""
         self._at = SystemClock().monotonic() + after.total_seconds()
         self._passed = False
-        self._socket: socket.socket | None = None
+        self._connection: _Http | _Https | None = None
 
     @contextmanager
     def bounds(self) -> Iterator[None]:
-        """Let it count for what this thread sends meanwhile."""
+        """Let it count for what this thread sends meanwhile. Raise TimeoutError in the end when it has passed.
+
+        Whatever was read then may have been cut off.
+        """
         _here.deadline = self
         try:
             yield
         finally:
-            self._socket = None
+            with _exchanging:
+                if self._connection is not None and self._connection.used_by is self:
+                    self._connection.used_by = None
+                self._connection = None
+        if self._passed:
+            raise TimeoutError
 
-    def check(self, about_to_send_on: socket.socket) -> None:
-        """Raise TimeoutError when it is too late to send. In this order: `end` may come in between."""
-        self._socket = about_to_send_on
-        if self._passed or SystemClock().monotonic() > self._at:
+    def take(self, connection: _Http | _Https) -> None:
+        """Let a connection be used for this call. Raise TimeoutError when it is too late to send on it."""
+        with _exchanging:
+            self._connection, connection.used_by = connection, self
+            passed = self._passed
+        if passed or SystemClock().monotonic() > self._at:
             raise TimeoutError
 
     def end(self) -> None:
         """Let the call be over: no more is sent, and what is being read ends."""
-        self._passed = True
-        if self._socket is not None:
-            with suppress(OSError):  # it is closed already
-                # Not as a TLS connection ends: the other thread is in the middle of using it.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        with _exchanging:
+            self._passed = True
+            # It is back in its pool as soon as an answer was read, and may be another call's.
+            ours = self._connection is not None and self._connection.used_by is self
+            used = self._connection.sock if self._connection is not None and ours else None
+            if used is not None:
+                with suppress(OSError):  # it is closed already
+                    # Not as a TLS connection ends: the other thread is in the middle of using it.
+                    socket.socket.shutdown(used, socket.SHUT_RDWR)
+
+
+_exchanging = threading.Lock()
+"""Held while it is looked at, or changed, whose a connection is."""
 
 
 class _Here(threading.local):
@@ -62,18 +80,22 @@ _here = _Here()
 
 
 class _Http(HTTPConnection):
+    used_by: Deadline | None = None
+
     def send(self, data: Any) -> None:  # noqa: ANN401 (http.client takes much)
         if self.sock is None:
             self.connect()
-        _here.deadline.check(self.sock)
+        _here.deadline.take(self)
         super().send(data)
 
 
 class _Https(HTTPSConnection):
+    used_by: Deadline | None = None
+
     def send(self, data: Any) -> None:  # noqa: ANN401 (http.client takes much)
         if self.sock is None:
             self.connect()
-        _here.deadline.check(self.sock)
+        _here.deadline.take(self)
         super().send(data)
 
 

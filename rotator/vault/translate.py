@@ -81,7 +81,7 @@ _NEVER_SENT: Final[tuple[type[Exception], ...]] = (
     http.InvalidURL,
     http.InvalidHeader,
 )
-"""Raised while the request is built."""
+"""Raised while the request is built; or of an answer, by what urllib3 raised (`InvalidHeader`)."""
 
 _NEVER_REACHED: Final = (
     pool.NewConnectionError,
@@ -122,7 +122,7 @@ def refusal(call: Call, answer: Answer) -> PortError:
 def unanswered(call: Call, error: Exception) -> PortError:
     """Return the error that an exception of hvac, requests or the operating system is."""
     name = type(error).__name__
-    if isinstance(error, _NEVER_SENT):
+    if isinstance(error, _NEVER_SENT) and not any(isinstance(one, pool.HTTPError) for one in error.args):
         return Rejected(call.operation, call.target, f"{name}: the request could not be built")
     if isinstance(error, http.ConnectTimeout):
         return Unavailable(call.operation, call.target, f"{name}: not reached")

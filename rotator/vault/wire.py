@@ -111,7 +111,8 @@ def exchange(
                 return translate.senseless(call, "hvac returned something that is no answer")
             with response:
                 content = response.raw.read(LARGEST_ANSWER + 1, decode_content=True)
-    except (hvac.exceptions.VaultError, urllib3.exceptions.HTTPError, OSError) as error:
+    except (hvac.exceptions.VaultError, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        # ValueError is what http.client makes of some answers that make no sense.
         return translate.unanswered(call, error)
     if len(content) > LARGEST_ANSWER:
         return translate.senseless(call, "the answer is too large")

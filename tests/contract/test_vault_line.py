@@ -20,6 +20,7 @@ from rotator.clock import SystemClock
 from rotator.errors import Ambiguous, Unavailable
 from rotator.model.secret import Secret
 from rotator.vault.line import Line
+from rotator.vault.timed import Deadline, _Http
 from rotator.vault.translate import Call
 from rotator.vault.wire import THREADS
 from tests.support.canary import CANARY
@@ -200,6 +201,46 @@ async def test_a_write_whose_host_is_looked_up_for_too_long_is_not_sent(
         given_up.set()
         await all_turns_are_free(line)
         assert not [asked for asked in server.asked if asked.startswith("POST")]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+    ],
+)
+async def test_a_write_whose_answer_makes_no_sense_may_have_been_done(answer: bytes) -> None:
+    server = Server((answer, b""))
+    async with line_to(server) as line:
+        with pytest.raises(Ambiguous) as caught:
+            await line.ask(WRITE, post("/v1/slow"), TOKEN)
+        assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_the_end_of_one_call_cuts_the_connection_of_no_other() -> None:
+    ours, theirs = socket.socketpair()
+    first, second = Deadline(SHORT), Deadline(SHORT)
+    connection = _Http("localhost")
+    with ours, theirs:
+        theirs.settimeout(0)
+        connection.sock = ours
+        first.take(connection)
+        second.take(connection)
+        first.end()
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
+        second.end()
+        assert theirs.recv(1) == b""
+        connection.sock = None
+
+
+def test_what_was_read_until_the_time_was_over_counts_for_nothing() -> None:
+    deadline = Deadline(SHORT)
+    with pytest.raises(TimeoutError), deadline.bounds():
+        deadline.end()
 
 
 async def test_where_no_thread_can_be_started_a_call_is_lost_and_not_sent_later(

@@ -63,6 +63,11 @@ def claimed(holder: str, *, written: timedelta, vault_skew: timedelta = timedelt
 
 CLAIMED = [
     Case(
+        "another process works on it, and Vault's clock is behind that by which it claimed it",
+        Wait(WaitReason.CLAIMED, NOW + TTL + MARGIN),
+        claimed("replica-b", written=MINUTE, vault_skew=timedelta(days=-400)),
+    ),
+    Case(
         "another process has just claimed it",
         Wait(WaitReason.CLAIMED, NOW + 9 * MINUTE + MARGIN),
         claimed("replica-b", written=MINUTE),

@@ -165,6 +165,7 @@ async def test_what_a_clock_of_vaults_is_ahead_is_known_though_nothing_is_looked
     estate = Estate()
     replica = await adopted(estate)
     estate.ahead[VAULT] = 10 * MINUTE
+    await replica.leap(10 * MINUTE)
     before = estate.calls[LOOKING]
     await replica.leap(10 * MINUTE)
 

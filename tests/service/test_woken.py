@@ -157,6 +157,36 @@ async def test_a_claim_that_was_looked_at_by_a_clock_of_vault_s_that_was_behind_
     assert replica.times(Step.RECORDED)
 
 
+@pytest.mark.promise("P8")
+@virtually
+async def test_an_old_key_goes_in_time_though_a_look_met_a_clock_of_vault_s_that_was_behind() -> None:
+    estate = Estate()
+    estate.add_key("gateway", due_in=20 * MINUTE)
+    original = estate.begun[NAME].key_id
+    await Replica(estate, with_terms(estate, "original: 1h")).leap(HOUR)
+    estate.ahead[VAULT] = -400 * DAY
+    replica = Replica(estate, with_terms(estate, "original: 1h"), name="replica-b")
+    await replica.leap(10 * MINUTE)
+    estate.ahead.clear()
+
+    await replica.leap(2 * DAY)
+    assert estate.made[original].deleted_at is not None
+
+
+@virtually
+async def test_clocks_of_vault_s_nodes_that_differ_wake_all_but_once_an_hour() -> None:
+    estate = Estate()
+    for number in range(5):
+        estate.add_key(f"voice-{number}")
+    replica = Replica(estate, policy_text(estate))
+    await replica.leap(10 * MINUTE)
+    looks = estate.calls[VAULT, "read entry"]
+    for number in range(6 * 12):
+        estate.ahead[VAULT] = (number % 2) * MINUTE
+        await replica.leap(5 * MINUTE)
+    assert estate.calls[VAULT, "read entry"] - looks <= 7 * 5
+
+
 @pytest.mark.promise("P1", "P8")
 @virtually
 async def test_keys_that_clash_by_a_clock_that_was_ahead_do_so_no_longer_than_in_truth() -> None:
