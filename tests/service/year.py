@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from rotator.errors import Unavailable
 from tests.support.builders import DAY, HOUR, MINUTE
 from tests.support.estate import VAULT, Estate
 from tests.support.estate_ports import WallClock, policy_text
@@ -265,6 +266,7 @@ async def _live(replica: Replica) -> None:
     """Live until it is killed; look about as the service does, now and then."""
     with suppress(Died):
         while True:
-            if replica.link is not None and (await replica.link.look_after()).changed:
-                replica.link = None
+            with suppress(Unavailable):
+                if replica.link is not None and (await replica.link.look_after()).changed:
+                    replica.link = None
             await replica.leap(6 * HOUR)
