@@ -167,11 +167,15 @@ async def test_it_needs_less_than_half_of_the_memory_that_it_may_have(here: Here
 async def test_a_changed_config_map_is_taken_and_one_with_a_mistake_is_refused(here: Here) -> None:
     await until(lambda: _ok(here, "/readyz"), "it runs")
     place = await here.engine.done("podman volume inspect rotator --format '{{.Mountpoint}}'")
-    await here.engine.done(f"chmod 0777 {place}")  # as the kubelet makes it
-    await here.engine.done(f"sed -i s/when_due/when_do/ {place}/config.yaml")
+    as_the_kubelet_makes_it = (
+        f"cd {place} && mkdir ..2026 && mv config.yaml ..2026/ && ln -s ..2026 ..data && "
+        "ln -s ..data/config.yaml config.yaml && chown --no-dereference --reference . ..data && chmod 0777 ."
+    )
+    await here.engine.done(as_the_kubelet_makes_it)
+    await here.engine.done(f"sed -i s/when_due/when_do/ {place}/..data/config.yaml")
     await until(lambda: _refused(here, "1.0"), "the mistake is noticed")
     assert (await here.asked("/readyz")) == "ok\n", "what was in use before goes on"
-    await here.engine.done(f"sed -i s/when_do/when_due/ {place}/config.yaml")
+    await here.engine.done(f"sed -i s/when_do/when_due/ {place}/..data/config.yaml")
     await until(lambda: _refused(here, "0.0"), "it is mended")
 
 
