@@ -166,19 +166,13 @@ class Line:
             deadline.end()
             self._turns.release()
             return translate.lost(call, "no thread could be started for it")
-        ending = loop.call_later(self._timeout.total_seconds(), _end, future, deadline)
+        ending = loop.call_later(self._timeout.total_seconds(), deadline.end)
         future.add_done_callback(partial(_give_back, loop, self._turns, ending))
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             return translate.lost(call, "no answer in time")
-
-
-def _end(future: Future[Answer | PortError], deadline: Deadline) -> None:
-    """Let a call be over that is not yet."""
-    if not future.done():
-        deadline.end()
 
 
 def _give_back(

@@ -28,7 +28,7 @@ class Deadline:
         """Begin to count."""
         self._at = SystemClock().monotonic() + after.total_seconds()
         self._passed = False
-        self._connection: _Http | _Https | None = None
+        self._connection: _Http | None = None
 
     @contextmanager
     def bounds(self) -> Iterator[None]:
@@ -47,7 +47,7 @@ class Deadline:
         if self._passed:
             raise TimeoutError
 
-    def take(self, connection: _Http | _Https) -> None:
+    def take(self, connection: _Http) -> None:
         """Let a connection be used for this call. Raise TimeoutError when it is too late to send on it."""
         with _exchanging:
             self._connection, connection.used_by = connection, self
@@ -89,14 +89,8 @@ class _Http(HTTPConnection):
         super().send(data)
 
 
-class _Https(HTTPSConnection):
-    used_by: Deadline | None = None
-
-    def send(self, data: Any) -> None:  # noqa: ANN401 (http.client takes much)
-        if self.sock is None:
-            self.connect()
-        _here.deadline.take(self)
-        super().send(data)
+class _Https(_Http, HTTPSConnection):
+    pass
 
 
 class _HttpPool(urllib3.HTTPConnectionPool):
